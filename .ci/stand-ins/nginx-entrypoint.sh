@@ -1,0 +1,28 @@
+#!/bin/sh
+# What the official image's entrypoint promises, for the stand-in: sources *.envsh, runs *.sh, fills in the
+# templates (an unwritable target is only an error in the log there, too), then becomes nginx.
+set -e
+
+if [ "$1" = nginx ]; then
+  if [ -n "${NGINX_ENTRYPOINT_LOCAL_RESOLVERS:-}" ]; then
+    NGINX_LOCAL_RESOLVERS=$(awk '$1 == "nameserver" { print $2 }' /etc/resolv.conf | paste -s -d ' ' -)
+    export NGINX_LOCAL_RESOLVERS
+  fi
+  for file in /docker-entrypoint.d/*; do
+    [ -x "$file" ] || continue
+    case $file in
+      *.envsh) . "$file" ;;
+      *.sh) "$file" ;;
+    esac
+  done
+  for template in /etc/nginx/templates/*.template; do
+    [ -e "$template" ] || continue
+    output=${NGINX_ENVSUBST_OUTPUT_DIR:-/etc/nginx/conf.d}
+    if [ ! -w "$output" ]; then echo "$0: ERROR: $output is not writable"; break; fi
+    # Only variables that exist are replaced: nginx has its own $variables.
+    names=$(awk 'BEGIN { for (name in ENVIRON) printf "${%s} ", name }')
+    envsubst "$names" <"$template" >"$output/$(basename "$template" .template)"
+  done
+fi
+
+exec "$@"

@@ -1,0 +1,102 @@
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express, { type Express, type RequestHandler } from 'express';
+import type { Logger } from 'pino';
+import { pinoHttp } from 'pino-http';
+import type { Db } from './db.ts';
+import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
+import { healthz, livez } from './health.ts';
+import { taskRoutes } from './tasks/routes.ts';
+
+export interface AppOptions {
+  db: Db;
+  log: Logger;
+  version: string;
+  /** If set, /api wants `Authorization: Bearer <token>`. */
+  apiToken?: string | undefined;
+  /** True once the process was told to end. */
+  isDraining?: () => boolean;
+}
+
+/** The application without a port or a process: a request meets what is below from top to bottom. */
+export function createApp({ db, log, version, apiToken, isDraining = () => false }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // hashing each answer costs more than it saves: the list changes all the time
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  app.set('trust proxy', 1); // nginx is the one hop in front
+
+  app.use(requestLog(log));
+  app.use((_req, res, next) => {
+    res.set('Cache-Control', 'no-store');
+    if (isDraining()) res.set('Connection', 'close'); // so that the proxy opens its next connection elsewhere
+    next();
+  });
+
+  const get = 'GET, HEAD';
+  app.route('/healthz').get(healthz(db, isDraining)).all(methodNotAllowed(get));
+  app.route('/livez').get(livez).all(methodNotAllowed(get));
+  app.route('/').get(index(version)).all(methodNotAllowed(get));
+
+  if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
+  app.use(taskRoutes(db));
+
+  app.use(notFound);
+  app.use(errorHandler);
+  return app;
+}
+
+/** One log line per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
+function requestLog(log: Logger): RequestHandler {
+  return pinoHttp({
+    logger: log,
+    genReqId: (req, res) => {
+      const given = req.headers['x-request-id'];
+      const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
+      res.setHeader('X-Request-Id', id);
+      return id;
+    },
+    quietReqLogger: true,
+    customAttributeKeys: { reqId: 'request_id', responseTime: 'duration_ms' },
+    serializers: {
+      req: (req: { method: string; url: string }) => ({ method: req.method, url: req.url }),
+      res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+    },
+    customLogLevel: (req: IncomingMessage, res: ServerResponse, err?: Error) => {
+      if (err || res.statusCode >= 500) return 'error';
+      return req.url === '/healthz' || req.url === '/livez' ? 'debug' : 'info';
+    },
+  });
+}
+
+function index(version: string): RequestHandler {
+  const description = {
+    application: 'Task API',
+    version,
+    endpoints: [
+      'GET /',
+      'GET /healthz',
+      'GET /api/tasks',
+      'POST /api/tasks',
+      'GET /api/tasks/<id>',
+      'PUT /api/tasks/<id>',
+      'PATCH /api/tasks/<id>',
+      'DELETE /api/tasks/<id>',
+    ],
+  };
+  return (_req, res) => {
+    res.vary('Accept').json(description);
+  };
+}
+
+/** Hashes make the two sides equally long, which the comparison in constant time needs. */
+function requireToken(token: string): RequestHandler {
+  const hash = (text: string) => createHash('sha256').update(text).digest();
+  const expected = hash(token);
+  return (req, _res, next) => {
+    const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (given !== undefined && timingSafeEqual(hash(given), expected)) return next();
+    throw new HttpError(401, 'A valid API token is required', { 'WWW-Authenticate': 'Bearer realm="taskapp"' });
+  };
+}

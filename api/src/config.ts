@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+const port = z.coerce
+  .number()
+  .refine((n) => Number.isInteger(n) && n >= 1 && n <= 65_535, 'is not a port; use a whole number from 1 to 65535');
+
+const Environment = z.object({
+  DB_HOST: z.string().default('localhost'),
+  DB_PORT: port.default(5432),
+  DB_NAME: z.string().default('taskdb'),
+  DB_USER: z.string('is not set; set it to the database login, for example taskapp_api'),
+  DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
+  PORT: port.default(8080),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'is not a log level; use trace, debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+  API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
+});
+
+/** Everything the API takes from its environment. */
+export type Config = z.infer<typeof Environment>;
+
+/** A missing or wrong setting. The message is one line that names the variable and the fix. */
+export class ConfigError extends Error {}
+
+/** Reads the environment once. An empty variable counts as unset. Throws ConfigError. */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const settings = { ...given, ...readSecret(given, 'DB_PASS'), ...readSecret(given, 'API_TOKEN') };
+
+  const parsed = Environment.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
+}
+
+/** A secret comes from NAME or from the file that NAME_FILE points to, without the newline editors add at the end. */
+function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Record<string, string> {
+  const file = env[`${name}_FILE`];
+  if (file === undefined) return {};
+  if (env[name] !== undefined) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
+  try {
+    const secret = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    if (secret !== '') return { [name]: secret };
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new ConfigError(`${name}_FILE points to ${file}, which cannot be read (${reason}); check its path and mode`);
+  }
+  throw new ConfigError(`${name}_FILE points to ${file}, which is empty; write the secret into it`);
+}

@@ -1,0 +1,112 @@
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+
+/** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
+export interface Statement {
+  name: string;
+  text: string;
+  values: unknown[];
+}
+
+/** The database as the rest of the API sees it: one statement at a time, each its own transaction. */
+export interface Db {
+  /** Runs a statement that changes nothing. Throws DatabaseUnavailable, or the SQL error. */
+  read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
+  /** Runs a statement that changes rows; returned means committed. Throws like read, and OutcomeUnknown. */
+  write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** The statement was not applied: there was no connection for it, or the server refused or cancelled it. */
+export class DatabaseUnavailable extends Error {
+  override name = 'DatabaseUnavailable';
+}
+
+/** The connection was lost after a write was sent: it may or may not have been committed. */
+export class OutcomeUnknown extends Error {
+  override name = 'OutcomeUnknown';
+}
+
+// Each wait is shorter than the one around it, so the innermost reports what happened:
+// lock 2 s < statement 5 s < query 7 s < API 10 s (2 s for a connection + 7 s) < nginx 15 s < drain 20 s < stop 30 s.
+const timeouts = {
+  lock_timeout: 2_000,
+  statement_timeout: 5_000,
+  query_timeout: 7_000, // ours: also ends the wait for a server that does not answer at all
+  connectionTimeoutMillis: 2_000, // for a new connection, or for a free one
+  idle_in_transaction_session_timeout: 10_000,
+};
+
+// SQLSTATEs that say "not now": the server rolled the statement back, and it may succeed later. By class: serialization
+// failure and deadlock, out of disk, memory or connections, a lock or statement timeout, a read-only standby.
+const transient = /^(40|53|55P03|57014|25006)/;
+
+/** Opens a pool of connections. Connects when first used, and again by itself after the database was away. */
+export function openDb(config: Config, log: Logger): Db {
+  const pool = new pg.Pool({
+    host: config.DB_HOST,
+    port: config.DB_PORT,
+    database: config.DB_NAME,
+    user: config.DB_USER,
+    password: config.DB_PASS,
+    application_name: 'taskapp-api',
+    max: 10,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    ...timeouts,
+  });
+  // Without these two, a database restart ends the process: the first covers idle connections, the second those in use.
+  pool.on('error', (err) => log.warn({ err }, 'idle database connection lost'));
+  pool.on('connect', (client) => client.on('error', () => {}));
+
+  async function run<Row extends pg.QueryResultRow>(
+    statement: Statement,
+    Lost: typeof DatabaseUnavailable | typeof OutcomeUnknown,
+  ): Promise<Row[]> {
+    let client: pg.PoolClient;
+    try {
+      client = await pool.connect();
+    } catch (cause) {
+      throw new DatabaseUnavailable(explain(cause), { cause });
+    }
+    try {
+      const { rows } = await client.query<Row>(statement);
+      client.release();
+      return rows;
+    } catch (cause) {
+      // After an ERROR the connection is as good as before. After anything else (FATAL, a timeout, a broken socket) its
+      // state is unknown, and the server may still be busy with the statement: it is closed, never used again.
+      const refused = cause instanceof pg.DatabaseError && cause.severity === 'ERROR';
+      client.release(!refused);
+      if (!refused) throw new Lost(explain(cause), { cause });
+      if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause), { cause });
+      throw cause;
+    }
+  }
+
+  return {
+    read: (statement) => run(statement, DatabaseUnavailable),
+    write: (statement) => run(statement, OutcomeUnknown),
+    close: () => pool.end(),
+  };
+}
+
+/** For the log: what happened, and what to do where that is known. */
+function explain(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message || cause.name : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  switch (code) {
+    case '28P01':
+      return `${message}: DB_PASS does not fit DB_USER. The password of a role is set when the volume is first made; to change it, see ALTER ROLE`;
+    case '3D000':
+      return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${message}: DB_HOST does not resolve; is the database running?`;
+    case 'ECONNREFUSED':
+      return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
+    default:
+      return message;
+  }
+}

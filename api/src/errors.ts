@@ -1,0 +1,85 @@
+import { STATUS_CODES } from 'node:http';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { ZodError } from 'zod';
+import { DatabaseUnavailable, OutcomeUnknown } from './db.ts';
+
+interface ErrorBody {
+  error: string;
+  details?: { path: string; message: string }[];
+}
+
+/** An answer that is not a success: thrown anywhere, sent by errorHandler. */
+export class HttpError extends Error {
+  override name = 'HttpError';
+  readonly status: number;
+  readonly headers: Record<string, string>;
+
+  constructor(status: number, message: string, headers: Record<string, string> = {}) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** The last route: nothing else took the request. */
+export const notFound: RequestHandler = () => {
+  throw new HttpError(404, 'Not found');
+};
+
+/** The last handler of a route: the path exists, this method of it does not. OPTIONS is answered with what does. */
+export function methodNotAllowed(allow: string): RequestHandler {
+  return (req, res) => {
+    if (req.method !== 'OPTIONS') throw new HttpError(405, 'Method not allowed', { Allow: allow });
+    res.set('Allow', allow).status(204).end();
+  };
+}
+
+// Four parameters, although the last is used once: with three, Express would take it for an ordinary handler.
+export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
+  if (res.headersSent) return next(err);
+  const { status, headers, body } = answerTo(err);
+  if (status >= 500) res.err = err instanceof Error ? err : new Error(String(err)); // the request's log line tells the cause
+  res.status(status).set(headers).json(body);
+};
+
+function answerTo(err: unknown): { status: number; headers: Record<string, string>; body: ErrorBody } {
+  if (err instanceof HttpError) return { status: err.status, headers: err.headers, body: { error: err.message } };
+  if (err instanceof ZodError) return { status: 400, headers: {}, body: validationBody(err) };
+  if (err instanceof DatabaseUnavailable) {
+    return { status: 503, headers: { 'Retry-After': '1' }, body: { error: 'Database connection failed' } };
+  }
+  if (err instanceof OutcomeUnknown) {
+    return { status: 504, headers: {}, body: { error: 'Database connection lost, the change may or may not be stored' } };
+  }
+  const status = clientErrorStatus(err);
+  if (status !== undefined) return { status, headers: {}, body: { error: clientErrorMessage(status) } };
+  return { status: 500, headers: {}, body: { error: 'Internal server error' } };
+}
+
+/** A sentence for people, and the same by field for programs. A missing field has a sentence of its own. */
+function validationBody(err: ZodError): ErrorBody {
+  const missing = err.issues.find((issue) => issue.code === 'invalid_type' && issue.input === undefined);
+  if (missing) return { error: missing.message };
+  const details = err.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  const sentences = details.map(({ path, message }) => (path ? `'${path}' ${message}` : message));
+  return { error: sentences.join('; '), details };
+}
+
+/** What Express and its body parser throw for a request they refuse carries a status of 4xx. */
+function clientErrorStatus(err: unknown): number | undefined {
+  if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number') return undefined;
+  return err.status >= 400 && err.status < 500 ? err.status : undefined;
+}
+
+function clientErrorMessage(status: number): string {
+  switch (status) {
+    case 400:
+      return 'Request body must be JSON';
+    case 413:
+      return 'Request body is too large, the limit is 64 kB';
+    case 415:
+      return 'Content-Type must be application/json in UTF-8, with no encoding other than gzip, deflate or br';
+    default:
+      return STATUS_CODES[status] ?? 'Bad request';
+  }
+}

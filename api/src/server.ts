@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { createApp } from './app.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { openDb } from './db.ts';
+
+const config = configOrExit();
+const log = pino({
+  level: config.LOG_LEVEL,
+  base: null,
+  timestamp: () => `,"time":"${new Date().toISOString()}"`,
+  formatters: { level: (level) => ({ level }) },
+});
+process.on('uncaughtException', (err) => {
+  log.fatal({ err }, 'unforeseen error, the process ends');
+  process.exit(1);
+});
+
+const db = openDb(config, log);
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+let draining = false;
+const app = createApp({ db, log, version, apiToken: config.API_TOKEN, isDraining: () => draining });
+
+const server = createServer(
+  {
+    // The proxy closes idle connections after 5 s. It must be the first to do so: a connection that we close while it
+    // sends a request is a 502.
+    keepAliveTimeout: 75_000,
+    headersTimeout: 80_000,
+    requestTimeout: 90_000,
+  },
+  app,
+);
+server.on('clientError', (_err, socket) => {
+  // What is not even HTTP never reaches Express.
+  if (!socket.writable) return socket.destroy();
+  const body = '{"error":"Bad request"}';
+  const head = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close`;
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\n\r\n${body}`);
+});
+server.on('error', (err) => {
+  console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${err.message}; stop what uses it or set another PORT`);
+  process.exit(1);
+});
+server.listen(config.PORT, () => {
+  log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
+});
+
+process.once('SIGTERM', () => void shutDown({ graceful: true }));
+process.once('SIGINT', () => void shutDown({ graceful: false }));
+
+/**
+ * Ends the process with exit code 0 after all requests in flight are answered. Graceful means that no request of the
+ * proxy fails either: answers say `Connection: close` until its idle connections are gone, then the port stays shut for
+ * a while, so that it finds new connections refused and takes another replica before this address disappears.
+ */
+async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
+  if (draining) process.exit(1); // asked twice: now
+  draining = true;
+  log.info(graceful ? 'draining' : 'stopping');
+  setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s
+
+  if (graceful) await connectionsClosed(6_000); // longer than the proxy keeps an idle one
+  await new Promise((closed) => server.close(closed));
+  if (graceful) await sleep(3_000);
+  await db.close();
+  log.info('stopped');
+  process.exit(0);
+}
+
+async function connectionsClosed(atMostMs: number): Promise<void> {
+  const deadline = Date.now() + atMostMs;
+  const open = () => new Promise<number>((resolve) => server.getConnections((_err, count) => resolve(count)));
+  while (Date.now() < deadline && (await open()) > 0) await sleep(100);
+}
+
+function configOrExit(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(`taskapp: ${error.message}`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,85 @@
+import { isUtf8 } from 'node:buffer';
+import express, { type RequestHandler, type Response, Router } from 'express';
+import type { Db } from '../db.ts';
+import { HttpError, methodNotAllowed } from '../errors.ts';
+import { ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
+import { createTask, deleteTask, getTask, listTasks, type TaskJson, updateTask } from './store.ts';
+
+/** The tasks API: parse, ask the store, answer. */
+export function taskRoutes(db: Db): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  router
+    .route('/api/tasks')
+    .get(async (req, res) => {
+      const query = ListQuery.parse(req.query);
+      const { tasks, nextCursor } = await listTasks(db, query);
+      if (nextCursor === undefined) return sendJson(res, `{"tasks":[${tasks.join(',')}]}`);
+
+      const parameters = new URLSearchParams({ limit: String(query.limit) });
+      if (query.status !== undefined) parameters.set('status', query.status);
+      if (query.q !== undefined) parameters.set('q', query.q);
+      parameters.set('cursor', nextCursor);
+      res.set('Link', `</api/tasks?${parameters.toString()}>; rel="next"`);
+      sendJson(res, `{"tasks":[${tasks.join(',')}],"next_cursor":"${nextCursor}"}`);
+    })
+    .post(jsonBody, async (req, res) => {
+      const { id, json } = await createTask(db, NewTask.parse(req.body));
+      res.status(201).location(`/api/tasks/${id}`);
+      sendTask(res, id, json);
+    })
+    .all(methodNotAllowed('GET, HEAD, POST'));
+
+  const change: RequestHandler<{ id: string }> = async (req, res) => {
+    const { id } = TaskPath.parse(req.params);
+    sendTask(res, id, await updateTask(db, id, TaskChange.parse(req.body)));
+  };
+
+  router
+    .route('/api/tasks/:id')
+    .get(async (req, res) => {
+      const { id } = TaskPath.parse(req.params);
+      sendTask(res, id, await getTask(db, id));
+    })
+    .put(jsonBody, change)
+    .patch(jsonBody, change)
+    .delete(async (req, res) => {
+      const { id } = TaskPath.parse(req.params);
+      if (!(await deleteTask(db, id))) throw taskNotFound(id);
+      res.json({ message: `Task ${id} deleted` });
+    })
+    .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));
+
+  return router;
+}
+
+const taskNotFound = (id: number) => new HttpError(404, `Task ${id} not found`);
+
+function sendTask(res: Response, id: number, json: TaskJson | undefined): void {
+  if (json === undefined) throw taskNotFound(id);
+  sendJson(res, `{"task":${json}}`);
+}
+
+function sendJson(res: Response, json: string): void {
+  res.type('json').send(json);
+}
+
+// Any JSON value is parsed here; that it must be an object is the schema's business. Bytes that are not UTF-8 are
+// refused: the parser would replace them, and something else than what was sent would be stored.
+const parseJson = express.json({
+  limit: '64kb',
+  strict: false,
+  verify: (_req, _res, bytes) => {
+    if (!isUtf8(bytes)) throw new Error('not UTF-8');
+  },
+});
+
+/** Puts the parsed JSON body into req.body. 400 without a body, 415 for another type, 413 over 64 kB. */
+const jsonBody: RequestHandler = (req, res, next) => {
+  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
+  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
+  if (!req.is('application/json')) throw new HttpError(415, 'Content-Type must be application/json');
+  parseJson(req, res, (error?: unknown) => next(error ?? (req.body === undefined ? noJson() : undefined)));
+};
+
+const noJson = () => new HttpError(400, 'Request body must be JSON');

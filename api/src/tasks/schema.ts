@@ -1,0 +1,87 @@
+import { z } from 'zod';
+
+/** Text that PostgreSQL stores as it is: 1 to `max` Unicode code points, no NUL, no half of a surrogate pair. */
+function checkText(schema: z.ZodString, max: number) {
+  return schema
+    .refine((text) => text.isWellFormed(), 'must be valid Unicode')
+    .refine((text) => !text.includes('\0'), 'must not contain the NUL character')
+    .refine((text) => text !== '', 'must not be empty')
+    .refine((text) => [...text].length <= max, `must be at most ${max} characters long`);
+}
+
+const string = (missing?: string) =>
+  z.string({ error: ({ input }) => (input === undefined && missing ? missing : 'must be a string') });
+
+const title = (missing?: string) => checkText(string(missing).trim(), 255);
+const status = checkText(string().trim(), 50);
+
+const body = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape, 'Request body must be a JSON object');
+
+/** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
+export const NewTask = body({
+  title: title("Missing 'title' in request body"),
+  status: status.default('pending'),
+});
+export type NewTask = z.infer<typeof NewTask>;
+
+/** The body of PUT and PATCH: what is absent stays as it is. */
+export const TaskChange = body({
+  title: title().optional(),
+  status: status.optional(),
+}).refine((change) => change.title !== undefined || change.status !== undefined, "Give 'title', 'status' or both");
+export type TaskChange = z.infer<typeof TaskChange>;
+
+/** The id in a path: decimal digits in the range of the SERIAL column. */
+export const TaskPath = z.object({
+  id: z
+    .string()
+    .regex(/^[0-9]+$/, 'must be a whole number from 1 to 2147483647')
+    .transform(Number)
+    .refine((id) => id >= 1 && id <= 2_147_483_647, 'must be a whole number from 1 to 2147483647'),
+});
+
+/** Where a page ended: the next one starts after this row. Opaque for clients, base64url of its two parts. */
+export interface Cursor {
+  created_at: string;
+  id: number;
+}
+
+const CursorParts = z.tuple([
+  z.iso.datetime({ offset: true, precision: 6 }).refine((time) => !time.startsWith('0000')), // PostgreSQL has no year 0
+  z.int32().min(1),
+]);
+
+export function encodeCursor({ created_at, id }: Cursor): string {
+  return Buffer.from(JSON.stringify([created_at, id])).toString('base64url');
+}
+
+function decodeCursor(cursor: string): Cursor | undefined {
+  try {
+    const [created_at, id] = CursorParts.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()));
+    return { created_at, id };
+  } catch {
+    return undefined;
+  }
+}
+
+// A parameter that is given twice arrives as an array.
+const parameter = () => z.string('must be given once');
+
+/** The query of the list. */
+export const ListQuery = z.object({
+  limit: parameter()
+    .regex(/^[0-9]+$/, 'must be a whole number from 1 to 500')
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= 500, 'must be a whole number from 1 to 500')
+    .default(100),
+  status: checkText(parameter(), 50).optional(),
+  q: checkText(parameter(), 255).optional(),
+  cursor: parameter()
+    .transform((cursor, context) => {
+      const decoded = decodeCursor(cursor);
+      if (!decoded) context.addIssue("must be the 'next_cursor' of an earlier answer");
+      return decoded;
+    })
+    .optional(),
+});
+export type ListQuery = z.infer<typeof ListQuery>;

@@ -1,0 +1,15 @@
+-- Five tasks to look at. One INSERT, so they share one created_at; none is added to a table that has rows.
+BEGIN;
+
+INSERT INTO tasks (title, status)
+SELECT title, status
+FROM (VALUES
+    ('Set up the development environment', 'completed'),
+    ('Learn Docker Compose',               'in_progress'),
+    ('Deploy to production',               'pending'),
+    ('Configure automated backups',        'pending'),
+    ('Write architecture documentation',   'pending')
+) AS seed (title, status)
+WHERE NOT EXISTS (SELECT FROM tasks);
+
+COMMIT;

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Creates the API's login, which may read and write rows and nothing else, and marks the database as initialised.
+# Bash and not SQL because the name and password come from the environment.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: 04_roles.sh [--print]
+
+Runs as the owner, after the other init files; safe to run again, also to change the password.
+--print writes the SQL (with the password in it) to standard output instead of running it.
+
+Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
+             DB_USER                      the API's login
+             DB_PASS or DB_PASS_FILE      its password
+TEXT
+}
+
+fail() { echo "04_roles.sh: $*" >&2; exit 1; }
+
+sql_literal() {
+  local quote="'"
+  printf "'%s'" "${1//$quote/$quote$quote}"
+}
+
+roles_sql() {
+  printf 'BEGIN;\n'
+  printf 'SET LOCAL taskapp.api_user = %s;\n' "$(sql_literal "$DB_USER")"
+  printf 'SET LOCAL taskapp.api_password = %s;\n' "$(sql_literal "$password")"
+  cat <<'SQL'
+DO $$
+DECLARE
+    api_user  text := current_setting('taskapp.api_user');
+    password  text := current_setting('taskapp.api_password');
+    db        text := current_database();
+    other     text;
+BEGIN
+    -- By default every role may connect to every database and make temporary tables.
+    FOR other IN SELECT datname FROM pg_database WHERE datname <> 'template0' LOOP
+        EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', other);
+    END LOOP;
+
+    IF api_user <> current_user THEN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = api_user) THEN
+            EXECUTE format('CREATE ROLE %I', api_user);
+        END IF;
+        EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', api_user, password);
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', db, api_user);
+        EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', api_user);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', api_user);
+        EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', api_user);
+        -- Tables made later, by a new schema or by pg_restore, are readable as well.
+        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %I', api_user);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO %I', api_user);
+    END IF;
+
+    -- The last statement of the last init file. The health check of db asks for it.
+    EXECUTE format('ALTER DATABASE %I SET taskapp.initialised = %L', db, 'yes');
+END
+$$;
+COMMIT;
+SQL
+}
+
+case ${1:-} in
+  '' | --print) ;;
+  -h | --help) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+esac
+
+[ -n "${DB_USER:-}" ] || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
+if [ -n "${DB_PASS_FILE:-}" ]; then
+  [ -z "${DB_PASS:-}" ] || fail "DB_PASS and DB_PASS_FILE are both set; set one of them"
+  [ -r "$DB_PASS_FILE" ] || fail "DB_PASS_FILE ($DB_PASS_FILE) cannot be read"
+  password=$(<"$DB_PASS_FILE")
+else
+  password=${DB_PASS:-}
+fi
+[ -n "$password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
+if [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then
+  fail "DB_USER is the owner ($POSTGRES_USER), so DB_PASS must equal POSTGRES_PASSWORD"
+fi
+
+if [ "${1:-}" = --print ]; then
+  roles_sql
+else
+  roles_sql | psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"
+fi

@@ -1,0 +1,66 @@
+// `npm start`: the API on an embedded PostgreSQL, without Docker. The data stays in .data/.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EmbeddedPostgresError, startEmbeddedPostgres } from './db/embedded.ts';
+
+if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  console.log(`Usage: npm start
+
+Runs the API on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
+Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)`);
+  process.exit(0);
+}
+
+const port = process.env.PORT || '8080';
+const stopped = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
+
+try {
+  console.log('taskapp: starting PostgreSQL, data in .data/ (the first time takes a few seconds)');
+  const db = await startEmbeddedPostgres(join(import.meta.dirname, '.data'));
+  try {
+    process.exitCode = await runApi(db.env, db.ended);
+  } finally {
+    await db.stop();
+  }
+  console.log('taskapp: stopped');
+} catch (error) {
+  if (!(error instanceof EmbeddedPostgresError)) throw error;
+  console.error(`taskapp: ${error.message}`);
+  process.exitCode = 1;
+}
+process.exit(); // the signal handlers' promises would keep waiting
+
+/** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
+async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
+  const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
+    env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, DB_PASS_FILE: '' },
+    stdio: 'inherit',
+    detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
+  });
+  const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
+
+  void announce(ended);
+  const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
+  if (typeof reason === 'number') return reason;
+  if (reason === 'database') console.error('taskapp: PostgreSQL ended, see .data/postgres.log');
+  api.kill('SIGINT'); // answers what is in flight, then ends; SIGTERM would first wait for a proxy to leave
+  const code = await ended;
+  return reason === 'signal' ? code : 1;
+}
+
+/** Prints the address once the API answers. */
+async function announce(ended: Promise<unknown>): Promise<void> {
+  const url = `http://localhost:${port}`;
+  let running = true;
+  void ended.then(() => (running = false));
+  while (running) {
+    const answer = await fetch(`${url}/healthz`).catch(() => undefined);
+    if (answer?.ok && running) {
+      console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks    (Ctrl-C stops it)`);
+      return;
+    }
+    await sleep(50);
+  }
+}

@@ -1,0 +1,18 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+export const root = join(import.meta.dirname, '..');
+
+/** A copy of the files that git would commit, for tests that change them. Removed after the test. */
+export function copyOfRepository(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
+  for (const file of list.toString().split('\0').filter(Boolean)) {
+    cpSync(join(root, file), join(directory, file), { recursive: true, force: true });
+  }
+  return directory;
+}

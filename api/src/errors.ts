@@ -1,7 +1,23 @@
 import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
 import { DatabaseUnavailable, OutcomeUnknown } from './db.ts';
+
+/** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
+export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable) return void socket.destroy();
+  const unknownMethod = err.code === 'HPE_INVALID_METHOD';
+  const body = JSON.stringify({ error: unknownMethod ? 'Method not allowed' : 'Bad request' });
+  const head = [
+    `HTTP/1.1 ${unknownMethod ? '405 Method Not Allowed' : '400 Bad Request'}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+    ...(unknownMethod ? ['Allow: GET, HEAD, POST, PUT, PATCH, DELETE'] : []),
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
 
 interface ErrorBody {
   error: string;
@@ -56,11 +72,11 @@ function answerTo(err: unknown): { status: number; headers: Record<string, strin
   return { status: 500, headers: {}, body: { error: 'Internal server error' } };
 }
 
-/** A sentence for people, and the same by field for programs. A missing field has a sentence of its own. */
-function validationBody(err: ZodError): ErrorBody {
-  const missing = err.issues.find((issue) => issue.code === 'invalid_type' && issue.input === undefined);
+/** A sentence for people, and the same by field for programs. A missing field is told alone, by its own sentence. */
+function validationBody({ issues }: ZodError): ErrorBody {
+  const missing = issues.find(({ message }) => message.startsWith('Missing '));
   if (missing) return { error: missing.message };
-  const details = err.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  const details = issues.map(({ path, message }) => ({ path: path.join('.'), message }));
   const sentences = details.map(({ path, message }) => (path ? `'${path}' ${message}` : message));
   return { error: sentences.join('; '), details };
 }
@@ -73,12 +89,10 @@ function clientErrorStatus(err: unknown): number | undefined {
 
 function clientErrorMessage(status: number): string {
   switch (status) {
-    case 400:
-      return 'Request body must be JSON';
     case 413:
       return 'Request body is too large, the limit is 64 kB';
     case 415:
-      return 'Content-Type must be application/json in UTF-8, with no encoding other than gzip, deflate or br';
+      return 'Content-Encoding must be gzip, deflate, br or absent';
     default:
       return STATUS_CODES[status] ?? 'Bad request';
   }

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
+import { answerParseError } from './errors.ts';
 
 const config = configOrExit();
 const log = pino({
@@ -33,13 +34,7 @@ const server = createServer(
   },
   app,
 );
-server.on('clientError', (_err, socket) => {
-  // What is not even HTTP never reaches Express.
-  if (!socket.writable) return socket.destroy();
-  const body = '{"error":"Bad request"}';
-  const head = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close`;
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\n\r\n${body}`);
-});
+server.on('clientError', answerParseError);
 server.on('error', (err) => {
   console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${err.message}; stop what uses it or set another PORT`);
   process.exit(1);
@@ -63,7 +58,9 @@ async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
   setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s
 
   if (graceful) await connectionsClosed(6_000); // longer than the proxy keeps an idle one
-  await new Promise((closed) => server.close(closed));
+  const closed = new Promise((resolve) => server.close(resolve));
+  setInterval(() => server.closeIdleConnections(), 100).unref(); // those whose last request was in flight until now
+  await closed;
   if (graceful) await sleep(3_000);
   await db.close();
   log.info('stopped');

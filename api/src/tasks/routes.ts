@@ -1,13 +1,43 @@
-import { isUtf8 } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import express, { type RequestHandler, type Response, Router } from 'express';
 import type { Db } from '../db.ts';
 import { HttpError, methodNotAllowed } from '../errors.ts';
 import { ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
 import { createTask, deleteTask, getTask, listTasks, type TaskJson, updateTask } from './store.ts';
 
+const noJson = () => new HttpError(400, 'Request body must be JSON');
+
+const requireJson: RequestHandler = (req, _res, next) => {
+  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
+  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
+  if (!req.is('application/json')) throw new HttpError(415, 'Content-Type must be application/json');
+  next();
+};
+
+const parseJson: RequestHandler = (req, _res, next) => {
+  const bytes: unknown = req.body;
+  // Decoding would replace what is not UTF-8, and something else than what was sent would be stored.
+  if (!Buffer.isBuffer(bytes) || !isUtf8(bytes)) throw noJson();
+  try {
+    req.body = JSON.parse(bytes.toString());
+  } catch {
+    throw noJson();
+  }
+  next();
+};
+
+/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
+const jsonBody = [requireJson, express.raw({ type: 'application/json', limit: '64kb' }), parseJson];
+
 /** The tasks API: parse, ask the store, answer. */
 export function taskRoutes(db: Db): Router {
   const router = Router({ caseSensitive: true, strict: true });
+
+  const create: RequestHandler = async (req, res) => {
+    const { id, json } = await createTask(db, NewTask.parse(req.body));
+    res.status(201).location(`/api/tasks/${id}`);
+    sendTask(res, id, json);
+  };
 
   router
     .route('/api/tasks')
@@ -23,11 +53,7 @@ export function taskRoutes(db: Db): Router {
       res.set('Link', `</api/tasks?${parameters.toString()}>; rel="next"`);
       sendJson(res, `{"tasks":[${tasks.join(',')}],"next_cursor":"${nextCursor}"}`);
     })
-    .post(jsonBody, async (req, res) => {
-      const { id, json } = await createTask(db, NewTask.parse(req.body));
-      res.status(201).location(`/api/tasks/${id}`);
-      sendTask(res, id, json);
-    })
+    .post(jsonBody, create)
     .all(methodNotAllowed('GET, HEAD, POST'));
 
   const change: RequestHandler<{ id: string }> = async (req, res) => {
@@ -63,23 +89,3 @@ function sendTask(res: Response, id: number, json: TaskJson | undefined): void {
 function sendJson(res: Response, json: string): void {
   res.type('json').send(json);
 }
-
-// Any JSON value is parsed here; that it must be an object is the schema's business. Bytes that are not UTF-8 are
-// refused: the parser would replace them, and something else than what was sent would be stored.
-const parseJson = express.json({
-  limit: '64kb',
-  strict: false,
-  verify: (_req, _res, bytes) => {
-    if (!isUtf8(bytes)) throw new Error('not UTF-8');
-  },
-});
-
-/** Puts the parsed JSON body into req.body. 400 without a body, 415 for another type, 413 over 64 kB. */
-const jsonBody: RequestHandler = (req, res, next) => {
-  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
-  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
-  if (!req.is('application/json')) throw new HttpError(415, 'Content-Type must be application/json');
-  parseJson(req, res, (error?: unknown) => next(error ?? (req.body === undefined ? noJson() : undefined)));
-};
-
-const noJson = () => new HttpError(400, 'Request body must be JSON');

@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { api, database, unique } from './helper.ts';
+
+describe('GET /', () => {
+  it('describes the API, and says that the answer depends on Accept', async () => {
+    const response = await api().get('/').expect(200).expect('Content-Type', /^application\/json/);
+    expect(Object.keys(response.body as object)).toEqual(['application', 'version', 'endpoints']);
+    expect(response.body).toMatchObject({
+      application: 'Task API',
+      version: '1.2.3',
+      endpoints: expect.arrayContaining(['GET /', 'GET /healthz', 'GET /api/tasks', 'DELETE /api/tasks/<id>']),
+    });
+    expect(response.headers.vary).toBe('Accept');
+  });
+
+  it('lists only endpoints that exist', async () => {
+    const { body } = await api().get('/');
+    for (const endpoint of (body as { endpoints: string[] }).endpoints) {
+      const [method = '', path = ''] = endpoint.replace('<id>', '2147483647').split(' ');
+      const response = await api()[method.toLowerCase() as 'get'](path);
+      expect([endpoint, response.body]).not.toEqual([endpoint, { error: 'Not found' }]);
+      expect([endpoint, response.status]).not.toEqual([endpoint, 405]);
+    }
+  });
+});
+
+describe('GET /healthz', () => {
+  it('answers 200 {"status":"healthy"} when the tasks table can be read', async () => {
+    const { text } = await api().get('/healthz').expect(200);
+    expect(text).toBe('{"status":"healthy"}');
+  });
+
+  it('answers 503 when the database cannot be reached', async () => {
+    const { body } = await api({ db: database({ DB_PORT: '1' }) }).get('/healthz').expect(503);
+    expect(body).toEqual({ status: 'unhealthy', reason: 'database unreachable' });
+  });
+
+  it('answers 503 when the password is wrong', async () => {
+    const { body } = await api({ db: database({ DB_PASS: 'wrong' }) }).get('/healthz').expect(503);
+    expect(body).toEqual({ status: 'unhealthy', reason: 'database unreachable' });
+  });
+
+  it('answers 503 when the server answers but there is no tasks table', async () => {
+    const db = database();
+    const elsewhere = { ...db, read: () => db.read<never>({ name: 'x', text: 'SELECT id FROM no_such_table', values: [] }) };
+    const { body } = await api({ db: elsewhere }).get('/healthz').expect(503);
+    expect(body).toEqual({ status: 'unhealthy', reason: 'tasks table not readable' });
+  });
+
+  it('answers 503 while the process is about to end, and asks clients to leave', async () => {
+    const response = await api({ isDraining: () => true }).get('/healthz').expect(503);
+    expect(response.body).toEqual({ status: 'unhealthy', reason: 'shutting down' });
+    expect(response.headers.connection).toBe('close');
+  });
+});
+
+describe('GET /livez', () => {
+  it('answers 200 {"status":"alive"}, also without a database', async () => {
+    const { text } = await api({ db: database({ DB_PORT: '1' }) }).get('/livez').expect(200);
+    expect(text).toBe('{"status":"alive"}');
+  });
+});
+
+describe('an unknown path', () => {
+  it.each(['/nope', '/api', '/api/', '/api/task', '/api/tasks/', '/api/tasks/1/', '/api/tasks/1/x', '/API/tasks', '/healthz/', '/.env'])(
+    '%s is answered with 404',
+    async (path) => {
+      const response = await api().get(path).expect(404).expect('Content-Type', /^application\/json/);
+      expect(response.text).toBe('{"error":"Not found"}');
+    },
+  );
+});
+
+describe('an unknown method', () => {
+  it.each([
+    ['DELETE', '/api/tasks', 'GET, HEAD, POST'],
+    ['PUT', '/api/tasks', 'GET, HEAD, POST'],
+    ['POST', '/api/tasks/1', 'GET, HEAD, PUT, PATCH, DELETE'],
+    ['POST', '/', 'GET, HEAD'],
+    ['POST', '/healthz', 'GET, HEAD'],
+    ['DELETE', '/livez', 'GET, HEAD'],
+  ] as const)('%s %s is answered with 405 and Allow', async (method, path, allow) => {
+    const response = await api()[method.toLowerCase() as 'put'](path).expect(405);
+    expect(response.headers.allow).toBe(allow);
+    expect(response.text).toBe('{"error":"Method not allowed"}');
+  });
+
+  it('OPTIONS is answered with what is allowed', async () => {
+    const response = await api().options('/api/tasks').expect(204);
+    expect(response.headers.allow).toBe('GET, HEAD, POST');
+  });
+
+  it('HEAD is answered like GET, without the body', async () => {
+    const response = await api().head('/api/tasks?limit=1').expect(200);
+    expect(Number(response.headers['content-length'])).toBeGreaterThan(0);
+    expect(response.text ?? '').toBe('');
+  });
+});
+
+describe('X-Request-Id', () => {
+  it.each(['a'.repeat(16), 'A-b_9'.repeat(12), crypto.randomUUID()])('%s is taken from the client', async (id) => {
+    const response = await api().get('/nope').set('X-Request-Id', id);
+    expect(response.headers['x-request-id']).toBe(id);
+  });
+
+  it.each(['short', 'a'.repeat(65), 'spaces in the middle', 'a'.repeat(15) + '"', 'a'.repeat(15) + 'é'])(
+    '%j is replaced',
+    async (id) => {
+      const response = await api().get('/nope').set('X-Request-Id', id);
+      expect(response.headers['x-request-id']).toMatch(/^[A-Za-z0-9_-]{16,64}$/);
+      expect(response.headers['x-request-id']).not.toBe(id);
+    },
+  );
+});
+
+describe('the API token', () => {
+  const token = unique('token');
+
+  it('is not asked for when none is set', async () => {
+    await api().get('/api/tasks?limit=1').expect(200);
+  });
+
+  it('opens /api when it is right', async () => {
+    await api({ apiToken: token }).get('/api/tasks?limit=1').set('Authorization', `Bearer ${token}`).expect(200);
+  });
+
+  it.each([undefined, 'Bearer', 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`, token])(
+    'is wrong in %j: 401 with WWW-Authenticate',
+    async (authorization) => {
+      const request = api({ apiToken: token }).post('/api/tasks').send({ title: 'x' });
+      if (authorization !== undefined) void request.set('Authorization', authorization);
+      const response = await request.expect(401);
+      expect(response.headers['www-authenticate']).toMatch(/^Bearer/);
+      expect(response.body).toEqual({ error: 'A valid API token is required' });
+    },
+  );
+
+  it('is not needed for the health of the service', async () => {
+    await api({ apiToken: token }).get('/healthz').expect(200);
+    await api({ apiToken: token }).get('/livez').expect(200);
+  });
+});

@@ -1,0 +1,66 @@
+// One real PostgreSQL for all tests of the API, made by db/init: the Compose file's image where a Docker Engine answers,
+// else the embedded one.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres } from '../../db/embedded.ts';
+import { engineFault } from '../../test/engine.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** DB_HOST and its siblings, as the API reads them from its environment. */
+    database: Record<string, string>;
+  }
+}
+
+const root = join(import.meta.dirname, '../..');
+
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const fault = engineFault();
+  console.log(`api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`);
+  const { env, stop } = fault ? await startEmbedded() : await startContainer();
+  provide('database', env);
+  return stop;
+}
+
+async function startContainer() {
+  process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'; // stopped below
+  const { GenericContainer, Wait } = await import('testcontainers');
+  const image = /image: \$\{POSTGRES_IMAGE:-(.+)\}/.exec(readFileSync(join(root, 'compose.yml'), 'utf8'))?.[1];
+  if (!image) throw new Error('compose.yml names no POSTGRES_IMAGE');
+  const login = { DB_USER: 'taskapp_api', DB_PASS: 'api-test' };
+  const container = await new GenericContainer(process.env.POSTGRES_IMAGE ?? image)
+    .withEnvironment({
+      POSTGRES_DB: 'taskdb',
+      POSTGRES_USER: 'taskapp',
+      POSTGRES_PASSWORD: 'owner-test',
+      POSTGRES_INITDB_ARGS: '--locale-provider=builtin --builtin-locale=C.UTF-8',
+      ...login,
+    })
+    .withBindMounts([{ source: join(root, 'db/init'), target: '/docker-entrypoint-initdb.d', mode: 'ro' }])
+    .withTmpFs({ '/var/lib/postgresql/data': '' })
+    .withExposedPorts(5432)
+    .withHealthCheck({
+      test: ['CMD-SHELL', 'psql -h 127.0.0.1 -U taskapp -d taskdb -qAtc "SHOW taskapp.initialised"'],
+      interval: 500,
+      timeout: 5_000,
+      retries: 60,
+    })
+    .withWaitStrategy(Wait.forHealthCheck())
+    .start();
+  const env = { DB_HOST: container.getHost(), DB_PORT: String(container.getMappedPort(5432)), DB_NAME: 'taskdb', ...login };
+  return { env, stop: async () => void (await container.stop({ remove: true, removeVolumes: true })) };
+}
+
+async function startEmbedded() {
+  const directory = mkdtempSync(join(tmpdir(), 'taskapp-test-'));
+  const { env, stop } = await startEmbeddedPostgres(directory);
+  return {
+    env,
+    stop: async () => {
+      await stop();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}

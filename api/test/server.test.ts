@@ -1,0 +1,179 @@
+// The process: its environment, its port, and how it ends.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, get } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { database, unique } from './helper.ts';
+
+const program = join(import.meta.dirname, '../src/server.ts');
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Starts the server with exactly this environment; its output is collected. */
+function start(env: Record<string, string>) {
+  const child = spawn(process.execPath, [program], { env, stdio: 'pipe' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  return { child, output, ended };
+}
+
+async function startListening(env: Record<string, string> = {}) {
+  const port = await freePort();
+  const server = start({ ...inject('database'), PORT: String(port), ...env });
+  const url = `http://127.0.0.1:${port}`;
+  await expect.poll(() => server.output.stdout, { timeout: 10_000, interval: 20 }).toContain('listening');
+  return { ...server, port, url };
+}
+
+function secretFile(content: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'taskapp-secret-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'secret');
+  writeFileSync(file, content);
+  return file;
+}
+
+describe('the environment', () => {
+  const complete = { DB_USER: 'u', DB_PASS: 'p' };
+
+  it.each([
+    [{}, /^taskapp: DB_USER is not set; .+; DB_PASS is not set; .+$/],
+    [{ DB_USER: 'u' }, /^taskapp: DB_PASS is not set; set DB_PASS, or DB_PASS_FILE .+$/],
+    [{ DB_USER: 'u', DB_PASS: '' }, /^taskapp: DB_PASS is not set; .+$/],
+    [{ DB_USER: 'u', DB_PASS_FILE: '/nope' }, /^taskapp: DB_PASS_FILE points to \/nope, which cannot be read \(ENOENT\); .+$/],
+    [{ ...complete, DB_PASS_FILE: '/nope' }, /^taskapp: DB_PASS and DB_PASS_FILE are both set; unset one of them$/],
+    [{ ...complete, API_TOKEN: 'x'.repeat(16), API_TOKEN_FILE: '/x' }, /^taskapp: API_TOKEN and API_TOKEN_FILE are both set; .+$/],
+    [{ ...complete, API_TOKEN: 'short' }, /^taskapp: API_TOKEN is too short; .+$/],
+    [{ ...complete, PORT: '80a' }, /^taskapp: PORT is not a port; .+$/],
+    [{ ...complete, PORT: '65536' }, /^taskapp: PORT is not a port; .+$/],
+    [{ ...complete, DB_PORT: '0' }, /^taskapp: DB_PORT is not a port; .+$/],
+    [{ ...complete, LOG_LEVEL: 'loud' }, /^taskapp: LOG_LEVEL is not a log level; .+$/],
+  ])('%j ends the start with one line that names the variable and the fix', async (env, line) => {
+    const { ended, output } = start(env);
+    expect(await ended).toBe(1);
+    expect(output.stderr.trimEnd()).toMatch(line);
+    expect(output.stdout).toBe('');
+  });
+
+  it('takes a secret from a file, without the newline at its end, and says where it connects but not with what', async () => {
+    const { DB_PASS = '', ...login } = inject('database');
+    const port = await freePort();
+    const { output } = start({ ...login, PORT: String(port), DB_PASS_FILE: secretFile(`${DB_PASS}\n`) });
+    await expect.poll(() => output.stdout, { timeout: 10_000 }).toContain('listening');
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    expect(output.stdout).toContain(`port ${port}, database ${login.DB_HOST}:${login.DB_PORT}/taskdb`);
+    expect(output.stdout).not.toContain(DB_PASS);
+  });
+
+  it('refuses an empty secret file', async () => {
+    const { ended, output } = start({ DB_USER: 'u', DB_PASS_FILE: secretFile('\n') });
+    expect(await ended).toBe(1);
+    expect(output.stderr).toMatch(/DB_PASS_FILE points to .+, which is empty/);
+  });
+
+  it('says so when the port is taken', async () => {
+    const { port } = await startListening();
+    const second = start({ ...inject('database'), PORT: String(port) });
+    expect(await second.ended).toBe(1);
+    expect(second.output.stderr).toMatch(new RegExp(`^taskapp: cannot listen on PORT ${port}: .+\n$`));
+  });
+
+  it('tells in the log what to do when the password does not fit', async () => {
+    const { url, output } = await startListening({ DB_PASS: 'not-the-password' });
+    expect((await fetch(`${url}/api/tasks`)).status).toBe(503);
+    await expect.poll(() => output.stdout).toContain('DB_PASS does not fit DB_USER');
+    expect(output.stdout).not.toContain('not-the-password');
+  });
+});
+
+describe('a request that is not HTTP', () => {
+  const raw = async (port: number, text: string) => {
+    const socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.write(text);
+    await once(socket, 'close');
+    return answer;
+  };
+
+  it('is answered with 400, and a method that HTTP does not know with 405, as JSON', async () => {
+    const { port } = await startListening();
+    const broken = await raw(port, 'GET / HTTP/1.1\r\nno colon\r\n\r\n');
+    expect(broken).toMatch(/^HTTP\/1\.1 400 /);
+    expect(broken).toContain('{"error":"Bad request"}');
+    const unknown = await raw(port, 'FOO /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(unknown).toMatch(/^HTTP\/1\.1 405 [^]+Allow: GET, HEAD, POST/);
+    expect(unknown).toContain('{"error":"Method not allowed"}');
+  });
+});
+
+describe('the end', () => {
+  // Holds a lock, so that a request is in flight for a while.
+  const lockedTask = async (seconds: number) => {
+    const db = database();
+    const create = `INSERT INTO tasks (title) VALUES ($1) RETURNING id`;
+    const [row] = await db.write<{ id: number }>({ name: '', text: create, values: [unique('locked')] });
+    const id = row?.id ?? 0;
+    const lock = `WITH t AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id) SELECT pg_sleep($2) FROM t`;
+    const locked = db.write({ name: '', text: lock, values: [id, seconds] });
+    await sleep(200);
+    return { id, locked };
+  };
+  const change = (url: string, id: number) =>
+    fetch(`${url}/api/tasks/${id}`, {
+      method: 'PATCH',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"title":"changed"}',
+    });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s: the request in flight is answered, then exit code 0', async (signal) => {
+    const { child, ended, url, output } = await startListening();
+    await fetch(`${url}/healthz`);
+    const { id, locked } = await lockedTask(1.5);
+    const inFlight = change(url, id);
+    await sleep(200);
+    child.kill(signal);
+    const response = await inFlight;
+    expect(response.status).toBe(200);
+    await locked;
+    expect(await ended).toBe(0);
+    expect(output.stdout).toContain('"msg":"stopped"');
+  });
+
+  it('SIGTERM: until the proxy has left, requests are answered and asked to close, and /healthz is 503', async () => {
+    const { child, ended, url } = await startListening();
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    const request = (path: string, with_: Agent) =>
+      new Promise<{ status: number | undefined; connection: string | undefined }>((resolve, reject) => {
+        get(`${url}${path}`, { agent: with_ }, (response) => {
+          response.resume();
+          response.on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection }));
+        }).on('error', reject);
+      });
+    expect(await request('/api/tasks?limit=1', agent)).toEqual({ status: 200, connection: 'keep-alive' });
+    child.kill('SIGTERM');
+    await sleep(300); // the idle connection of the agent keeps it waiting
+    expect(await request('/healthz', new Agent())).toEqual({ status: 503, connection: 'close' });
+    expect(await request('/api/tasks?limit=1', agent)).toEqual({ status: 200, connection: 'close' });
+    const closed = Date.now();
+    expect(await ended).toBe(0);
+    expect(Date.now() - closed).toBeGreaterThan(2_000); // the port stays shut for a while before the address disappears
+    expect(Date.now() - closed).toBeLessThan(6_000); // but nobody is waited for once the last connection is closed
+  });
+});

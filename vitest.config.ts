@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    reporters: ['verbose'],
+    projects: [
+      {
+        test: {
+          name: 'api',
+          include: ['api/test/**/*.test.ts', 'start.test.ts'],
+          globalSetup: 'api/test/database.ts',
+          testTimeout: 15_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'stack',
+          include: ['test/**/*.test.ts'],
+          globalSetup: 'test/engine.ts',
+          fileParallelism: false, // the machine has one engine, and the stacks use its ports
+          testTimeout: 120_000,
+          hookTimeout: 300_000, // the first one builds the images
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});

@@ -10,6 +10,7 @@ if [ "$1" = nginx ]; then
   fi
   for file in /docker-entrypoint.d/*; do
     [ -x "$file" ] || continue
+    # shellcheck source=/dev/null
     case $file in
       *.envsh) . "$file" ;;
       *.sh) "$file" ;;
@@ -21,7 +22,8 @@ if [ "$1" = nginx ]; then
     if [ ! -w "$output" ]; then echo "$0: ERROR: $output is not writable"; break; fi
     # Only variables that exist are replaced: nginx has its own $variables.
     names=$(awk 'BEGIN { for (name in ENVIRON) printf "${%s} ", name }')
-    envsubst "$names" <"$template" >"$output/$(basename "$template" .template)"
+    target=$output/$(basename "$template" .template)
+    envsubst "$names" <"$template" >"$target"
   done
 fi
 

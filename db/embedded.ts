@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
@@ -53,7 +53,7 @@ async function createCluster(data: string): Promise<void> {
   fs.mkdirSync(data, { mode: 0o700 });
   const passwordFile = join(data, '..', 'password.partial');
   fs.writeFileSync(passwordFile, owner.POSTGRES_PASSWORD, { mode: 0o600 });
-  if (isRoot) for (const path of [data, passwordFile]) fs.chownSync(path, nobody.uid, nobody.gid);
+  if (user?.owns) for (const path of [data, passwordFile]) fs.chownSync(path, nobody, nobody);
 
   const initdb = await spawnBinary('initdb', [
     `--pgdata=${data}`,
@@ -144,8 +144,20 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-const isRoot = process.getuid?.() === 0;
-const nobody = { uid: 65_534, gid: 65_534 };
+const nobody = 65_534;
+
+/**
+ * How to run PostgreSQL, which refuses to be root, when we are. In a user namespace root is called nobody but still owns its
+ * files, also below a private directory such as /root. Where namespaces are forbidden, as in most containers, it becomes
+ * nobody for real and must own its data. Undefined for everybody else.
+ */
+const user = process.getuid?.() === 0 ? notRoot() : undefined;
+
+function notRoot(): { command: string[]; owns: boolean } {
+  const namespace = ['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--'];
+  if (spawnSync(namespace[0] ?? '', [...namespace.slice(1), 'true']).status === 0) return { command: namespace, owns: false };
+  return { command: ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--'], owns: true };
+}
 
 /** In a process group of its own: the one who presses Ctrl-C decides when the database ends. */
 async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: number): Promise<ChildProcess> {
@@ -156,12 +168,7 @@ async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: nu
   } catch {
     throw new EmbeddedPostgresError(`there is no embedded PostgreSQL for ${platform}; use docker compose up -d --build`);
   }
-  let command = [binaries[name], ...args];
-  if (isRoot) {
-    // PostgreSQL refuses to run as root. It runs as nobody, who may still pass through root's private directories.
-    const user = [`--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, '--clear-groups'];
-    command = ['setpriv', ...user, '--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--', ...command];
-  }
+  const command = [...(user?.command ?? []), binaries[name], ...args];
   const child = spawn(command[0] ?? '', command.slice(1), {
     cwd: tmpdir(),
     detached: true,

@@ -57,7 +57,7 @@ export function openDb(config: Config, log: Logger): Db {
     ...timeouts,
   });
   // Without these two, a database restart ends the process: the first covers idle connections, the second those in use.
-  pool.on('error', (err) => log.warn({ err }, 'idle database connection lost'));
+  pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
   pool.on('connect', (client) => client.on('error', () => {}));
 
   async function run<Row extends pg.QueryResultRow>(

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 
-/** Text that PostgreSQL stores as it is: 1 to `max` Unicode code points, no NUL, no half of a surrogate pair. */
+/** Text that PostgreSQL takes as it is: at most `max` Unicode code points, no NUL, no half of a surrogate pair. */
 function checkText(schema: z.ZodString, max: number) {
   return schema
     .refine((text) => text.isWellFormed(), 'must be valid Unicode')
     .refine((text) => !text.includes('\0'), 'must not contain the NUL character')
-    .refine((text) => text !== '', 'must not be empty')
     .refine((text) => [...text].length <= max, `must be at most ${max} characters long`);
 }
+const notEmpty = (text: z.ZodString) => text.refine((value) => value !== '', 'must not be empty');
 
 const string = (missing?: string) =>
   z.string({ error: ({ input }) => (input === undefined && missing ? missing : 'must be a string') });
 
-const title = (missing?: string) => checkText(string(missing).trim(), 255);
-const status = checkText(string().trim(), 50);
+const title = (missing?: string) => notEmpty(checkText(string(missing).trim(), 255));
+const status = notEmpty(checkText(string().trim(), 50));
 
 const body = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape, 'Request body must be a JSON object');
 
@@ -74,7 +74,7 @@ export const ListQuery = z.object({
     .transform(Number)
     .refine((limit) => limit >= 1 && limit <= 500, 'must be a whole number from 1 to 500')
     .default(100),
-  status: checkText(parameter(), 50).optional(),
+  status: notEmpty(checkText(parameter(), 50)).optional(),
   q: checkText(parameter(), 255).optional(),
   cursor: parameter()
     .transform((cursor, context) => {

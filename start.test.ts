@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { copyOfRepository, root } from './test/copy.ts';
 
@@ -35,8 +36,16 @@ describe('npm start', () => {
     const port = await freePort();
     const url = `http://localhost:${port}`;
     const ready = { timeout: 30_000, interval: 50 };
+    const refusesASecondStart = async () => {
+      const second = start(directory, await freePort());
+      expect(await second.ended).toBe(1);
+      expect(second.output).toMatch(/^taskapp: already running as process \d+ .+ kill \d+$/m);
+    };
 
     const first = start(directory, port);
+    await expect.poll(() => first.output, ready).toContain('starting PostgreSQL');
+    await sleep(500);
+    await refusesASecondStart();
     await expect.poll(() => first.output, ready).toContain(`ready on ${url}, try: curl -s ${url}/api/tasks`);
     const { tasks } = (await (await fetch(`${url}/api/tasks`)).json()) as { tasks: { id: number }[] };
     expect(tasks.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
@@ -46,12 +55,11 @@ describe('npm start', () => {
       body: '{"title":"kept"}',
     });
     expect(created.status).toBe(201);
-
-    const second = start(directory, await freePort());
-    expect(await second.ended).toBe(1);
-    expect(second.output).toMatch(/^taskapp: already running: .+ kill \d+$/m);
+    await refusesASecondStart();
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
 
+    // Twice, as npm may pass on what the terminal has sent already.
+    first.child.kill('SIGINT');
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);
     expect(first.output).toContain('taskapp: stopped');
@@ -62,6 +70,28 @@ describe('npm start', () => {
     expect(await (await fetch(`${url}/api/tasks/6`)).json()).toMatchObject({ task: { title: 'kept' } });
     third.child.kill('SIGTERM');
     expect(await third.ended).toBe(0);
+  }, 60_000);
+
+  it('ends the API and tells how to end PostgreSQL when it was killed itself', async () => {
+    const directory = copyOfRepository();
+    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    const port = await freePort();
+    const killed = start(directory, port);
+    await expect.poll(() => killed.output, { timeout: 30_000 }).toContain('ready on');
+    killed.child.kill('SIGKILL');
+    const answers = () => fetch(`http://localhost:${port}/livez`).then(() => true, () => false);
+    await expect.poll(answers, { timeout: 10_000 }).toBe(false);
+
+    const next = start(directory, port);
+    expect(await next.ended).toBe(1);
+    const pid = /kill -INT (\d+)$/m.exec(next.output)?.[1];
+    process.kill(Number(pid), 'SIGINT');
+    const stopped = () => existsSync(join(directory, '.data/postgres/postmaster.pid'));
+    await expect.poll(stopped, { timeout: 10_000 }).toBe(false);
+    const last = start(directory, port);
+    await expect.poll(() => last.output, { timeout: 30_000 }).toContain('ready on');
+    last.child.kill('SIGINT');
+    expect(await last.ended).toBe(0);
   }, 60_000);
 
   it('says so when the port is taken, and stops the database', async () => {

@@ -14,7 +14,10 @@ Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)`
 }
 
 const port = process.env.PORT || '8080';
-const stopped = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)));
+// The handlers stay: npm passes Ctrl-C on, so that it may arrive twice, and the second must not end us before the database.
+const stopped = new Promise((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, resolve);
+});
 
 try {
   console.log('taskapp: starting PostgreSQL, data in .data/ (the first time takes a few seconds)');
@@ -30,13 +33,13 @@ try {
   console.error(`taskapp: ${error.message}`);
   process.exitCode = 1;
 }
-process.exit(); // the signal handlers' promises would keep waiting
+process.exit(); // the signal handlers would keep waiting
 
 /** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
   const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, DB_PASS_FILE: '' },
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // the channel tells the API when this process is gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
   const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);

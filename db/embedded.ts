@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
@@ -11,6 +12,8 @@ import pg from 'pg';
 export interface EmbeddedPostgres {
   /** How the API reaches it: the environment of api/src/config.ts. */
   env: { DB_HOST: string; DB_PORT: string; DB_NAME: string; DB_USER: string; DB_PASS: string };
+  /** The login of the owner, who may do everything. */
+  owner: { DB_USER: string; DB_PASS: string };
   /** Resolves when the server ended by itself. */
   ended: Promise<void>;
   /** Stops the server; resolves when its data is safe on disk. */
@@ -21,8 +24,6 @@ export interface EmbeddedPostgres {
 export class EmbeddedPostgresError extends Error {}
 
 const initDir = join(import.meta.dirname, 'init');
-const owner = { POSTGRES_DB: 'taskdb', POSTGRES_USER: 'taskapp', POSTGRES_PASSWORD: 'lab-only-owner' };
-const api = { DB_NAME: 'taskdb', DB_USER: 'taskapp_api', DB_PASS: 'lab-only-api' };
 
 /**
  * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, which is made and filled by db/init when it is new.
@@ -30,34 +31,83 @@ const api = { DB_NAME: 'taskdb', DB_USER: 'taskapp_api', DB_PASS: 'lab-only-api'
  * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
  */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
-  const data = join(directory, 'postgres');
   fs.mkdirSync(directory, { recursive: true });
-  if (!fs.existsSync(data)) {
-    // Under another name until it is complete, so that an interrupted first start leaves nothing half-made.
-    const partial = join(directory, 'postgres.partial');
-    fs.rmSync(partial, { recursive: true, force: true });
-    await createCluster(partial);
-    const server = await startServer(partial, join(directory, 'postgres.log'));
-    try {
-      await runInitFiles(server.port);
-    } finally {
-      await server.stop();
+  const unlock = lock(join(directory, 'lock'));
+  try {
+    const data = join(directory, 'postgres');
+    const log = join(directory, 'postgres.log');
+    const passwordFile = join(directory, 'password');
+    const login = logins(passwordFile);
+    if (!fs.existsSync(data)) {
+      // Under another name until it is complete, so that an interrupted first start leaves nothing half-made.
+      const partial = join(directory, 'postgres.partial');
+      fs.rmSync(partial, { recursive: true, force: true });
+      await createCluster(partial, passwordFile, login);
+      const server = await startServer(partial, log, login);
+      try {
+        await runInitFiles(server.port, login);
+      } finally {
+        await server.stop();
+      }
+      fs.renameSync(partial, data);
     }
-    fs.renameSync(partial, data);
+    const { port, ended, stop } = await startServer(data, log, login);
+    const { DB_NAME, DB_USER, DB_PASS } = login;
+    const env = { DB_HOST: '127.0.0.1', DB_PORT: String(port), DB_NAME, DB_USER, DB_PASS };
+    const owner = { DB_USER: login.POSTGRES_USER, DB_PASS: login.POSTGRES_PASSWORD };
+    return { env, owner, ended, stop: () => stop().finally(unlock) };
+  } catch (error) {
+    unlock();
+    throw error;
   }
-  const { port, ended, stop } = await startServer(data, join(directory, 'postgres.log'));
-  return { env: { DB_HOST: '127.0.0.1', DB_PORT: String(port), ...api }, ended, stop };
 }
 
-async function createCluster(data: string): Promise<void> {
+/** One start at a time, also while the first one is still making the database. Returns the way to let go. */
+function lock(file: string): () => void {
+  const holder = fs.existsSync(file) ? Number(fs.readFileSync(file, 'utf8')) : 0;
+  if (holder > 0 && isRunning(holder)) {
+    throw new EmbeddedPostgresError(`already running as process ${holder} (says ${file}). Stop it: Ctrl-C, or kill ${holder}`);
+  }
+  fs.rmSync(file, { force: true }); // left by a start that was killed
+  try {
+    fs.writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch {
+    throw new EmbeddedPostgresError(`already running: another start has just taken ${file}`);
+  }
+  return () => fs.rmSync(file, { force: true });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it runs, as somebody else
+  }
+}
+
+type Logins = ReturnType<typeof logins>;
+
+/** Both logins have a password that is made once: the port is open to every account of this machine. */
+function logins(file: string) {
+  if (!fs.existsSync(file)) fs.writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  const password = fs.readFileSync(file, 'utf8');
+  return {
+    POSTGRES_DB: 'taskdb',
+    POSTGRES_USER: 'taskapp',
+    POSTGRES_PASSWORD: password,
+    DB_NAME: 'taskdb',
+    DB_USER: 'taskapp_api',
+    DB_PASS: password,
+  };
+}
+
+async function createCluster(data: string, passwordFile: string, { POSTGRES_USER }: Logins): Promise<void> {
   fs.mkdirSync(data, { mode: 0o700 });
-  const passwordFile = join(data, '..', 'password.partial');
-  fs.writeFileSync(passwordFile, owner.POSTGRES_PASSWORD, { mode: 0o600 });
   if (user?.owns) for (const path of [data, passwordFile]) fs.chownSync(path, nobody, nobody);
 
   const initdb = await spawnBinary('initdb', [
     `--pgdata=${data}`,
-    `--username=${owner.POSTGRES_USER}`,
+    `--username=${POSTGRES_USER}`,
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
@@ -69,11 +119,14 @@ async function createCluster(data: string): Promise<void> {
   initdb.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   initdb.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const [code] = (await once(initdb, 'close')) as [number | null];
-  fs.rmSync(passwordFile, { force: true });
   if (code !== 0) throw new EmbeddedPostgresError(`initdb failed: ${output.trim()}`);
 }
 
-async function startServer(data: string, logFile: string): Promise<Omit<EmbeddedPostgres, 'env'> & { port: number }> {
+async function startServer(
+  data: string,
+  logFile: string,
+  login: Logins,
+): Promise<Pick<EmbeddedPostgres, 'ended' | 'stop'> & { port: number }> {
   const port = await freePort();
   const log = fs.openSync(logFile, 'a');
   const logStart = fs.fstatSync(log).size;
@@ -87,7 +140,7 @@ async function startServer(data: string, logFile: string): Promise<Omit<Embedded
   };
 
   const deadline = Date.now() + 60_000; // a crash recovery may take a while
-  while (!(await accepts(port))) {
+  while (!(await accepts(port, login))) {
     const failed = server.exitCode !== null || server.signalCode !== null;
     if (failed || Date.now() > deadline) {
       await stop();
@@ -95,7 +148,7 @@ async function startServer(data: string, logFile: string): Promise<Omit<Embedded
       const running = /Is another postmaster \(PID (\d+)\)/.exec(output)?.[1];
       throw new EmbeddedPostgresError(
         running
-          ? `already running: PostgreSQL process ${running} uses ${data}. Stop that start with Ctrl-C, or with: kill ${running}`
+          ? `a start that was killed has left PostgreSQL running on ${data}. Stop it: kill -INT ${running}`
           : `PostgreSQL did not start, its log says:\n${output}`,
       );
     }
@@ -105,18 +158,18 @@ async function startServer(data: string, logFile: string): Promise<Omit<Embedded
 }
 
 /** What the official image does on an empty volume: the database, then the init files in alphabetical order. */
-async function runInitFiles(port: number): Promise<void> {
-  await query(port, 'postgres', `CREATE DATABASE ${owner.POSTGRES_DB}`);
+async function runInitFiles(port: number, login: Logins): Promise<void> {
+  await query(port, login, 'postgres', `CREATE DATABASE ${login.POSTGRES_DB}`);
   for (const file of fs.readdirSync(initDir).toSorted()) {
     const path = join(initDir, file);
-    await query(port, owner.POSTGRES_DB, file.endsWith('.sql') ? fs.readFileSync(path, 'utf8') : await printSql(path));
+    const sql = file.endsWith('.sql') ? fs.readFileSync(path, 'utf8') : await printSql(path, login);
+    await query(port, login, login.POSTGRES_DB, sql);
   }
 }
 
 /** There is no psql here, so a shell script among the init files is asked for its SQL. */
-async function printSql(script: string): Promise<string> {
-  const env = { ...process.env, ...owner, ...api };
-  const bash = spawn('bash', [script, '--print'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+async function printSql(script: string, login: Logins): Promise<string> {
+  const bash = spawn('bash', [script, '--print'], { env: { ...process.env, ...login }, stdio: ['ignore', 'pipe', 'inherit'] });
   let sql = '';
   bash.stdout.on('data', (chunk: Buffer) => (sql += chunk.toString()));
   const [code] = (await once(bash, 'close')) as [number | null];
@@ -124,9 +177,9 @@ async function printSql(script: string): Promise<string> {
   return sql;
 }
 
-async function query(port: number, database: string, sql: string): Promise<void> {
-  const { POSTGRES_USER: user, POSTGRES_PASSWORD: password } = owner;
-  const client = new pg.Client({ host: '127.0.0.1', port, database, user, password });
+async function query(port: number, login: Logins, database: string, sql: string): Promise<void> {
+  const { POSTGRES_USER, POSTGRES_PASSWORD } = login;
+  const client = new pg.Client({ host: '127.0.0.1', port, database, user: POSTGRES_USER, password: POSTGRES_PASSWORD });
   await client.connect();
   try {
     await client.query(sql);
@@ -135,9 +188,9 @@ async function query(port: number, database: string, sql: string): Promise<void>
   }
 }
 
-async function accepts(port: number): Promise<boolean> {
+async function accepts(port: number, login: Logins): Promise<boolean> {
   try {
-    await query(port, 'postgres', 'SELECT 1');
+    await query(port, login, 'postgres', 'SELECT 1');
     return true;
   } catch {
     return false;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -11,7 +11,7 @@ export function copyOfRepository(): string {
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
-  for (const file of list.toString().split('\0').filter(Boolean)) {
+  for (const file of list.toString().split('\0').filter((path) => path && existsSync(join(root, path)))) {
     cpSync(join(root, file), join(directory, file), { recursive: true, force: true });
   }
   return directory;

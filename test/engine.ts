@@ -12,13 +12,13 @@ declare module 'vitest' {
 /** Why no Docker Engine with Compose can be used here; undefined if one can. */
 export function engineFault(): string | undefined {
   try {
-    execFileSync('docker', ['info', '--format', '{{.ServerVersion}}'], { stdio: 'pipe' });
-    execFileSync('docker', ['compose', 'version'], { stdio: 'pipe' });
+    execFileSync('docker', ['info', '--format', '{{.ServerVersion}}'], { stdio: 'pipe', timeout: 20_000 });
+    execFileSync('docker', ['compose', 'version'], { stdio: 'pipe', timeout: 20_000 });
     return undefined;
   } catch (error) {
     const { code, stderr } = error as { code?: string; stderr?: Buffer };
     if (code === 'ENOENT') return 'the docker command is not installed';
-    return stderr?.toString().trim().split('\n').at(-1) ?? String(error);
+    return stderr?.toString().trim().split('\n').at(-1) || String(error);
   }
 }
 

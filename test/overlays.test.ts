@@ -72,7 +72,8 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
 
 describe.skipIf(inject('notRunBecause'))('compose.prod.yml', () => {
   it('takes privileges, the writable root and unlimited resources away, and the stack works', async () => {
-    const stack = newStack({ files: ['compose.yml', 'compose.prod.yml'] });
+    const env = { POSTGRES_PASSWORD: 'prod-owner', DB_PASS: 'prod-api' };
+    const stack = newStack({ files: ['compose.yml', 'compose.prod.yml'], env });
     await stack.up();
     for (const service of ['web', 'api', 'db']) {
       const { HostConfig, Config } = await stack.inspect(service);
@@ -82,7 +83,7 @@ describe.skipIf(inject('notRunBecause'))('compose.prod.yml', () => {
       expect(HostConfig.Memory).toBeGreaterThan(0);
       expect(HostConfig.NanoCpus).toBeGreaterThan(0);
       expect(HostConfig.PidsLimit).toBeGreaterThan(0);
-      expect(HostConfig.RestartPolicy.Name).toBe('always');
+      expect(HostConfig.RestartPolicy.Name).toBe('unless-stopped');
       expect(Config.User).toMatch(/^(nginx|node|postgres)$/);
     }
     expect((await stack.fetch('/api/tasks', postJson({ title: 'hardened' }))).status).toBe(201);
@@ -92,13 +93,19 @@ describe.skipIf(inject('notRunBecause'))('compose.prod.yml', () => {
 });
 
 describe.skipIf(inject('notRunBecause'))('.env', () => {
+  it.each(['POSTGRES_PASSWORD', 'DB_PASS'])('must set %s for production: up stops and names it', async (missing) => {
+    const env = { POSTGRES_PASSWORD: 'a', DB_PASS: 'b', [missing]: '' };
+    const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env });
+    await expect(stack.compose('up', '-d')).rejects.toThrow(`required variable ${missing} is missing a value: is not set, set it in .env`);
+  });
+
   it('takes passwords with special characters', async () => {
     const directory = copyOfRepository();
     const example = readFileSync(join(root, '.env.example'), 'utf8');
     const env = example.replace("'change-me-owner'", `'o$wner#:@ /"\\x'`).replace("'change-me-api'", `'$a#p@i: %"\\\\é'`);
     expect(env).not.toBe(example);
     writeFileSync(join(directory, '.env'), env);
-    const stack = newStack({ directory });
+    const stack = newStack({ directory, env: { COMPOSE_DISABLE_ENV_FILE: '0' } });
     await stack.up();
     const { Config } = await stack.inspect('api');
     expect(Config.Env).toContain('DB_PASS=$a#p@i: %"\\\\é');
@@ -111,7 +118,7 @@ describe.skipIf(inject('notRunBecause'))('.env', () => {
       join(directory, '.env'),
       'POSTGRES_DB=taskdb\nPOSTGRES_USER=taskapp\nPOSTGRES_PASSWORD=secret\nDB_NAME=taskdb\nDB_USER=taskapp\nDB_PASS=secret\n',
     );
-    const stack = newStack({ directory });
+    const stack = newStack({ directory, env: { COMPOSE_DISABLE_ENV_FILE: '0' } });
     await stack.up();
     expect((await stack.fetch('/api/tasks', postJson({ title: 'x' }))).status).toBe(201);
   });

@@ -125,6 +125,21 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       expect([longUri.status, await longUri.json()]).toEqual([414, { error: 'Request URI is too long' }]);
     });
 
+    it.each([
+      ['an unknown transfer encoding', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n', 501, 'Not implemented'],
+      ['an unknown version', 'GET / HTTP/2.5\r\nHost: x\r\n\r\n', 505, 'HTTP version not supported'],
+      ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400, 'Bad request'],
+    ])('answers %s in JSON', async (_what, text, status, error) => {
+      const { hostname, port } = new URL(await stack.url());
+      const socket = connect(Number(port), hostname);
+      let answer = '';
+      socket.on('data', (chunk) => (answer += chunk.toString()));
+      socket.write(text);
+      await expect.poll(() => answer).toContain(JSON.stringify({ error }));
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      socket.destroy();
+    });
+
     it.each(['TRACE', 'FOO', 'PROPFIND'])('answers %s with 405, Allow and JSON', async (method) => {
       const { hostname, port } = new URL(await stack.url());
       const socket = connect(Number(port), hostname);
@@ -250,7 +265,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       const response = await stack.fetch('/api/tasks');
       return [response.status, await response.json(), response.headers.get('retry-after')];
     };
-    await expect.poll(answer, { timeout: 10_000 }).toEqual([502, { error: 'The API does not answer' }, '1']);
+    await expect.poll(answer, { timeout: 20_000 }).toEqual([502, { error: 'The API does not answer' }, '1']);
     expect((await stack.fetch('/nginx-health')).status).toBe(200);
     expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended by itself when told to
     await stack.compose('up', '-d', '--wait', 'api');

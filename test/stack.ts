@@ -13,8 +13,9 @@ export interface Options {
   env?: Record<string, string>;
 }
 
-// Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432.
-const anyPort = { HTTP_PORT: '0', API_PORT: '0', POSTGRES_PORT: '0' };
+// Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432; and not the .env of the
+// person who runs it.
+const isolated = { HTTP_PORT: '0', API_PORT: '0', POSTGRES_PORT: '0', COMPOSE_DISABLE_ENV_FILE: '1' };
 
 /** One Compose project under a name of its own. */
 export class Stack {
@@ -27,7 +28,7 @@ export class Stack {
   constructor({ directory = root, files = ['compose.yml'], env = {} }: Options = {}) {
     this.directory = directory;
     this.files = files;
-    this.env = { ...anyPort, ...env };
+    this.env = { ...isolated, ...env };
   }
 
   /** Builds what is new and starts all services; resolves when all three are healthy. */
@@ -50,6 +51,7 @@ export class Stack {
   /** Removes everything of the project, also after a failed start. */
   async destroy(): Promise<void> {
     await this.compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5');
+    await docker('image', 'rm', '--force', `${this.project}-api:dev`); // has a name of its own, so it is not "local"
   }
 
   /** `docker compose …`, returns its standard output. Throws with its standard error. */

@@ -2,7 +2,11 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const portError = 'is not a port; use a whole number from 1 to 65535';
-const port = z.coerce.number(portError).refine((n) => Number.isInteger(n) && n >= 1 && n <= 65_535, portError);
+const port = z
+  .string()
+  .regex(/^[0-9]+$/, portError)
+  .transform(Number)
+  .refine((n) => n >= 1 && n <= 65_535, portError);
 
 const Environment = z.object({
   DB_HOST: z.string().default('localhost'),

@@ -29,7 +29,7 @@ export class OutcomeUnknown extends Error {
 }
 
 // Each wait is shorter than the one around it, so the innermost reports what happened:
-// lock 2 s < statement 5 s < query 7 s < API 10 s (2 s for a connection + 7 s) < nginx 15 s < drain 20 s < stop 30 s.
+// lock 2 s < statement 5 s < query 7 s < API 9 s (2 s for a connection, then 7 s) < nginx 15 s < drain 20 s < stop 30 s.
 const timeouts = {
   lock_timeout: 2_000,
   statement_timeout: 5_000,
@@ -98,7 +98,7 @@ function explain(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case '28P01':
-      return `${message}: DB_PASS does not fit DB_USER. The password of a role is set when the volume is first made; to change it, see ALTER ROLE`;
+      return `${message}: DB_PASS does not fit DB_USER; it is set when the volume is first made, and changed by ALTER ROLE`;
     case '3D000':
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
     case 'ENOTFOUND':

@@ -1,21 +1,31 @@
+import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
 import { DatabaseUnavailable, OutcomeUnknown } from './db.ts';
 
+const parseErrors: Record<string, [status: string, error: string]> = {
+  HPE_INVALID_METHOD: ['405 Method Not Allowed', 'Method not allowed'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'Request headers are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
+};
+
 /** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable) return void socket.destroy();
-  const unknownMethod = err.code === 'HPE_INVALID_METHOD';
-  const body = JSON.stringify({ error: unknownMethod ? 'Method not allowed' : 'Bad request' });
+  // With the answer to an earlier request still to come on this connection, this one would be taken for it.
+  const answering: unknown = Reflect.get(socket, '_httpMessage');
+  if (!socket.writable || answering) return void socket.destroy();
+  const [status, error] = parseErrors[err.code ?? ''] ?? ['400 Bad Request', 'Bad request'];
+  const body = JSON.stringify({ error });
   const head = [
-    `HTTP/1.1 ${unknownMethod ? '405 Method Not Allowed' : '400 Bad Request'}`,
+    `HTTP/1.1 ${status}`,
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${body.length}`,
+    `X-Request-Id: ${randomUUID()}`,
     'Connection: close',
-    ...(unknownMethod ? ['Allow: GET, HEAD, POST, PUT, PATCH, DELETE'] : []),
   ];
+  if (err.code === 'HPE_INVALID_METHOD') head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE');
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 

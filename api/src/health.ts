@@ -4,9 +4,15 @@ import { DatabaseUnavailable, type Db } from './db.ts';
 /** Readiness: 200 only while a query on the tasks table works and the process is not about to end. */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
   return async (_req, res) => {
-    const reason = isDraining() ? 'shutting down' : await findFault(db);
-    if (reason === undefined) res.json({ status: 'healthy' });
-    else res.status(503).json({ status: 'unhealthy', reason });
+    const unhealthy = (reason: string) => res.status(503).json({ status: 'unhealthy', reason });
+    if (isDraining()) return void unhealthy('shutting down');
+    try {
+      await db.read({ name: 'health', text: 'SELECT id FROM tasks LIMIT 1', values: [] });
+      res.json({ status: 'healthy' });
+    } catch (error) {
+      if (error instanceof Error) res.err = error; // only the log tells the cause
+      unhealthy(error instanceof DatabaseUnavailable ? 'database unreachable' : 'tasks table not readable');
+    }
   };
 }
 
@@ -14,12 +20,3 @@ export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
 export const livez: RequestHandler = (_req, res) => {
   res.json({ status: 'alive' });
 };
-
-async function findFault(db: Db): Promise<string | undefined> {
-  try {
-    await db.read({ name: 'health', text: 'SELECT id FROM tasks LIMIT 1', values: [] });
-    return undefined;
-  } catch (error) {
-    return error instanceof DatabaseUnavailable ? 'database unreachable' : 'tasks table not readable';
-  }
-}

@@ -43,8 +43,9 @@ server.listen(config.PORT, () => {
   log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
 });
 
-process.once('SIGTERM', () => void shutDown({ graceful: true }));
-process.once('SIGINT', () => void shutDown({ graceful: false }));
+process.on('SIGTERM', () => void shutDown({ graceful: true }));
+process.on('SIGINT', () => void shutDown({ graceful: false }));
+process.on('disconnect', () => void shutDown({ graceful: false })); // started by `npm start`, which is gone
 
 /**
  * Ends the process with exit code 0 after all requests in flight are answered. Graceful means that no request of the
@@ -52,7 +53,10 @@ process.once('SIGINT', () => void shutDown({ graceful: false }));
  * a while, so that it finds new connections refused and takes another replica before this address disappears.
  */
 async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
-  if (draining) process.exit(1); // asked twice: now
+  if (draining) {
+    if (!graceful) process.exit(1); // asked again, and not to wait
+    return;
+  }
   draining = true;
   log.info(graceful ? 'draining' : 'stopping');
   setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { api, database, unique } from './helper.ts';
 
 describe('GET /', () => {
@@ -41,9 +41,11 @@ describe('GET /healthz', () => {
   });
 
   it('answers 503 when the server answers but there is no tasks table', async () => {
-    const db = database();
-    const elsewhere = { ...db, read: () => db.read<never>({ name: 'x', text: 'SELECT id FROM no_such_table', values: [] }) };
-    const { body } = await api({ db: elsewhere }).get('/healthz').expect(503);
+    const owner = database(inject('owner'));
+    const name = `without_tasks_${Date.now()}`;
+    await owner.write({ name: '', text: `CREATE DATABASE ${name}`, values: [] });
+    await owner.write({ name: '', text: `GRANT CONNECT ON DATABASE ${name} TO taskapp_api`, values: [] });
+    const { body } = await api({ db: database({ DB_NAME: name }) }).get('/healthz').expect(503);
     expect(body).toEqual({ status: 'unhealthy', reason: 'tasks table not readable' });
   });
 

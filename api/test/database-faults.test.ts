@@ -58,8 +58,11 @@ describe('a connection that breaks', () => {
     const title = unique('unknown outcome');
     const { body } = await client.post('/api/tasks').send({ title }).expect(504);
     expect(body).toEqual({ error: 'Database connection lost, the change may or may not be stored' });
-    const stored = await api().get('/api/tasks').query({ q: title });
-    expect((stored.body as { tasks: unknown[] }).tasks).toHaveLength(1); // and here it was
+    const stored = async () => {
+      const answer = await api().get('/api/tasks').query({ q: title });
+      return (answer.body as { tasks: unknown[] }).tasks.length;
+    };
+    await expect.poll(stored).toBe(1); // and here it is
   });
 });
 

@@ -11,6 +11,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** DB_HOST and its siblings, as the API reads them from its environment. */
     database: Record<string, string>;
+    /** The same for the owner of the database, for tests that need more than the API may. */
+    owner: Record<string, string>;
   }
 }
 
@@ -19,8 +21,9 @@ const root = join(import.meta.dirname, '../..');
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const fault = engineFault();
   console.log(`api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`);
-  const { env, stop } = fault ? await startEmbedded() : await startContainer();
+  const { env, owner, stop } = fault ? await startEmbedded() : await startContainer();
   provide('database', env);
+  provide('owner', { ...env, ...owner });
   return stop;
 }
 
@@ -50,14 +53,16 @@ async function startContainer() {
     .withWaitStrategy(Wait.forHealthCheck())
     .start();
   const env = { DB_HOST: container.getHost(), DB_PORT: String(container.getMappedPort(5432)), DB_NAME: 'taskdb', ...login };
-  return { env, stop: async () => void (await container.stop({ remove: true, removeVolumes: true })) };
+  const owner = { DB_USER: 'taskapp', DB_PASS: 'owner-test' };
+  return { env, owner, stop: async () => void (await container.stop({ remove: true, removeVolumes: true })) };
 }
 
 async function startEmbedded() {
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-test-'));
-  const { env, stop } = await startEmbeddedPostgres(directory);
+  const { env, owner, stop } = await startEmbeddedPostgres(directory);
   return {
     env,
+    owner,
     stop: async () => {
       await stop();
       rmSync(directory, { recursive: true });

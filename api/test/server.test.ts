@@ -60,6 +60,7 @@ describe('the environment', () => {
     [{ ...complete, API_TOKEN: 'x'.repeat(16), API_TOKEN_FILE: '/x' }, /^taskapp: API_TOKEN and API_TOKEN_FILE are both set; .+$/],
     [{ ...complete, API_TOKEN: 'short' }, /^taskapp: API_TOKEN is too short; .+$/],
     [{ ...complete, PORT: '80a' }, /^taskapp: PORT is not a port; .+$/],
+    [{ ...complete, PORT: '0x50' }, /^taskapp: PORT is not a port; .+$/],
     [{ ...complete, PORT: '65536' }, /^taskapp: PORT is not a port; .+$/],
     [{ ...complete, DB_PORT: '0' }, /^taskapp: DB_PORT is not a port; .+$/],
     [{ ...complete, LOG_LEVEL: 'loud' }, /^taskapp: LOG_LEVEL is not a log level; .+$/],
@@ -95,7 +96,7 @@ describe('the environment', () => {
 
   it('tells in the log what to do when the password does not fit', async () => {
     const { url, output } = await startListening({ DB_PASS: 'not-the-password' });
-    expect((await fetch(`${url}/api/tasks`)).status).toBe(503);
+    expect((await fetch(`${url}/healthz`)).status).toBe(503); // what a health check asks
     await expect.poll(() => output.stdout).toContain('DB_PASS does not fit DB_USER');
     expect(output.stdout).not.toContain('not-the-password');
   });
@@ -116,6 +117,8 @@ describe('a request that is not HTTP', () => {
     const broken = await raw(port, 'GET / HTTP/1.1\r\nno colon\r\n\r\n');
     expect(broken).toMatch(/^HTTP\/1\.1 400 /);
     expect(broken).toContain('{"error":"Bad request"}');
+    const large = await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`);
+    expect(large).toMatch(/^HTTP\/1\.1 431 [^]+X-Request-Id: [^]+{"error":"Request headers are too large"}$/);
     const unknown = await raw(port, 'FOO /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(unknown).toMatch(/^HTTP\/1\.1 405 [^]+Allow: GET, HEAD, POST/);
     expect(unknown).toContain('{"error":"Method not allowed"}');

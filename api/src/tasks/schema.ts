@@ -47,7 +47,10 @@ export interface Cursor {
 }
 
 const CursorParts = z.tuple([
-  z.iso.datetime({ offset: true, precision: 6 }).refine((time) => !time.startsWith('0000')), // PostgreSQL has no year 0
+  z.iso
+    .datetime({ offset: true, precision: 6 })
+    .endsWith('+00:00')
+    .refine((time) => !time.startsWith('0000')), // PostgreSQL has no year 0
   z.int32().min(1),
 ]);
 

@@ -38,12 +38,12 @@ export async function createTask(client: ReturnType<typeof api>, task: Partial<T
 
 /**
  * A TCP proxy in front of the test database, for the faults that a network can have. `hold` keeps the server's answers
- * back, `cut` breaks all connections.
+ * on the connections of now back, `cut` breaks them.
  */
 export async function faultyNetwork(): Promise<{ env: Record<string, string>; hold: () => void; cut: () => void }> {
   const { DB_HOST, DB_PORT } = inject('database');
   const sockets = new Set<Socket>();
-  let held = false;
+  let held = new Set<Socket>();
   const proxy: Server = createServer((client) => {
     const server = connect(Number(DB_PORT), DB_HOST);
     for (const socket of [client, server]) {
@@ -51,7 +51,7 @@ export async function faultyNetwork(): Promise<{ env: Record<string, string>; ho
       socket.on('error', () => {}).on('close', () => [client, server].forEach((end) => end.destroy()));
     }
     client.pipe(server);
-    server.on('data', (chunk) => held || client.write(chunk));
+    server.on('data', (chunk) => held.has(server) || client.write(chunk));
   });
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
@@ -61,5 +61,5 @@ export async function faultyNetwork(): Promise<{ env: Record<string, string>; ho
     cut();
     proxy.close();
   });
-  return { env: { DB_HOST: '127.0.0.1', DB_PORT: String(port) }, hold: () => (held = true), cut };
+  return { env: { DB_HOST: '127.0.0.1', DB_PORT: String(port) }, hold: () => (held = new Set(sockets)), cut };
 }

@@ -104,6 +104,7 @@ describe('npm start', () => {
     const run = start(directory, port);
     expect(await run.ended).toBe(1);
     expect(run.output).toContain(`cannot listen on PORT ${port}`);
+    expect(run.output).not.toContain('ready on');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 60_000);
 

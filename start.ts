@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedPostgresError, startEmbeddedPostgres } from './db/embedded.ts';
 
 if (process.argv.includes('--help') || process.argv.includes('-h')) {
@@ -39,31 +38,19 @@ process.exit(); // the signal handlers would keep waiting
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
   const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, DB_PASS_FILE: '' },
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // the channel tells the API when this process is gone
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
   const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
 
-  void announce(ended);
+  api.once('message', () => {
+    const url = `http://localhost:${port}`;
+    console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks    (Ctrl-C stops it)`);
+  });
   const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
   if (typeof reason === 'number') return reason;
   if (reason === 'database') console.error('taskapp: PostgreSQL ended, see .data/postgres.log');
   api.kill('SIGINT'); // answers what is in flight, then ends; SIGTERM would first wait for a proxy to leave
   const code = await ended;
   return reason === 'signal' ? code : 1;
-}
-
-/** Prints the address once the API answers. */
-async function announce(ended: Promise<unknown>): Promise<void> {
-  const url = `http://localhost:${port}`;
-  let running = true;
-  void ended.then(() => (running = false));
-  while (running) {
-    const answer = await fetch(`${url}/healthz`).catch(() => undefined);
-    if (answer?.ok && running) {
-      console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks    (Ctrl-C stops it)`);
-      return;
-    }
-    await sleep(50);
-  }
 }

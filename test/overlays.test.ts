@@ -1,5 +1,5 @@
 // What the other Compose files and .env change, on copies of the repository.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { copyOfRepository, root } from './copy.ts';
@@ -55,11 +55,19 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
       return response?.ok ? ((await response.json()) as { application: string }).application : undefined;
     };
     await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe('Edited');
+    // Some editors write another file and rename it over the old one.
+    for (const name of ['Renamed', 'Again']) {
+      const file = join(directory, 'api/src/app.ts');
+      writeFileSync(`${file}.part`, readFileSync(file, 'utf8').replace(/application: '\w+'/, `application: '${name}'`), { mode: 0o600 });
+      chmodSync(`${file}.part`, 0o644);
+      renameSync(`${file}.part`, file);
+      await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe(name);
+    }
 
     // A mistake does not end it: once it is mended, the server is back.
-    replace(join(directory, 'api/src/app.ts'), "'Edited'", "'Edited");
+    replace(join(directory, 'api/src/app.ts'), "'Again'", "'Again");
     await expect.poll(application, { timeout: 5_000, interval: 50 }).toBeUndefined();
-    replace(join(directory, 'api/src/app.ts'), "'Edited", "'Mended'");
+    replace(join(directory, 'api/src/app.ts'), "'Again", "'Mended'");
     await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe('Mended');
   });
 

@@ -62,10 +62,13 @@ function requestLog(log: Logger): RequestHandler {
     serializers: {
       req: (req: { method: string; url: string }) => ({ method: req.method, url: req.url }),
       res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+      // That the database is away is no fault of the code: no stack for each request.
+      err: (err: { type: string; message: string }) =>
+        err.type === 'DatabaseUnavailable' ? { type: err.type, message: err.message } : err,
     },
     customLogLevel: (req: IncomingMessage, res: ServerResponse, err?: Error) => {
       if (err || res.statusCode >= 500) return 'error';
-      return req.url === '/healthz' || req.url === '/livez' ? 'debug' : 'info';
+      return req.url === '/healthz' || req.url === '/livez' ? 'trace' : 'info';
     },
   });
 }

@@ -68,7 +68,7 @@ export function openDb(config: Config, log: Logger): Db {
     try {
       client = await pool.connect();
     } catch (cause) {
-      throw new DatabaseUnavailable(explain(cause), { cause });
+      throw new DatabaseUnavailable(explain(cause));
     }
     try {
       const { rows } = await client.query<Row>(statement);
@@ -79,8 +79,8 @@ export function openDb(config: Config, log: Logger): Db {
       // state is unknown, and the server may still be busy with the statement: it is closed, never used again.
       const refused = cause instanceof pg.DatabaseError && cause.severity === 'ERROR';
       client.release(!refused);
-      if (!refused) throw new Lost(explain(cause), { cause });
-      if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause), { cause });
+      if (!refused) throw new Lost(explain(cause));
+      if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause));
       throw cause;
     }
   }
@@ -98,12 +98,12 @@ function explain(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case '28P01':
-      return `${message}: DB_PASS does not fit DB_USER; it is set when the volume is first made, and changed by ALTER ROLE`;
+      return `${message}: DB_PASS does not fit DB_USER; the role got its password when the volume was first made`;
     case '3D000':
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `${message}: DB_HOST does not resolve; is the database running?`;
+      return `${message}: is the database running, and DB_HOST its name?`;
     case 'ECONNREFUSED':
       return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
     default:

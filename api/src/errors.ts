@@ -78,7 +78,7 @@ function answerTo(err: unknown): { status: number; headers: Record<string, strin
     return { status: 504, headers: {}, body: { error: 'Database connection lost, the change may or may not be stored' } };
   }
   const status = clientErrorStatus(err);
-  if (status !== undefined) return { status, headers: {}, body: { error: clientErrorMessage(status) } };
+  if (status !== undefined) return { status, headers: {}, body: { error: clientErrorMessage(status, err) } };
   return { status: 500, headers: {}, body: { error: 'Internal server error' } };
 }
 
@@ -97,8 +97,10 @@ function clientErrorStatus(err: unknown): number | undefined {
   return err.status >= 400 && err.status < 500 ? err.status : undefined;
 }
 
-function clientErrorMessage(status: number): string {
+function clientErrorMessage(status: number, err: unknown): string {
   switch (status) {
+    case 400:
+      return err instanceof URIError ? 'Path cannot be decoded' : 'Request body is not what its headers say';
     case 413:
       return 'Request body is too large, the limit is 64 kB';
     case 415:

@@ -40,6 +40,7 @@ server.on('error', (err) => {
   process.exit(1);
 });
 server.listen(config.PORT, () => {
+  process.send?.('listening'); // to `npm start`
   log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
 });
 

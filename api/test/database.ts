@@ -45,7 +45,7 @@ async function startContainer() {
     .withTmpFs({ '/var/lib/postgresql/data': '' })
     .withExposedPorts(5432)
     .withHealthCheck({
-      test: ['CMD-SHELL', 'psql -h 127.0.0.1 -U taskapp -d taskdb -qAtc "SHOW taskapp.initialised"'],
+      test: ['CMD-SHELL', 'psql -h 127.0.0.1 -U taskapp -d taskdb -Atc "SHOW taskapp.initialised"'],
       interval: 500,
       timeout: 5_000,
       retries: 60,

@@ -297,6 +297,10 @@ describe('POST /api/tasks', () => {
     await post().set('Content-Type', 'Application/JSON; charset=utf-8').send('{"title":"x"}').expect(201);
     const { body } = await post().type('json').set('Content-Encoding', 'compress').send('{"title":"x"}').expect(415);
     expect(body).toEqual({ error: 'Content-Encoding must be gzip, deflate, br or absent' });
+    const latin = await post().set('Content-Type', 'application/json; charset=latin1').send('{"title":"x"}').expect(415);
+    expect(latin.body).toEqual({ error: 'JSON must be in UTF-8' });
+    const notGzip = await post().type('json').set('Content-Encoding', 'gzip').send('{"title":"x"}').expect(400);
+    expect(notGzip.body).toEqual({ error: 'Request body is not what its headers say' });
   });
 
   it('answers 413 for more than 64 kB', async () => {
@@ -420,6 +424,6 @@ describe('an id that is none', () => {
 
   it('%ZZ, which cannot be decoded, is answered with 400', async () => {
     const { body } = await api().get('/api/tasks/%ZZ').expect(400);
-    expect(body).toEqual({ error: expect.any(String) });
+    expect(body).toEqual({ error: 'Path cannot be decoded' });
   });
 });

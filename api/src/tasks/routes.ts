@@ -11,6 +11,8 @@ const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
   if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
   if (!req.is('application/json')) throw new HttpError(415, 'Content-Type must be application/json');
+  const charset = /charset="?([^;"]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset.trim())) throw new HttpError(415, 'JSON must be in UTF-8');
   next();
 };
 

@@ -7,9 +7,12 @@ import type { Db } from './db.ts';
 import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
 import { taskRoutes } from './tasks/routes.ts';
+import { openTaskStore, type TaskStore } from './tasks/store.ts';
 
 export interface AppOptions {
   db: Db;
+  /** What answers for the tasks; the database unless given. */
+  store?: TaskStore;
   log: Logger;
   version: string;
   /** If set, /api wants `Authorization: Bearer <token>`. */
@@ -19,7 +22,7 @@ export interface AppOptions {
 }
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
-export function createApp({ db, log, version, apiToken, isDraining = () => false }: AppOptions): Express {
+export function createApp({ db, store = openTaskStore(db), log, version, apiToken, isDraining = () => false }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // hashing each answer costs more than it saves: the list changes all the time
@@ -40,7 +43,7 @@ export function createApp({ db, log, version, apiToken, isDraining = () => false
   app.route('/').get(index(version)).all(methodNotAllowed(get));
 
   if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
-  app.use(taskRoutes(db));
+  app.use(taskRoutes(store));
 
   app.use(notFound);
   app.use(errorHandler);

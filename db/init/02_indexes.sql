@@ -1,7 +1,15 @@
--- One index per way of listing: each holds the rows in the order the API returns them.
+-- One index per way of listing: each holds the rows in the order the API returns them, newest first and then by id. Both
+-- columns run in one direction, because only then is "after this row" one comparison: (created_at, -id) < (…, …). Without
+-- that, a page deep among rows of one created_at would have to skip all those before it.
 BEGIN;
 
-CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, id);
-CREATE INDEX IF NOT EXISTS tasks_status_newest_first ON tasks (status, created_at DESC, id);
+CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) DESC);
+CREATE INDEX IF NOT EXISTS tasks_status_newest_first ON tasks (status, created_at DESC, (-id) DESC);
+
+-- Parts of a title, in any case: title ILIKE '%part%'. New titles wait in a list that every search reads through until it
+-- is merged into the index; 256 kB of it keep both writing and searching fast.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE INDEX IF NOT EXISTS tasks_title_parts ON tasks USING gin (title gin_trgm_ops) 
+    WITH (gin_pending_list_limit = 256);
 
 COMMIT;

@@ -1,9 +1,8 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import express, { type RequestHandler, type Response, Router } from 'express';
-import type { Db } from '../db.ts';
 import { HttpError, methodNotAllowed } from '../errors.ts';
 import { ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
-import { createTask, deleteTask, getTask, listTasks, type TaskJson, updateTask } from './store.ts';
+import type { TaskJson, TaskStore } from './store.ts';
 
 const noJson = () => new HttpError(400, 'Request body must be JSON');
 
@@ -32,11 +31,11 @@ const parseJson: RequestHandler = (req, _res, next) => {
 const jsonBody = [requireJson, express.raw({ type: 'application/json', limit: '64kb' }), parseJson];
 
 /** The tasks API: parse, ask the store, answer. */
-export function taskRoutes(db: Db): Router {
+export function taskRoutes(store: TaskStore): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   const create: RequestHandler = async (req, res) => {
-    const { id, json } = await createTask(db, NewTask.parse(req.body));
+    const { id, json } = await store.create(NewTask.parse(req.body));
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
   };
@@ -45,35 +44,35 @@ export function taskRoutes(db: Db): Router {
     .route('/api/tasks')
     .get(async (req, res) => {
       const query = ListQuery.parse(req.query);
-      const { tasks, nextCursor } = await listTasks(db, query);
-      if (nextCursor === undefined) return sendJson(res, `{"tasks":[${tasks.join(',')}]}`);
+      const { tasks, nextCursor } = await store.list(query);
+      if (nextCursor === undefined) return sendJson(res, `{"tasks":${tasks}}`);
 
       const parameters = new URLSearchParams({ limit: String(query.limit) });
       if (query.status !== undefined) parameters.set('status', query.status);
       if (query.q !== undefined) parameters.set('q', query.q);
       parameters.set('cursor', nextCursor);
       res.set('Link', `</api/tasks?${parameters.toString()}>; rel="next"`);
-      sendJson(res, `{"tasks":[${tasks.join(',')}],"next_cursor":"${nextCursor}"}`);
+      sendJson(res, `{"tasks":${tasks},"next_cursor":"${nextCursor}"}`);
     })
     .post(jsonBody, create)
     .all(methodNotAllowed('GET, HEAD, POST'));
 
   const change: RequestHandler<{ id: string }> = async (req, res) => {
     const { id } = TaskPath.parse(req.params);
-    sendTask(res, id, await updateTask(db, id, TaskChange.parse(req.body)));
+    sendTask(res, id, await store.update(id, TaskChange.parse(req.body)));
   };
 
   router
     .route('/api/tasks/:id')
     .get(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
-      sendTask(res, id, await getTask(db, id));
+      sendTask(res, id, await store.get(id));
     })
     .put(jsonBody, change)
     .patch(jsonBody, change)
     .delete(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
-      if (!(await deleteTask(db, id))) throw taskNotFound(id);
+      if (!(await store.remove(id))) throw taskNotFound(id);
       res.json({ message: `Task ${id} deleted` });
     })
     .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));

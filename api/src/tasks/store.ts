@@ -1,4 +1,5 @@
 import type { Db } from '../db.ts';
+import { share } from '../share.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
 
 // The API's JSON of one row, made by PostgreSQL: it has the time to the microsecond, which a JavaScript Date would cut to
@@ -15,54 +16,94 @@ interface Row {
   json: TaskJson;
 }
 
-/** One page, newest first, and the cursor of the next page if there is one. */
-export async function listTasks(db: Db, query: ListQuery): Promise<{ tasks: TaskJson[]; nextCursor?: string }> {
-  const { limit, status, q, cursor } = query;
+/** One page of the list, newest first. */
+export interface Page {
+  /** A JSON array. */
+  tasks: string;
+  /** Where the next page starts; undefined on the last one. */
+  nextCursor: string | undefined;
+}
+
+/** What the API asks of the database, one statement each. */
+export interface TaskStore {
+  list: (query: ListQuery) => Promise<Page>;
+  /** Undefined: there is no such task. */
+  get: (id: number) => Promise<TaskJson | undefined>;
+  /** Resolved means committed. */
+  create: (task: NewTask) => Promise<Row>;
+  /** Changes what is given. Undefined: there is no such task. */
+  update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
+  /** False: there was no such task. */
+  remove: (id: number) => Promise<boolean>;
+}
+
+/** Requests that arrive together share a statement, unless `sharing` is false (for comparison in benchmarks). */
+export function openTaskStore(db: Db, { sharing = true } = {}): TaskStore {
+  const shared: typeof share = sharing ? share : (execute) => async (input) => only(await execute([input]));
+  return {
+    list: shared(async (queries) => Array(queries.length).fill(await listTasks(db, only(queries))) as Page[], {
+      key: (query) => JSON.stringify(query),
+      maxBatch: Infinity, // they all want the same page
+    }),
+    get: shared((ids) => getTasks(db, ids)),
+    create: shared((tasks) => createTasks(db, tasks)),
+    update: (id, change) => updateTask(db, id, change),
+    remove: (id) => deleteTask(db, id),
+  };
+}
+
+function only<Item>(items: Item[]): Item {
+  const [item] = items;
+  if (item === undefined) throw new Error('nothing given');
+  return item;
+}
+
+async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promise<Page> {
   const values: unknown[] = [limit + 1]; // one more than asked for tells whether more rows follow
   const value = (given: unknown) => `$${values.push(given)}`;
 
   const conditions: string[] = [];
   if (status !== undefined) conditions.push(`status = ${value(status)}`);
-  if (q !== undefined) conditions.push(`title ILIKE ${value(`%${q.replace(/[\\%_]/g, '\\$&')}%`)}`);
-  if (cursor) {
-    const after = value(cursor.created_at);
-    conditions.push(`created_at <= ${after} AND (created_at < ${after} OR id > ${value(cursor.id)})`);
-  }
+  if (q) conditions.push(`title ILIKE ${value(`%${q.replace(/[\\%_]/g, '\\$&')}%`)}`);
+  if (cursor) conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 
   const rows = await db.read<Row>({
-    name: `list${status === undefined ? '' : '-status'}${q === undefined ? '' : '-q'}${cursor ? '-cursor' : ''}`,
-    text: `SELECT id, ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, id LIMIT $1`,
+    name: `list${status === undefined ? '' : '-status'}${q ? '-q' : ''}${cursor ? '-cursor' : ''}`,
+    // Newest first, then by id. Both descending, as one row comparison against the cursor needs it: see 02_indexes.sql.
+    text: `SELECT id, ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
     values,
   });
-  const tasks = rows.slice(0, limit).map((row) => row.json);
-  const last = tasks.at(-1);
-  if (rows.length <= limit || last === undefined) return { tasks };
-  return { tasks, nextCursor: encodeCursor(JSON.parse(last) as Cursor) };
+  const page = rows.slice(0, limit).map((row) => row.json);
+  const last = page.at(-1);
+  const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
+  return { tasks: `[${page.join(',')}]`, nextCursor };
 }
 
-/** Undefined: there is no such task. */
-export async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
+async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]> {
   const rows = await db.read<Row>({
     name: 'get',
-    text: `SELECT id, ${taskJson} FROM tasks WHERE id = $1`,
-    values: [id],
+    text: `SELECT id, ${taskJson} FROM tasks WHERE id = ANY($1::int[])`,
+    values: [ids],
   });
-  return rows[0]?.json;
+  const found = new Map(rows.map(({ id, json }) => [id, json]));
+  return ids.map((id) => found.get(id));
 }
 
-export async function createTask(db: Db, { title, status }: NewTask): Promise<Row> {
-  const [row] = await db.write<Row>({
+/** One INSERT, one commit. The rows get ascending ids in the order of `tasks`. */
+async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
+  const rows = await db.write<Row>({
     name: 'create',
-    text: `INSERT INTO tasks (title, status) VALUES ($1, $2) RETURNING id, ${taskJson}`,
-    values: [title, status],
+    text: `
+      INSERT INTO tasks (title, status)
+      SELECT title, status FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (title, status, n) ORDER BY n
+      RETURNING id, ${taskJson}`,
+    values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
   });
-  if (!row) throw new Error('INSERT returned no row');
-  return row;
+  return rows.toSorted((a, b) => a.id - b.id);
 }
 
-/** Changes what is given. Undefined: there is no such task. */
-export async function updateTask(db: Db, id: number, { title, status }: TaskChange): Promise<TaskJson | undefined> {
+async function updateTask(db: Db, id: number, { title, status }: TaskChange): Promise<TaskJson | undefined> {
   const rows = await db.write<Row>({
     name: 'update',
     text: `UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status) WHERE id = $1 RETURNING id, ${taskJson}`,
@@ -71,8 +112,7 @@ export async function updateTask(db: Db, id: number, { title, status }: TaskChan
   return rows[0]?.json;
 }
 
-/** False: there was no such task. */
-export async function deleteTask(db: Db, id: number): Promise<boolean> {
+async function deleteTask(db: Db, id: number): Promise<boolean> {
   const rows = await db.write<{ id: number }>({
     name: 'delete',
     text: 'DELETE FROM tasks WHERE id = $1 RETURNING id',

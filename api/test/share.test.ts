@@ -1,0 +1,166 @@
+// The rules of sharing, on executions that the test holds in its hand.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { DatabaseUnavailable, OutcomeUnknown } from '../src/db.ts';
+import { share, type ShareOptions } from '../src/share.ts';
+
+interface Execution {
+  inputs: string[];
+  finish: () => void;
+  fail: (error: Error) => void;
+}
+
+/** A shared call that answers `<input> by <number of the execution>`, once the test lets the execution end. */
+function controlled(options?: ShareOptions<string>) {
+  const executions: Execution[] = [];
+  const call = share<string, string>((inputs) => {
+    const n = executions.length;
+    return new Promise((resolve, reject) => {
+      executions.push({ inputs, finish: () => resolve(inputs.map((input) => `${input} by ${n}`)), fail: reject });
+    });
+  }, options);
+  const started = async (count: number) => {
+    await expect.poll(() => executions.length, { interval: 1 }).toBe(count);
+  };
+  return { call, executions, started };
+}
+
+describe('share', () => {
+  it('executes a call that is alone at once', async () => {
+    const { call, executions, started } = controlled();
+    const answer = call('a');
+    await started(1);
+    executions[0]?.finish();
+    expect(await answer).toBe('a by 0');
+  });
+
+  it('gives calls that arrive while an execution runs to the next one, in the order of arrival', async () => {
+    const { call, executions, started } = controlled();
+    const first = call('a');
+    await started(1);
+    const others = ['b', 'c', 'd'].map(call);
+    await sleep(10);
+    expect(executions).toHaveLength(1);
+    executions[0]?.finish();
+    await started(2);
+    expect(executions[1]?.inputs).toEqual(['b', 'c', 'd']);
+    executions[1]?.finish();
+    expect(await Promise.all([first, ...others])).toEqual(['a by 0', 'b by 1', 'c by 1', 'd by 1']);
+  });
+
+  it('never answers a call with an execution that started before it arrived', async () => {
+    let committed = 0;
+    const read = share<string, number>(async (inputs) => {
+      const seen = committed; // a query sees what was committed when it started
+      await sleep(Math.random() * 3);
+      return inputs.map(() => seen);
+    });
+    const stale: [number, number][] = [];
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        for (let n = 0; n < 50; n++) {
+          const before = ++committed; // acknowledged before the read arrives
+          const seen = await read('x');
+          if (seen < before) stale.push([seen, before]);
+          if (n % 7 === 0) await sleep(Math.random() * 2);
+        }
+      }),
+    );
+    expect(stale).toEqual([]);
+  });
+
+  it('lets calls with different keys neither wait for each other nor share', async () => {
+    const { call, executions, started } = controlled({ key: (input) => input });
+    const answers = ['a', 'b', 'a'].map(call);
+    await started(2);
+    executions[1]?.finish();
+    expect(await answers[1]).toBe('b by 1');
+    executions[0]?.finish();
+    expect(await answers[2]).toBe('a by 0');
+  });
+
+  it('splits what is more than a batch, and runs no more executions at a time than it may', async () => {
+    const { call, executions, started } = controlled({ maxBatch: 2, maxInFlight: 2 });
+    const answers = ['a', 'b', 'c', 'd', 'e'].map(call);
+    await started(2);
+    await sleep(10);
+    expect(executions.map(({ inputs }) => inputs)).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    executions[1]?.finish();
+    await started(3);
+    executions[0]?.finish();
+    executions[2]?.finish();
+    expect(await Promise.all(answers)).toEqual(['a by 0', 'b by 0', 'c by 1', 'd by 1', 'e by 2']);
+  });
+
+  it('refuses a call when too many are pending, and takes it again afterwards', async () => {
+    const { call, executions, started } = controlled({ maxPending: 3 });
+    const first = call('a');
+    await started(1);
+    const waiting = ['b', 'c'].map(call);
+    await expect(call('d')).rejects.toThrow(DatabaseUnavailable);
+    executions[0]?.finish();
+    await started(2);
+    const late = call('e');
+    executions[1]?.finish();
+    await started(3);
+    executions[2]?.finish();
+    expect(await Promise.all([first, ...waiting, late])).toEqual(['a by 0', 'b by 1', 'c by 1', 'e by 2']);
+  });
+
+  it('refuses a call that waits too long for its execution to start, and only that', async () => {
+    const { call, executions, started } = controlled({ maxWait: 100 });
+    const first = call('a');
+    await started(1);
+    const early = call('b');
+    const start = performance.now();
+    early.catch(() => {}); // awaited below, after the next call
+    await sleep(60);
+    const late = call('c');
+    await expect(early).rejects.toThrow(DatabaseUnavailable);
+    expect(performance.now() - start).toBeLessThan(500);
+    executions[0]?.finish();
+    await started(2);
+    expect(executions[1]?.inputs).toEqual(['c']);
+    executions[1]?.finish();
+    expect(await Promise.all([first, late])).toEqual(['a by 0', 'c by 1']);
+  });
+
+  it('tries each alone when the database refuses the batch, so that one bad input fails only itself', async () => {
+    const executed: string[][] = [];
+    const call = share<string, string>(async (inputs) => {
+      executed.push(inputs);
+      if (inputs.includes('bad')) throw new Error('refused');
+      return inputs;
+    });
+    const answers = await Promise.allSettled(['a', 'bad', 'c'].map(call));
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(executed).toEqual([['a', 'bad', 'c'], ['a'], ['bad'], ['c']]);
+  });
+
+  it.each([new DatabaseUnavailable('away'), new OutcomeUnknown('lost')])(
+    'does not try again when the database is away or the outcome unknown: %s',
+    async (fault) => {
+      const { call, executions, started } = controlled();
+      const answers = Promise.allSettled(['a', 'b'].map(call));
+      await started(1);
+      executions[0]?.fail(fault);
+      expect((await answers).map((answer) => answer.status === 'rejected' && answer.reason)).toEqual([fault, fault]);
+      expect(executions).toHaveLength(1);
+    },
+  );
+
+  it('works again after a failure', async () => {
+    const { call, executions, started } = controlled();
+    const failing = call('a');
+    await started(1);
+    executions[0]?.fail(new DatabaseUnavailable('away'));
+    await expect(failing).rejects.toThrow('away');
+    const answer = call('b');
+    await started(2);
+    executions[1]?.finish();
+    expect(await answer).toBe('b by 1');
+  });
+});

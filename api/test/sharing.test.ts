@@ -1,0 +1,110 @@
+// Sharing on a real database: how much it saves, and that nobody reads a past that was over when the request came in.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Db } from '../src/db.ts';
+import { ListQuery } from '../src/tasks/schema.ts';
+import { openTaskStore } from '../src/tasks/store.ts';
+import { createTask, api, database, unique } from './helper.ts';
+
+/** Counts the statements that reach the database. */
+function counted(db: Db = database()) {
+  const count = { read: 0, write: 0 };
+  const counting: Db = {
+    ...db,
+    read: (statement) => (count.read++, db.read(statement)),
+    write: (statement) => (count.write++, db.write(statement)),
+  };
+  return { db: counting, count };
+}
+
+const ids = (tasks: string) => (JSON.parse(tasks) as { id: number }[]).map(({ id }) => id);
+const hundred = Array.from({ length: 100 }, (_, n) => n);
+
+describe('requests that arrive together', () => {
+  it('share one query when they want the same page, and two pages are two queries', async () => {
+    const { db, count } = counted();
+    const store = openTaskStore(db);
+    const pages = await Promise.all(hundred.map((n) => store.list(ListQuery.parse({ limit: n % 2 ? '3' : '4' }))));
+    expect(count.read).toBe(2);
+    expect(ids(pages[0]?.tasks ?? '')).toHaveLength(4);
+    expect(ids(pages[1]?.tasks ?? '')).toHaveLength(3);
+  });
+
+  it('share one query when they want single tasks, also the same and unknown ones', async () => {
+    const { db, count } = counted();
+    const store = openTaskStore(db);
+    const wanted = [3, 1, 2_147_483_647, 3, 5];
+    const tasks = await Promise.all(wanted.map((id) => store.get(id)));
+    expect(count.read).toBe(1);
+    expect(tasks.map((json) => json && (JSON.parse(json) as { id: number }).id)).toEqual([3, 1, undefined, 3, 5]);
+  });
+
+  it('are created in one commit, each with its own answer, ids in the order of arrival', async () => {
+    const { db, count } = counted();
+    const store = openTaskStore(db);
+    const title = unique('together');
+    const rows = await Promise.all(hundred.map((n) => store.create({ title: `${title} ${n}`, status: `s${n}` })));
+    expect(count.write).toBe(1);
+    rows.forEach(({ id, json }, n) => {
+      expect(JSON.parse(json)).toMatchObject({ id, title: `${title} ${n}`, status: `s${n}` });
+    });
+    const [{ commits } = { commits: 0 }] = await db.read<{ commits: number }>({
+      name: '',
+      text: 'SELECT count(DISTINCT xmin::text)::int AS commits FROM tasks WHERE title LIKE $1',
+      values: [`${title}%`],
+    });
+    expect(commits).toBe(1);
+    expect(rows.map(({ id }) => id)).toEqual(rows.map(({ id }) => id).toSorted((a, b) => a - b));
+  });
+
+  it('are created although one among them is refused by the database', async () => {
+    const { db } = counted();
+    const store = openTaskStore(db);
+    const title = unique('neighbour');
+    const bad = { title: `${title} bad`, status: 'x'.repeat(51) }; // validation would have refused it
+    const answers = await Promise.allSettled([{ title, status: 'a' }, bad, { title, status: 'b' }].map(store.create));
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const { tasks } = await store.list(ListQuery.parse({ q: title }));
+    expect(ids(tasks)).toHaveLength(2);
+  });
+
+  it('are answered in full through HTTP', async () => {
+    const client = api();
+    const created = await Promise.all(hundred.slice(0, 40).map(() => createTask(client)));
+    const read = await Promise.all(created.map(({ id }) => client.get(`/api/tasks/${id}`).expect(200)));
+    expect(read.map(({ body }) => (body as { task: unknown }).task)).toEqual(created);
+    expect(new Set(created.map(({ id }) => id)).size).toBe(40);
+  });
+});
+
+describe('read your writes', () => {
+  it('holds for each of many clients at once, whichever replica they write to and read from', async () => {
+    const replicas = [openTaskStore(database()), openTaskStore(database())] as const;
+    const step = fc.record({ writeTo: fc.nat(1), readFrom: fc.nat(1), remove: fc.boolean() });
+    const clients = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 16 });
+    await fc.assert(
+      fc.asyncProperty(clients, async (all) => {
+        const status = unique('ryw').slice(0, 50);
+        const list = ListQuery.parse({ status, limit: '500' });
+        await Promise.all(
+          all.map(async (steps) => {
+            for (const { writeTo, readFrom, remove } of steps) {
+              const writer = replicas[writeTo] ?? replicas[0];
+              const reader = replicas[readFrom] ?? replicas[0];
+              const { id, json } = await writer.create({ title: 'x', status });
+              expect(ids((await reader.list(list)).tasks)).toContain(id);
+              expect(await reader.get(id)).toBe(json);
+              const updated = await writer.update(id, { title: 'y' });
+              expect(await reader.get(id)).toBe(updated);
+              if (!remove) continue;
+              expect(await writer.remove(id)).toBe(true);
+              expect(await reader.get(id)).toBeUndefined();
+              expect(ids((await reader.list(list)).tasks)).not.toContain(id);
+            }
+          }),
+        );
+      }),
+      { numRuns: 15 },
+    );
+  });
+});

@@ -1,0 +1,3 @@
+wrk.method = "POST"
+wrk.body = '{"title":"A task of the benchmark"}'
+wrk.headers["Content-Type"] = "application/json"

@@ -90,16 +90,23 @@ async function usageOf(id: string): Promise<{ cpu: number; memory: number }> {
   return { cpu: stats.cpu_stats.cpu_usage.total_usage, memory: used - cache };
 }
 
-async function measure(variant: Variant, operation: Operation, count: number): Promise<Result> {
-  // The same number of rows for each measurement, whatever was created before.
-  const reset = `TRUNCATE tasks RESTART IDENTITY; INSERT INTO tasks (title) SELECT 'task ' || n FROM generate_series(1, ${rows}) n; ANALYZE tasks`;
+/** The same rows for each measurement, whatever was created before. */
+async function resetTasks(variant: Variant): Promise<void> {
+  const insert = `INSERT INTO tasks (title) SELECT 'task ' || n FROM generate_series(1, ${rows}) n`;
+  const reset = `TRUNCATE tasks RESTART IDENTITY; ${insert}; ANALYZE tasks`;
   await compose(variant, 'exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-qc', reset);
-  const ids = Object.fromEntries(await Promise.all(tiers.map(async (tier) => [tier, await container(variant, tier)]))) as Record<Tier, string>;
+}
+
+async function measure(variant: Variant, operation: Operation, count: number): Promise<Result> {
+  const ids = { web: '', api: '', db: '' };
+  for (const tier of tiers) ids[tier] = await container(variant, tier);
   const url = `http://${await address(ids.web)}/api/tasks${operation === 'one' ? '/25' : ''}`;
   const script = operation === 'create' ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
-  const wrk = (duration: number) => run('wrk', ['-t1', `-c${count}`, `-d${duration}s`, '--latency', ...script, url]);
+  const wrk = (duration: number, n = count) => run('wrk', ['-t1', `-c${n}`, `-d${duration}s`, '--latency', ...script, url]);
 
-  await wrk(quick ? 1 : 2); // warm up
+  // Until Node has compiled what runs often; once for each operation.
+  if (count === connections[0]) await wrk(quick ? 3 : 5, 64);
+  await resetTasks(variant);
   const before = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));
   const { stdout } = await wrk(seconds);
   const after = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));

@@ -6,16 +6,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { freePort } from './db/embedded.ts';
 import { copyOfRepository, root } from './test/copy.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 function start(directory: string, port: number, ...args: string[]) {
   const child: ChildProcess = spawn(process.execPath, ['start.ts', ...args], {

@@ -231,7 +231,8 @@ async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: nu
   return child;
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nothing uses at the moment. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

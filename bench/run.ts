@@ -9,9 +9,9 @@ import { promisify } from 'node:util';
 
 const usage = `Usage: npm run bench -- [--quick]
 
-Boots the production stack four times, each time with another API behind the same nginx and PostgreSQL, and drives it with
-wrk (Debian: apt-get install wrk) at its address on the frontend network. Takes under 10 minutes, --quick under 2: then 64
-connections only, and docs/ is left alone.`;
+Boots the production stack four times, each with another API behind the same nginx and PostgreSQL, and drives one after the
+other with wrk (Debian: apt-get install wrk) at its address on the frontend network, in several rounds. Takes under
+10 minutes, --quick under 2: then 64 connections only, and docs/ is left alone.`;
 
 if (process.argv.includes('--help')) {
   console.log(usage);
@@ -21,11 +21,13 @@ const quick = process.argv.includes('--quick');
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
-const project = `taskapp-bench-${process.pid}`;
+const projectOf = (variant: Variant) => `taskapp-bench-${process.pid}-${variant}`;
 const variants = ['ceiling', 'shared', 'plain', 'fastify'] as const;
 const operations = ['list', 'one', 'create'] as const;
 const connections = quick ? [64] : [1, 64, 256];
-const seconds = quick ? 4 : 6;
+// The speed of a machine that is not alone wanders: many short rounds, variant after variant, and the median of each.
+const rounds = quick ? 2 : 3;
+const seconds = quick ? 2 : 3;
 const rows = 50;
 
 type Variant = (typeof variants)[number];
@@ -35,7 +37,7 @@ interface Result {
   variant: Variant;
   operation: Operation;
   connections: number;
-  /** Requests per second, errors not counted. */
+  /** Requests per second, errors not counted; the median of the rounds, as are the times. */
   rate: number;
   /** Milliseconds. */
   p50: number;
@@ -43,7 +45,7 @@ interface Result {
   errors: number;
   /** CPU time per request, in microseconds, by cgroup accounting. */
   cpu: Record<Tier, number>;
-  /** MiB of the API's container after the measurement. */
+  /** MiB of the API's container after the last round. */
   memory: number;
 }
 const tiers = ['web', 'api', 'db'] as const;
@@ -60,15 +62,24 @@ async function compose(variant: Variant, ...args: string[]): Promise<string> {
     DB_PASS: 'bench-api',
     VARIANT: variant,
   };
-  const { stdout } = await run('docker', ['compose', '-p', project, ...files, ...args], { cwd: root, env });
+  const { stdout } = await run('docker', ['compose', '-p', projectOf(variant), ...files, ...args], { cwd: root, env });
   return stdout;
 }
 
-const container = async (variant: Variant, tier: Tier) => (await compose(variant, 'ps', '--quiet', tier)).trim();
+/** A booted stack. */
+interface Stack {
+  /** Container ids. */
+  ids: Record<Tier, string>;
+  /** Of nginx, on the frontend network. */
+  address: string;
+}
 
-async function address(id: string): Promise<string> {
-  const format = `{{(index .NetworkSettings.Networks "${project}_frontend").IPAddress}}`;
-  return (await run('docker', ['inspect', '--format', format, id])).stdout.trim();
+async function start(variant: Variant): Promise<Stack> {
+  await compose(variant, 'up', '-d', '--wait');
+  const [web = '', api = '', db = ''] = await Promise.all(tiers.map((tier) => compose(variant, 'ps', '--quiet', tier)));
+  const ids = { web: web.trim(), api: api.trim(), db: db.trim() };
+  const format = `{{(index .NetworkSettings.Networks "${projectOf(variant)}_frontend").IPAddress}}`;
+  return { ids, address: (await run('docker', ['inspect', '--format', format, ids.web])).stdout.trim() };
 }
 
 /** Nanoseconds of CPU and bytes of memory of a container since its start, from the engine. */
@@ -91,24 +102,23 @@ async function usageOf(id: string): Promise<{ cpu: number; memory: number }> {
 }
 
 /** The same rows for each measurement, whatever was created before. */
-async function resetTasks(variant: Variant): Promise<void> {
+async function resetTasks(db: string): Promise<void> {
   const insert = `INSERT INTO tasks (title) SELECT 'task ' || n FROM generate_series(1, ${rows}) n`;
   const reset = `TRUNCATE tasks RESTART IDENTITY; ${insert}; ANALYZE tasks`;
-  await compose(variant, 'exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-qc', reset);
+  await run('docker', ['exec', db, 'psql', '-U', 'taskapp', '-d', 'taskdb', '-qc', reset]);
 }
 
-async function measure(variant: Variant, operation: Operation, count: number): Promise<Result> {
-  const ids = { web: '', api: '', db: '' };
-  for (const tier of tiers) ids[tier] = await container(variant, tier);
-  const url = `http://${await address(ids.web)}/api/tasks${operation === 'one' ? '/25' : ''}`;
-  const script = operation === 'create' ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
-  const wrk = (duration: number, n = count) => run('wrk', ['-t1', `-c${n}`, `-d${duration}s`, '--latency', ...script, url]);
+/** What one round of wrk gave; CPU in microseconds of all its requests. */
+interface Round extends Pick<Result, 'rate' | 'p50' | 'p99' | 'errors' | 'memory' | 'cpu'> {
+  requests: number;
+}
 
-  // Until Node has compiled what runs often; once for each operation.
-  if (count === connections[0]) await wrk(quick ? 3 : 5, 64);
-  await resetTasks(variant);
+async function drive({ ids, address }: Stack, operation: Operation, count: number, duration = seconds): Promise<Round> {
+  const url = `http://${address}/api/tasks${operation === 'one' ? '/25' : ''}`;
+  const script = operation === 'create' ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
+  await resetTasks(ids.db);
   const before = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));
-  const { stdout } = await wrk(seconds);
+  const { stdout } = await run('wrk', ['-t1', `-c${count}`, `-d${duration}s`, '--latency', ...script, url]);
   const after = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));
 
   const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? 0);
@@ -117,18 +127,37 @@ async function measure(variant: Variant, operation: Operation, count: number): P
     return Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? 1);
   };
   const errors = number(/Non-2xx or 3xx responses: (\d+)/);
-  const total = number(/(\d+) requests in/);
-  const cpu = tiers.map((tier, n) => [tier, ((after[n]?.cpu ?? 0) - (before[n]?.cpu ?? 0)) / 1_000 / total]);
+  const requests = number(/(\d+) requests in/);
+  const cpu = tiers.map((tier, n) => [tier, ((after[n]?.cpu ?? 0) - (before[n]?.cpu ?? 0)) / 1_000]);
   return {
-    variant,
-    operation,
-    connections: count,
-    rate: number(/Requests\/sec:\s+([0-9.]+)/) * (1 - errors / Math.max(total, 1)),
+    requests,
+    rate: number(/Requests\/sec:\s+([0-9.]+)/) * (1 - errors / Math.max(requests, 1)),
     p50: milliseconds(50),
     p99: milliseconds(99),
     errors,
     cpu: Object.fromEntries(cpu) as Record<Tier, number>,
     memory: (after[1]?.memory ?? 0) / 1024 / 1024,
+  };
+}
+
+function summary(variant: Variant, operation: Operation, count: number, measured: Round[]): Result {
+  const median = (value: (round: Round) => number) => {
+    const sorted = measured.map(value).toSorted((a, b) => a - b);
+    return sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN;
+  };
+  const sum = (value: (round: Round) => number) => measured.reduce((total, round) => total + value(round), 0);
+  const requests = sum((round) => round.requests);
+  const perRequest = tiers.map((tier) => [tier, sum((round) => round.cpu[tier]) / requests]);
+  return {
+    variant,
+    operation,
+    connections: count,
+    rate: median(({ rate }) => rate),
+    p50: median(({ p50 }) => p50),
+    p99: median(({ p99 }) => p99),
+    errors: sum(({ errors }) => errors),
+    cpu: Object.fromEntries(perRequest) as Record<Tier, number>,
+    memory: measured.at(-1)?.memory ?? NaN,
   };
 }
 
@@ -197,28 +226,39 @@ const results: Result[] = [];
 const started = Date.now();
 const total = variants.length * operations.length * connections.length;
 try {
-  console.log('bench: building the images');
-  await compose('shared', 'build');
+  const stacks = new Map<Variant, Stack>();
   for (const variant of variants) {
     console.log(`bench: starting ${variant}`);
-    await compose(variant, 'up', '-d', '--wait');
-    for (const operation of operations) {
-      for (const count of connections) {
-        const result = await measure(variant, operation, count);
+    await compose(variant, 'build');
+    stacks.set(variant, await start(variant));
+  }
+  for (const operation of operations) {
+    console.log(`bench: warming up for ${operation}`);
+    for (const stack of stacks.values()) await drive(stack, operation, 64, quick ? 2 : 4); // until Node has compiled what runs often
+    for (const count of connections) {
+      const measured = new Map<Variant, Round[]>();
+      for (let round = 0; round < rounds; round++) {
+        for (const [variant, stack] of stacks) {
+          measured.set(variant, [...(measured.get(variant) ?? []), await drive(stack, operation, count)]);
+        }
+      }
+      for (const [variant, all] of measured) {
+        const result = summary(variant, operation, count, all);
         results.push(result);
         const { rate, p50, p99, errors } = result;
         const numbers = `${Math.round(rate)}/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ${errors} errors`;
         console.log(`bench: ${results.length}/${total} ${variant} ${operation} with ${count}: ${numbers}`);
       }
     }
-    await compose(variant, 'down', '--volumes', '--timeout', '5');
   }
 } finally {
-  await compose('shared', 'down', '--volumes', '--rmi', 'local', '--timeout', '5').catch(() => undefined);
+  for (const variant of variants) {
+    await compose(variant, 'down', '--volumes', '--rmi', 'local', '--timeout', '2').catch(() => undefined);
+  }
 }
 
 const took = Math.round((Date.now() - started) / 1_000);
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), wrk on the same machine, ${seconds} s each, ${rows} rows`;
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), wrk on the same machine, median of ${rounds} rounds of ${seconds} s, ${rows} rows`;
 console.log(`\n${table(results)}\n\n${machine}; took ${took} s`);
 if (!quick) {
   writeFileSync(join(root, 'docs/performance.svg'), chart(results));
@@ -230,7 +270,7 @@ Written by \`npm run bench\`, all figures from one run: ${machine}. The ratios a
 
 ![Requests per second](performance.svg)
 
-- **ceiling**: this API with a constant in the place of the database, so what nginx, Express and the logs allow at most
+- **ceiling**: this API with a constant of the same size in the place of the database, so what nginx, Express and the logs allow at most
 - **taskapp**: this API; requests that arrive together share a statement (\`api/src/share.ts\`)
 - **plain**: this API with a statement for each request
 - **fastify**: Fastify 5 and pg, as small as such a server can be (\`bench/variant.ts\`)

@@ -33,7 +33,9 @@ async function startExpress(name: string): Promise<void> {
 
 /** Answers with what the database would have said. */
 async function constantStore(store: Store.TaskStore): Promise<Store.TaskStore> {
-  const [page, created] = [await store.list({ limit: 100 }), await store.create({ title: 'constant', status: 'pending' })];
+  const tasks = Array.from({ length: 45 }, (_, n) => ({ title: `task ${n}`, status: 'pending' }));
+  const [created] = (await Promise.all(tasks.map((task) => store.create(task)))) as [Awaited<ReturnType<typeof store.create>>];
+  const page = await store.list({ limit: 100 }); // 50 tasks, with the 5 of the seed
   return { ...store, list: async () => page, get: async () => created.json, create: async () => created };
 }
 

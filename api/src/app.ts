@@ -1,9 +1,7 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
-import { pinoHttp } from 'pino-http';
-import type { Db } from './db.ts';
+import { DatabaseUnavailable, type Db, OutcomeUnknown } from './db.ts';
 import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
 import { taskRoutes } from './tasks/routes.ts';
@@ -52,28 +50,35 @@ export function createApp({ db, store = openTaskStore(db), log, version, apiToke
 
 /** One log line per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
 function requestLog(log: Logger): RequestHandler {
-  return pinoHttp({
-    logger: log,
-    genReqId: (req, res) => {
-      const given = req.headers['x-request-id'];
-      const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
-      res.setHeader('X-Request-Id', id);
-      return id;
-    },
-    quietReqLogger: true,
-    customAttributeKeys: { reqId: 'request_id', responseTime: 'duration_ms' },
-    serializers: {
-      req: (req: { method: string; url: string }) => ({ method: req.method, url: req.url }),
-      res: (res: { statusCode: number }) => ({ status: res.statusCode }),
-      // That the database is away is no fault of the code: no stack for each request.
-      err: (err: { type: string; message: string }) =>
-        err.type === 'DatabaseUnavailable' ? { type: err.type, message: err.message } : err,
-    },
-    customLogLevel: (req: IncomingMessage, res: ServerResponse, err?: Error) => {
-      if (err || res.statusCode >= 500) return 'error';
-      return req.url === '/healthz' || req.url === '/livez' ? 'trace' : 'info';
-    },
-  });
+  return (req, res, next) => {
+    const startedAt = performance.now();
+    const given = req.headers['x-request-id'];
+    const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
+    res.setHeader('X-Request-Id', id);
+
+    // 'close' comes after the last byte, or when the client is gone before.
+    res.on('close', () => {
+      const { error } = res.locals;
+      const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';
+      const line = {
+        request_id: id,
+        req: { method: req.method, url: req.originalUrl },
+        res: { status: res.statusCode },
+        duration_ms: Math.round(performance.now() - startedAt),
+        ...(error && { err: withoutStackIfExplained(error) }),
+      };
+      log[level](line, res.writableFinished ? 'request completed' : 'request aborted');
+    });
+    next();
+  };
+}
+
+const isProbe = (req: Request) => req.path === '/healthz' || req.path === '/livez';
+
+/** That the database is away is no fault of the code: no stack for each request. */
+function withoutStackIfExplained(error: Error): object {
+  const isExplained = error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown;
+  return isExplained ? { type: error.name, message: error.message } : error;
 }
 
 function index(version: string): RequestHandler {

@@ -29,6 +29,15 @@ export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): vo
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
+declare global {
+  namespace Express {
+    interface Locals {
+      /** What went wrong, for the request's log line. */
+      error?: Error;
+    }
+  }
+}
+
 interface ErrorBody {
   error: string;
   details?: { path: string; message: string }[];
@@ -64,7 +73,7 @@ export function methodNotAllowed(allow: string): RequestHandler {
 export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
   if (res.headersSent) return next(err);
   const { status, headers, body } = answerTo(err);
-  if (status >= 500) res.err = err instanceof Error ? err : new Error(String(err)); // the request's log line tells the cause
+  if (status >= 500) res.locals.error = err instanceof Error ? err : new Error(String(err));
   res.status(status).set(headers).json(body);
 };
 

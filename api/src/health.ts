@@ -10,7 +10,7 @@ export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
       await db.read({ name: 'health', text: 'SELECT id FROM tasks LIMIT 1', values: [] });
       res.json({ status: 'healthy' });
     } catch (error) {
-      if (error instanceof Error) res.err = error; // only the log tells the cause
+      if (error instanceof Error) res.locals.error = error; // only the log tells the cause
       unhealthy(error instanceof DatabaseUnavailable ? 'database unreachable' : 'tasks table not readable');
     }
   };

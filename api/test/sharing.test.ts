@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
-import { openTaskStore } from '../src/tasks/store.ts';
+import { openTaskStore, type Page } from '../src/tasks/store.ts';
 import { createTask, api, database, unique } from './helper.ts';
 
 /** Counts the statements that reach the database. */
@@ -17,7 +17,7 @@ function counted(db: Db = database()) {
   return { db: counting, count };
 }
 
-const ids = (tasks: string) => (JSON.parse(tasks) as { id: number }[]).map(({ id }) => id);
+const ids = ({ json }: Page) => (JSON.parse(json.toString()) as { tasks: { id: number }[] }).tasks.map(({ id }) => id);
 const hundred = Array.from({ length: 100 }, (_, n) => n);
 
 describe('requests that arrive together', () => {
@@ -26,8 +26,7 @@ describe('requests that arrive together', () => {
     const store = openTaskStore(db);
     const pages = await Promise.all(hundred.map((n) => store.list(ListQuery.parse({ limit: n % 2 ? '3' : '4' }))));
     expect(count.read).toBe(2);
-    expect(ids(pages[0]?.tasks ?? '')).toHaveLength(4);
-    expect(ids(pages[1]?.tasks ?? '')).toHaveLength(3);
+    expect(pages.map((page) => ids(page).length)).toEqual(hundred.map((n) => (n % 2 ? 3 : 4)));
   });
 
   it('share one query when they want single tasks, also the same and unknown ones', async () => {
@@ -64,8 +63,7 @@ describe('requests that arrive together', () => {
     const bad = { title: `${title} bad`, status: 'x'.repeat(51) }; // validation would have refused it
     const answers = await Promise.allSettled([{ title, status: 'a' }, bad, { title, status: 'b' }].map(store.create));
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    const { tasks } = await store.list(ListQuery.parse({ q: title }));
-    expect(ids(tasks)).toHaveLength(2);
+    expect(ids(await store.list(ListQuery.parse({ q: title })))).toHaveLength(2);
   });
 
   it('are answered in full through HTTP', async () => {
@@ -92,14 +90,14 @@ describe('read your writes', () => {
               const writer = replicas[writeTo] ?? replicas[0];
               const reader = replicas[readFrom] ?? replicas[0];
               const { id, json } = await writer.create({ title: 'x', status });
-              expect(ids((await reader.list(list)).tasks)).toContain(id);
+              expect(ids(await reader.list(list))).toContain(id);
               expect(await reader.get(id)).toBe(json);
               const updated = await writer.update(id, { title: 'y' });
               expect(await reader.get(id)).toBe(updated);
               if (!remove) continue;
               expect(await writer.remove(id)).toBe(true);
               expect(await reader.get(id)).toBeUndefined();
-              expect(ids((await reader.list(list)).tasks)).not.toContain(id);
+              expect(ids(await reader.list(list))).not.toContain(id);
             }
           }),
         );

@@ -16,10 +16,10 @@ interface Row {
   json: TaskJson;
 }
 
-/** One page of the list, newest first. */
+/** One page of the list, newest first: `{"tasks": […], "next_cursor": …}`. */
 export interface Page {
-  /** A JSON array. */
-  tasks: string;
+  /** Made once, and sent as it is to all who share it. */
+  json: Buffer;
   /** Where the next page starts; undefined on the last one. */
   nextCursor: string | undefined;
 }
@@ -77,7 +77,8 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   const page = rows.slice(0, limit).map((row) => row.json);
   const last = page.at(-1);
   const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
-  return { tasks: `[${page.join(',')}]`, nextCursor };
+  const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
+  return { json: Buffer.from(`{"tasks":[${page.join(',')}]${next}}`), nextCursor };
 }
 
 async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]> {

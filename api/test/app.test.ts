@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { describe, expect, inject, it } from 'vitest';
+import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
 import { api, database, unique } from './helper.ts';
 
 describe('GET /', () => {
@@ -113,6 +116,62 @@ describe('X-Request-Id', () => {
       expect(response.headers['x-request-id']).not.toBe(id);
     },
   );
+});
+
+describe('the log', () => {
+  function logged() {
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'trace', base: null }, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
+    return { log, lines };
+  }
+  const [trace, info, error] = [10, 30, 50];
+
+  it('has one line per request', async () => {
+    const { log, lines } = logged();
+    const id = crypto.randomUUID();
+    await api({ log }).get('/api/tasks/1?x=y').set('X-Request-Id', id).expect(200);
+    await expect.poll(() => lines).toMatchObject([
+      {
+        level: info,
+        request_id: id,
+        req: { method: 'GET', url: '/api/tasks/1?x=y' },
+        res: { status: 200 },
+        duration_ms: expect.any(Number),
+        msg: 'request completed',
+      },
+    ]);
+  });
+
+  it('tells the cause when the database is away, without a stack', async () => {
+    const { log, lines } = logged();
+    await api({ log, db: database({ DB_PORT: '1' }) }).get('/api/tasks/1').expect(503);
+    await expect.poll(() => lines.map(({ level, err }) => ({ level, err }))).toEqual([
+      { level: error, err: { type: 'DatabaseUnavailable', message: expect.stringContaining('is the database running?') } },
+    ]);
+  });
+
+  it('tells the cause of a 500 with its stack', async () => {
+    const { log, lines } = logged();
+    const store: TaskStore = { ...openTaskStore(database()), get: () => Promise.reject(new TypeError('unforeseen')) };
+    await api({ log, store }).get('/api/tasks/1').expect(500);
+    await expect.poll(() => lines).toMatchObject([
+      { level: error, err: { type: 'TypeError', message: 'unforeseen', stack: expect.stringContaining('app.test') } },
+    ]);
+  });
+
+  it('tells when the client went away before its answer', async () => {
+    const { log, lines } = logged();
+    const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(200) as Promise<undefined> };
+    await expect(api({ log, store }).get('/api/tasks/1').timeout(50)).rejects.toThrow('Timeout');
+    await expect.poll(() => lines).toMatchObject([{ level: info, msg: 'request aborted' }]);
+  });
+
+  it('has probes at level trace only', async () => {
+    const { log, lines } = logged();
+    await api({ log }).get('/livez').expect(200);
+    await api({ log }).get('/healthz').expect(200);
+    await expect.poll(() => lines.map(({ level }) => level)).toEqual([trace, trace]);
+  });
 });
 
 describe('the API token', () => {

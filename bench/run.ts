@@ -1,9 +1,9 @@
 // `npm run bench`: how fast the stack is, next to what the same chain could do at most and to two other ways to write the API.
 // All in one run on one machine, so that the ratios mean something. Writes docs/performance.md and docs/performance.svg.
 import { execFile, execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { cpus } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -21,12 +21,14 @@ const quick = process.argv.includes('--quick');
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
-const projectOf = (variant: Variant) => `taskapp-bench-${process.pid}-${variant}`;
+const prefix = `taskapp-bench-${process.pid}`;
+const projectOf = (variant: Variant) => `${prefix}-${variant}`;
+const secrets = mkdtempSync(join(tmpdir(), `${prefix}-`));
 const variants = ['ceiling', 'shared', 'plain', 'fastify'] as const;
 const operations = ['list', 'one', 'create'] as const;
 const connections = quick ? [64] : [1, 64, 256];
 // The speed of a machine that is not alone wanders: many short rounds, variant after variant, and the median of each.
-const rounds = quick ? 2 : 3;
+const roundsWith = (count: number) => (quick ? 2 : count === 64 ? 5 : 2);
 const seconds = quick ? 2 : 3;
 const rows = 50;
 
@@ -58,8 +60,10 @@ async function compose(variant: Variant, ...args: string[]): Promise<string> {
     COMPOSE_DISABLE_ENV_FILE: '1',
     HTTP_BIND: '127.0.0.1',
     HTTP_PORT: '0',
-    POSTGRES_PASSWORD: 'bench-owner',
-    DB_PASS: 'bench-api',
+    HTTPS_PORT: '0',
+    SECRETS_DIR: secrets,
+    IMAGE_PREFIX: prefix,
+    TAG: 'bench',
     VARIANT: variant,
   };
   const { stdout } = await run('docker', ['compose', '-p', projectOf(variant), ...files, ...args], { cwd: root, env });
@@ -226,6 +230,7 @@ const results: Result[] = [];
 const started = Date.now();
 const total = variants.length * operations.length * connections.length;
 try {
+  execFileSync(join(root, 'scripts/make-secrets.sh'), ['--dir', secrets, '--self-signed', 'localhost'], { stdio: 'ignore' });
   const stacks = new Map<Variant, Stack>();
   for (const variant of variants) {
     console.log(`bench: starting ${variant}`);
@@ -237,7 +242,7 @@ try {
     for (const stack of stacks.values()) await drive(stack, operation, 64, quick ? 2 : 4); // until Node has compiled what runs often
     for (const count of connections) {
       const measured = new Map<Variant, Round[]>();
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < roundsWith(count); round++) {
         for (const [variant, stack] of stacks) {
           measured.set(variant, [...(measured.get(variant) ?? []), await drive(stack, operation, count)]);
         }
@@ -253,12 +258,14 @@ try {
   }
 } finally {
   for (const variant of variants) {
-    await compose(variant, 'down', '--volumes', '--rmi', 'local', '--timeout', '2').catch(() => undefined);
+    await compose(variant, 'down', '--volumes', '--timeout', '2').catch(() => undefined);
   }
+  await run('docker', ['image', 'rm', '--force', `${prefix}-api:bench`, `${prefix}-web:bench`]).catch(() => undefined);
+  rmSync(secrets, { recursive: true });
 }
 
 const took = Math.round((Date.now() - started) / 1_000);
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), wrk on the same machine, median of ${rounds} rounds of ${seconds} s, ${rows} rows`;
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), wrk on the same machine, median of ${roundsWith(64)} rounds of ${seconds} s (${roundsWith(1)} with 1 and 256 connections), ${rows} rows`;
 console.log(`\n${table(results)}\n\n${machine}; took ${took} s`);
 if (!quick) {
   writeFileSync(join(root, 'docs/performance.svg'), chart(results));

@@ -3,6 +3,7 @@
 //   node variant.ts plain     the same, each request with a statement of its own
 //   node variant.ts ceiling   the same, with a constant in the place of the database: what the chain itself allows
 //   node variant.ts fastify   Fastify and pg, as small as such a server can be
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -41,7 +42,8 @@ async function constantStore(store: Store.TaskStore): Promise<Store.TaskStore> {
 
 async function startFastify(): Promise<void> {
   const { default: fastify } = await import('fastify');
-  const { DB_HOST: host, DB_NAME: database, DB_USER: user, DB_PASS: password } = process.env;
+  const { DB_HOST: host, DB_NAME: database, DB_USER: user, DB_PASS_FILE: passwordFile = '' } = process.env;
+  const password = readFileSync(passwordFile, 'utf8');
   const pool = new pg.Pool({ host, database, user, password, max: 10 });
   const task = {
     type: 'object',

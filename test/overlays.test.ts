@@ -78,35 +78,7 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
   });
 });
 
-describe.skipIf(inject('notRunBecause'))('compose.prod.yml', () => {
-  it('takes privileges, the writable root and unlimited resources away, and the stack works', async () => {
-    const env = { POSTGRES_PASSWORD: 'prod-owner', DB_PASS: 'prod-api' };
-    const stack = newStack({ files: ['compose.yml', 'compose.prod.yml'], env });
-    await stack.up();
-    for (const service of ['web', 'api', 'db']) {
-      const { HostConfig, Config } = await stack.inspect(service);
-      expect(HostConfig.ReadonlyRootfs).toBe(true);
-      expect(HostConfig.CapDrop).toEqual(['ALL']);
-      expect(HostConfig.SecurityOpt).toContain('no-new-privileges:true');
-      expect(HostConfig.Memory).toBeGreaterThan(0);
-      expect(HostConfig.NanoCpus).toBeGreaterThan(0);
-      expect(HostConfig.PidsLimit).toBeGreaterThan(0);
-      expect(HostConfig.RestartPolicy.Name).toBe('unless-stopped');
-      expect(Config.User).toMatch(/^(nginx|node|postgres)$/);
-    }
-    expect((await stack.fetch('/api/tasks', postJson({ title: 'hardened' }))).status).toBe(201);
-    const { tasks } = (await (await stack.fetch('/api/tasks')).json()) as { tasks: unknown[] };
-    expect(tasks).toHaveLength(6);
-  });
-});
-
 describe.skipIf(inject('notRunBecause'))('.env', () => {
-  it.each(['POSTGRES_PASSWORD', 'DB_PASS'])('must set %s for production: up stops and names it', async (missing) => {
-    const env = { POSTGRES_PASSWORD: 'a', DB_PASS: 'b', [missing]: '' };
-    const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env });
-    await expect(stack.compose('up', '-d')).rejects.toThrow(`required variable ${missing} is missing a value: is not set, set it in .env`);
-  });
-
   it('takes passwords with special characters', async () => {
     const directory = copyOfRepository();
     const example = readFileSync(join(root, '.env.example'), 'utf8');

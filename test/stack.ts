@@ -15,7 +15,7 @@ export interface Options {
 
 // Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432; and not the .env of the
 // person who runs it.
-const isolated = { HTTP_PORT: '0', API_PORT: '0', POSTGRES_PORT: '0', COMPOSE_DISABLE_ENV_FILE: '1' };
+const isolated = { HTTP_PORT: '0', HTTPS_PORT: '0', API_PORT: '0', POSTGRES_PORT: '0', COMPOSE_DISABLE_ENV_FILE: '1' };
 
 /** One Compose project under a name of its own. */
 export class Stack {
@@ -28,7 +28,7 @@ export class Stack {
   constructor({ directory = root, files = ['compose.yml'], env = {} }: Options = {}) {
     this.directory = directory;
     this.files = files;
-    this.env = { ...isolated, ...env };
+    this.env = { ...isolated, IMAGE_PREFIX: this.project, TAG: 'test', ...env };
   }
 
   /** Builds what is new and starts all services; resolves when all three are healthy. */
@@ -51,7 +51,8 @@ export class Stack {
   /** Removes everything of the project, also after a failed start. */
   async destroy(): Promise<void> {
     await this.compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5');
-    await docker('image', 'rm', '--force', `${this.project}-api:dev`); // has a name of its own, so it is not "local"
+    // Images with a name of their own are not "local".
+    await docker('image', 'rm', '--force', ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`));
   }
 
   /** `docker compose …`, returns its standard output. Throws with its standard error. */
@@ -87,6 +88,11 @@ export class Stack {
   /** What the first container of a service has written to its standard output. */
   async log(service: string): Promise<string[]> {
     return (await docker('logs', (await this.inspect(service)).Id)).split('\n');
+  }
+
+  /** The same with standard error, where nginx has its error log. */
+  async logStreams(service: string): Promise<{ stdout: string; stderr: string }> {
+    return run('docker', ['logs', (await this.inspect(service)).Id]);
   }
 
   async address(service: string, network: 'frontend' | 'backend'): Promise<string> {

@@ -68,10 +68,10 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   if (cursor) conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 
-  const rows = await db.read<Row>({
+  const rows = await db.read<Pick<Row, 'json'>>({
     name: `list${status === undefined ? '' : '-status'}${q ? '-q' : ''}${cursor ? '-cursor' : ''}`,
     // Newest first, then by id. Both descending, as one row comparison against the cursor needs it: see 02_indexes.sql.
-    text: `SELECT id, ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
+    text: `SELECT ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
     values,
   });
   const page = rows.slice(0, limit).map((row) => row.json);

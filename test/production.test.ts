@@ -79,6 +79,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       expect(HostConfig.PidsLimit).toBeGreaterThan(0);
       expect(HostConfig.RestartPolicy.Name).toBe('unless-stopped');
       expect(Config.User).toMatch(/^(nginx|node|postgres)$/);
+      expect(Config.Healthcheck?.Test.length).toBeGreaterThan(1);
     }
     const created = await https('/api/tasks', { body: '{"title":"hardened"}', headers: { 'Content-Type': 'application/json' } });
     expect(created.status).toBe(201);

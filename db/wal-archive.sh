@@ -41,24 +41,25 @@ open_stretch() {
   read -r system status <<<"$1"
   stretch=$(newest "$archive")
   if [ -n "$stretch" ] && [ "$(cat "$stretch/system")" = "$system" ] && [[ $status != @(lost|missing) ]]; then return; fi
-  [ "$status" = missing ] || query "SELECT pg_drop_replication_slot('$slot')"
+  query "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '$slot'"
   stretch=$archive/$(date -u +%Y%m%d%H%M%S)
   mkdir -p "$stretch.part/wal" "$stretch.part/base"
   echo "$system" >"$stretch.part/system"
   mv "$stretch.part" "$stretch"
-  pg_receivewal --username "$POSTGRES_USER" --no-password --slot "$slot" --create-slot
+  query "SELECT pg_create_physical_replication_slot('$slot', immediately_reserve => true)" >/dev/null
   say "a new stretch begins: $stretch"
 }
 
+# Called with ||, which switches set -e off inside.
 base_backup() {
   rm -rf "$stretch"/base/*.part
   local part=$stretch/base/new.part
   pg_basebackup --username "$POSTGRES_USER" --no-password --pgdata "$part" --format tar --gzip --wal-method none --checkpoint fast 2>&1 |
-    { grep -v '^NOTICE' || true; } >&2 # it says that nobody archives the WAL
+    { grep -v '^NOTICE' || true; } >&2 || return 1 # the notice: that nobody archives the WAL
   # The first WAL file that this backup needs: older ones go when no older base backup is left.
   tar -xzOf "$part/base.tar.gz" backup_label | sed -n 's/^START WAL LOCATION.*(file \(.*\))$/\1/p' >"$part/start"
-  [ -s "$part/start" ] || fail 'the base backup has no start'
-  mv "$part" "$stretch/base/$(date -u +%Y%m%d%H%M%S)"
+  [ -s "$part/start" ] || return 1
+  mv "$part" "$stretch/base/$(date -u +%Y%m%d%H%M%S)" || return 1
   say "base backup made: $(newest "$stretch/base")"
 
   local limit old

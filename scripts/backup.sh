@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Backs up the database of the running stack, and proves the backup by restoring it.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/backup.sh [--database NAME] [--output-dir DIRECTORY] [--retain-days DAYS] [--dry-run] [--verbose]
+
+Writes three files: NAME-TIME.dump (pg_dump, custom format), .dump.sums (rows and checksum of each table) and
+.dump.sha256. The dump is first written as .part and restored into a scratch database; only when every table has the
+rows it had at the moment of the dump do the files get their names. Then backups that are too old are removed.
+
+--database NAME         the database (default: POSTGRES_DB of the stack)
+--output-dir DIRECTORY  where the backups are (default: backups/ of the repository). Copy them to another machine as well
+--retain-days DAYS      remove older backups of this database, but never the newest 3 (default: 7)
+--dry-run               say what would be done, and do nothing
+--verbose               say what is being done, also when nobody watches
+
+Exit code: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the lock
+TEXT
+}
+disk() { echo "Is there room? $(df -Ph "$output" | awk 'NR == 2 { print $4 " free of " $2 " on " $6 }')"; }
+say() { if [ "$verbose" = yes ] || [ -t 2 ]; then echo "backup: $*" >&2; fi; }
+fail() { echo "backup: $*" >&2; exit 1; }
+wrong() { echo "backup: $* (see --help)" >&2; exit 2; }
+
+caller=$PWD
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/compose.sh
+. scripts/compose.sh
+
+output=$PWD/backups database='' retain_days=7 dry_run=no verbose=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --database | --output-dir | --retain-days)
+      [ -n "${2:-}" ] || wrong "$1 needs a value"
+      case $1 in
+        --database) database=$2 ;;
+        --output-dir) output=$2 ;;
+        --retain-days) retain_days=$2 ;;
+      esac
+      shift ;;
+    --dry-run) dry_run=yes ;;
+    --verbose) verbose=yes ;;
+    -h | --help) usage; exit 0 ;;
+    *) wrong "unknown argument $1" ;;
+  esac
+  shift
+done
+[[ $retain_days =~ ^[1-9][0-9]{0,4}$ ]] || wrong "--retain-days must be a whole number from 1 to 99999, not $retain_days"
+[[ $database != */* ]] || wrong "--database must not contain /"
+[[ $output = /* ]] || output=$caller/$output
+
+umask 077
+exec </dev/null # nothing below may read from the terminal
+if [ "$dry_run" = no ]; then
+  mkdir -p "$output" || fail "cannot make $output"
+  exec 9>"$output/.lock" || fail "cannot write to $output"
+  if ! flock -n 9; then
+    echo "backup: another run holds $output/.lock, try again when it has ended" >&2
+    exit 3
+  fi
+fi
+trap '[ $? -eq 0 ] || exit 1' EXIT # 2 and 3 mean what --help says, not what a failed command returned
+
+container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
+[ -n "$container" ] || fail 'the database is not running: docker compose up -d --wait db'
+# Without the lock: a child that outlives a killed run must not keep the next one out.
+db() { docker exec -i "$container" "$@" 9>&-; }
+owner=$(db printenv POSTGRES_USER) || fail 'cannot run commands in the container of db'
+[ -n "$database" ] || database=$(db printenv POSTGRES_DB)
+sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
+[ "$(sql "$database" -c 'SELECT 1')" = 1 ] || fail "cannot connect to the database $database"
+
+stamp=$(date -u +%Y%m%dT%H%M%SZ)
+dump=$output/$database-$stamp.dump
+
+# Sets old: the backups to remove, once the new one is there. The time in the name counts; a copy has another mtime.
+find_old() {
+  local files limit
+  shopt -s nullglob
+  files=("$output/$database"-[0-9]???????T??????Z.dump) # oldest first
+  limit=$(date -u -d "$retain_days days ago" +%Y%m%dT%H%M%SZ)
+  [ "$dry_run" = no ] || files+=("$dump")
+  old=()
+  while [ ${#files[@]} -gt 3 ]; do
+    if [[ ${files[0]: -21:16} < $limit ]]; then old+=("${files[0]}"); fi
+    files=("${files[@]:1}")
+  done
+}
+
+if [ "$dry_run" = yes ]; then
+  find_old
+  echo "backup: would write $dump and remove ${#old[@]}: ${old[*]##*/}"
+  exit 0
+fi
+
+# What a killed run has left: unfinished files, files without their dump, and scratch databases.
+shopt -s nullglob
+for file in "$output"/*-[0-9]???????T??????Z.dump*.part; do rm -f "$file"; done
+for file in "$output"/*-[0-9]???????T??????Z.dump.sums "$output"/*-[0-9]???????T??????Z.dump.sha256; do [ -e "${file%.*}" ] || rm -f "$file"; done
+for name in $(sql postgres -c "SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_[0-9]+$'"); do
+  if ! kill -0 "${name##*_}" 2>/dev/null; then # a run into another directory may be busy
+    say "dropping $name, left by a run that was killed"
+    db dropdb --force --if-exists -U "$owner" "$name"
+  fi
+done
+
+scratch=taskapp_verify_$$
+finish() {
+  local status=$?
+  rm -f "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"
+  db dropdb --force --if-exists -U "$owner" "$scratch" 2>/dev/null || echo "backup: cannot drop $scratch, the next run will" >&2
+  [ "$status" -eq 0 ] || exit 1
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+
+# The API writes meanwhile. So this session holds a snapshot open, and both the sums and the dump are made of what it sees.
+started=$SECONDS
+say "computing the checksums of $database"
+coproc SESSION { exec 9>&-; sql "$database"; }
+exec {to}>&"${SESSION[1]}" {from}<&"${SESSION[0]}"
+{
+  echo "SET idle_in_transaction_session_timeout = 0;"
+  echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+  echo "SELECT pg_export_snapshot();"
+  cat scripts/table-sums.sql
+  printf '%s\n' '\echo end'
+} >&"$to"
+read -r snapshot <&"$from" || fail "cannot read $database, see above"
+line=''
+while read -r line <&"$from" && [ "$line" != end ]; do echo "$line"; done >"$dump.sums.part"
+[ "$line" = end ] || fail "computing the checksums failed, see above"
+[ -s "$dump.sums.part" ] || fail "$database has no tables, which cannot be right"
+
+say "dumping $database"
+db pg_dump --format=custom --snapshot="$snapshot" -U "$owner" -d "$database" >"$dump.part" || fail "the dump failed, see above. $(disk)"
+exec {to}>&-
+
+say "restoring it into $scratch"
+db createdb --template=template0 -U "$owner" "$scratch" || fail "cannot create $scratch, see above"
+db pg_restore --exit-on-error -U "$owner" -d "$scratch" <"$dump.part" || fail "the dump cannot be restored, see above. $(disk)"
+sql "$scratch" <scripts/table-sums.sql >"$dump.restored.part" || fail "cannot read the restored database. $(disk)"
+diff "$dump.sums.part" "$dump.restored.part" >&2 || fail "the restored database differs, see above (name|rows|checksum)"
+
+# The dump gets its name last: where there is a .dump, it is whole and verified.
+hash() { sha256sum "$1.part" | cut -d ' ' -f 1; }
+printf '%s  %s\n' "$(hash "$dump")" "${dump##*/}" "$(hash "$dump.sums")" "${dump##*/}.sums" >"$dump.sha256.part" || fail "cannot write. $(disk)"
+sync "$dump".{sums.,sha256.,}part || fail "cannot write to the disk. $(disk)"
+mv "$dump.sums.part" "$dump.sums"
+mv "$dump.sha256.part" "$dump.sha256"
+mv "$dump.part" "$dump"
+
+find_old
+for file in "${old[@]}"; do
+  say "removing $file"
+  rm -f "$file" "$file.sums" "$file.sha256"
+done
+kept=("$output/$database"-[0-9]???????T??????Z.dump)
+rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
+echo "backup: $dump: $(stat -c %s "$dump") bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"

@@ -98,7 +98,7 @@ function explain(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case '28P01':
-      return `${message}: DB_PASS does not fit DB_USER; the role got its password when the volume was first made`;
+      return `${message}: DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one`;
     case '3D000':
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
     case 'ENOTFOUND':

@@ -1,6 +1,7 @@
 -- One index per way of listing: each holds the rows in the order the API returns them, newest first and then by id. Both
 -- columns run in one direction, because only then is "after this row" one comparison: (created_at, -id) < (…, …). Without
 -- that, a page deep among rows of one created_at would have to skip all those before it.
+-- scripts/apply-schema.sh makes CREATE INDEX IF NOT EXISTS at the start of a line CONCURRENTLY, so write it there.
 BEGIN;
 
 CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) DESC);

@@ -1,0 +1,328 @@
+#!/usr/bin/env bash
+# Tells whether the service is well: its containers, what it answers, and the machine it runs on.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/check-health.sh [--json] [--url URL]
+
+Checks each container, three endpoints, and the machine. One line for each check: [OK], [FAIL], or [SKIP] with the reason
+why it could not be checked. As root it can check more than as another user.
+
+--json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
+--url URL  asks there, instead of where nginx is published
+
+The backups are in backups/, or in BACKUP_DIR.
+Exit code: the number of failures, at most 125. 0 says that nothing failed.
+TEXT
+}
+
+json=no url=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --json) json=yes ;;
+    --url) url=${2:?"--url needs an address, for example https://tasks.example.org"}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 125 ;;
+  esac
+  shift
+done
+
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/compose.sh
+. scripts/compose.sh
+PATH=$PATH:/usr/sbin:/sbin # ufw is there, and a user's PATH may lack it
+
+readonly backup_hours=26 # a backup each day, and two hours to make it
+readonly disk_percent=90
+readonly certificate_days=14
+
+failures=0 section='' checks=()
+declare -A colours=([OK]='' [FAIL]='' [SKIP]='') # only a terminal shows colours
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then colours=([OK]=$'\e[32m' [FAIL]=$'\e[31m' [SKIP]=$'\e[33m'); fi
+
+json_string() {
+  local text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//[[:cntrl:]]/ }"
+}
+
+begin() { # begin SECTION
+  section=$1
+  if [ "$json" = no ]; then printf '%s\n' "$section"; fi
+}
+
+report() { # report STATUS NAME DETAIL: the result of one check
+  if [ "$1" = FAIL ]; then failures=$((failures + 1)); fi
+  if [ "$json" = no ]; then
+    printf '  %s%-6s%s %s: %s\n' "${colours[$1]}" "[$1]" "${colours[$1]:+$'\e[0m'}" "$2" "$3"
+  else
+    checks+=("{\"section\":$(json_string "$section"),\"name\":$(json_string "$2"),\"status\":\"$1\",\"detail\":$(json_string "$3")}")
+  fi
+}
+
+last_line() { printf '%s' "${1##*$'\n'}"; }
+installed() { command -v "$1" >/dev/null; }
+
+# Nothing may hang: a health check is most needed when something else does. So each command has a limit.
+engine=''
+find_engine() {
+  if ! installed docker; then
+    engine_fault='docker is not installed; scripts/provision.sh installs it'
+  elif ! engine=$(timeout 20 docker info --format '{{.ServerVersion}}' 2>&1); then
+    engine_fault="the engine does not answer: $(last_line "${engine:-nothing within 20 s}")"
+    engine=''
+  fi
+}
+
+# --- containers ---------------------------------------------------------------------------------------------------------
+
+# The services, each with the number of containers it should have.
+wanted_containers() {
+  timeout 20 docker compose config 2>"$work/error" | awk '
+    /^[a-z]/ { services = $1 == "services:" }
+    services && /^  [^ ]+:$/ { service = substr($1, 1, length($1) - 1); wanted[service] = 1 }
+    services && /^      replicas: / { wanted[service] = $2 }
+    END { for (service in wanted) print service, wanted[service] }' | sort >"$work/wanted"
+}
+
+check_containers() {
+  local ids id fields service number one_off state health code count found=()
+  if [ -z "$engine" ]; then report SKIP containers 'no Docker Engine answers'; return; fi
+  # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
+  if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
+    report FAIL containers "docker compose: $(last_line "$(<"$work/error")")"
+    return
+  fi
+  fields='{{index .Config.Labels "com.docker.compose.service"}}|{{index .Config.Labels "com.docker.compose.container-number"}}'
+  fields+='|{{index .Config.Labels "com.docker.compose.oneoff"}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}|{{.State.ExitCode}}'
+  for id in $ids; do
+    # One that was removed in between is none.
+    timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
+  done | sort >"$work/containers"
+  while IFS='|' read -r service number one_off state health code; do
+    [ "$one_off" != True ] || continue # `docker compose run`
+    found+=("$service")
+    case $state/$health in
+      running/healthy) report OK "$service-$number" 'running, healthy' ;;
+      running/) report OK "$service-$number" 'running, has no health check' ;;
+      running/*) report FAIL "$service-$number" "running, but $health; see docker compose logs $service" ;;
+      *) report FAIL "$service-$number" "$state, exit code $code; see docker compose logs $service" ;;
+    esac
+  done <"$work/containers"
+  while read -r service number; do
+    count=$(printf '%s\n' "${found[@]}" | grep -cx "$service") || true
+    if [ "$count" -lt "$number" ]; then
+      report FAIL "$service" "$count of $number containers; start it with docker compose up -d"
+    fi
+  done <"$work/wanted"
+}
+
+# --- endpoints ------------------------------------------------------------------------------------------------------------
+
+published() { # published PORT: the address on which others reach nginx's port
+  local address
+  address=$(timeout 20 docker compose port web "$1" 2>/dev/null) || return 1
+  case $address in
+    '' | *:0) return 1 ;;
+    0.0.0.0:*) echo "127.0.0.1:${address##*:}" ;;
+    '[::]':*) echo "[::1]:${address##*:}" ;;
+    *) echo "$address" ;;
+  esac
+}
+
+# ask PATH [HEADER]: sets status, 000 where nothing answered, and body. The header goes through standard input, because
+# arguments are seen by everybody on the machine. The certificate names the public host, not 127.0.0.1: not checked here.
+ask() {
+  status=$(printf '%s\n' "${2:-}" | curl --silent --show-error --insecure --max-time 5 --header @- \
+    --output "$work/body" --write-out '%{http_code}' "$url$1" 2>"$work/error") || true
+  body=$(head -c 200 "$work/body" 2>/dev/null | tr -d '\0' || true)
+  rm -f "$work/body"
+}
+
+judge() { # judge PATH START_OF_THE_BODY: what ask found
+  if [ "$status" = 000 ]; then
+    report FAIL "$1" "no answer from $url: $(last_line "$(<"$work/error")")"
+  elif [ "$status" = 200 ] && [[ $body == "$2"* ]]; then
+    report OK "$1" "200 from $url"
+  else
+    report FAIL "$1" "$status from $url: ${body:-no body}"
+  fi
+}
+
+check_tasks() {
+  local path='/api/tasks?limit=1' directory token=''
+  directory=${SECRETS_DIR:-}
+  if [ -z "$directory" ] && [ -r .env.prod ]; then
+    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" .env.prod | tail -n 1)
+  fi
+  directory=${directory:-secrets}
+  if [ -r "$directory/api_token" ]; then token="Authorization: Bearer $(<"$directory/api_token")"; fi
+  ask "$path"
+  if [ "$status" = 401 ] && [ -z "$token" ]; then
+    report SKIP "$path" "wants the API token, and $directory/api_token cannot be read; run as its owner"
+    return
+  fi
+  if [ "$status" = 401 ]; then ask "$path" "$token"; fi # only sent where it is asked for
+  judge "$path" '{"tasks":['
+}
+
+check_endpoints() {
+  local address
+  if ! installed curl; then report FAIL endpoints 'curl is not installed'; return; fi
+  if [ -z "$url" ]; then
+    if [ -z "$engine" ]; then report SKIP endpoints 'no Docker Engine says where nginx is published'; return; fi
+    if address=$(published 443); then
+      url=https://$address
+    elif address=$(published 80); then
+      url=http://$address
+    else
+      report FAIL endpoints 'nginx is not published: web does not run'
+      return
+    fi
+  fi
+  ask /nginx-health
+  judge /nginx-health healthy
+  ask /healthz
+  judge /healthz '{"status":"healthy"}'
+  check_tasks
+}
+
+# --- the machine ------------------------------------------------------------------------------------------------------------
+
+check_docker() {
+  if [ -n "$engine" ]; then report OK docker "Engine $engine"; else report FAIL docker "$engine_fault"; fi
+}
+
+check_firewall() {
+  local output
+  if installed ufw; then
+    output=$(LC_ALL=C timeout 10 ufw status 2>&1) || true
+    case $output in
+      *'Status: active'*) report OK ufw active ;;
+      *'need to be root'*) report SKIP ufw 'only root can ask it' ;;
+      *'Status: inactive'*) report FAIL ufw 'inactive; scripts/provision.sh enables it' ;;
+      *) report FAIL ufw "$(last_line "$output")" ;;
+    esac
+  elif installed firewall-cmd; then
+    output=$(timeout 10 firewall-cmd --state 2>&1) || true
+    case $output in
+      running) report OK firewalld running ;;
+      *[Aa]uthoriz* | *denied*) report SKIP firewalld 'only root can ask it' ;;
+      *) report FAIL firewalld "$(last_line "$output")" ;;
+    esac
+  else
+    report SKIP ufw 'not installed, and neither is firewalld'
+  fi
+}
+
+check_fail2ban() {
+  local output
+  if ! installed fail2ban-client; then report SKIP fail2ban 'not installed'; return; fi
+  output=$(timeout 10 fail2ban-client ping 2>&1) || true
+  case $output in
+    *pong*) report OK fail2ban running ;;
+    *'must be root'*) report SKIP fail2ban 'only root can ask it' ;;
+    *) report FAIL fail2ban "$(last_line "$output")" ;;
+  esac
+}
+
+check_backup_timer() {
+  local timer=taskapp-backup.timer state
+  state=$(timeout 10 systemctl is-system-running 2>/dev/null) || true
+  if [ -z "$state" ] || [ "$state" = offline ]; then report SKIP 'backup timer' 'systemd does not run here'; return; fi
+  if ! timeout 10 systemctl cat "$timer" >/dev/null 2>&1; then
+    report SKIP 'backup timer' "$timer is not installed; scripts/provision.sh installs it"
+    return
+  fi
+  timer_installed=yes
+  state=$(timeout 10 systemctl is-active "$timer" 2>/dev/null) || true
+  if [ "$state" = active ]; then
+    report OK 'backup timer' active
+  else
+    report FAIL 'backup timer' "$state; start it with systemctl enable --now $timer"
+  fi
+}
+
+check_backup() {
+  local directory=${BACKUP_DIR:-backups} dump changed newest='' newest_changed=0 hours
+  if [ -d "$directory" ] && [ ! -r "$directory" ]; then report SKIP 'newest backup' "$directory cannot be read; run as its owner"; return; fi
+  # scripts/backup.sh writes the checksum once the dump was verified.
+  for dump in "$directory"/*.dump; do
+    if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ]; then continue; fi
+    changed=$(stat --format %Y "$dump")
+    if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
+  done
+  if [ -n "$newest" ]; then
+    hours=$((($(date +%s) - newest_changed) / 3600))
+    if [ "$hours" -lt "$backup_hours" ]; then
+      report OK 'newest backup' "$newest, $hours h old"
+    else
+      report FAIL 'newest backup' "$newest is $hours h old; see journalctl -u taskapp-backup, or run scripts/backup.sh"
+    fi
+  elif [ -d "$directory" ] || [ -f .env.prod ] || [ "$timer_installed" = yes ]; then
+    report FAIL 'newest backup' "no verified one in $directory; run scripts/backup.sh"
+  else
+    report SKIP 'newest backup' "no $directory here: this is not a server"
+  fi
+}
+
+check_certificate() {
+  local file
+  case $url in
+    https:*) ;;
+    '') report SKIP certificate 'no endpoint was found'; return ;;
+    *) report SKIP certificate 'TLS is off'; return ;;
+  esac
+  if ! installed openssl; then report SKIP certificate 'openssl is not installed'; return; fi
+  file=$work/certificate
+  timeout 10 openssl s_client -connect "$(sed 's,^https://,,; s,/.*,,; /:[0-9]*$/!s/$/:443/' <<<"$url")" </dev/null >"$file" 2>/dev/null || true
+  if ! openssl x509 -noout -in "$file" 2>/dev/null; then
+    report FAIL certificate "$url shows none"
+  elif openssl x509 -noout -checkend $((certificate_days * 86400)) -in "$file" >/dev/null; then
+    report OK certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/until /')"
+  else
+    report FAIL certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/ends /'); renew it"
+  fi
+}
+
+check_disk() { # check_disk NAME DIRECTORY
+  local used
+  used=$(timeout 10 df -P "$2" 2>/dev/null | awk 'NR == 2 { sub("%", "", $5); print $5 }') || true
+  case $used in
+    '' | *[!0-9]*) report SKIP "$1" "df says nothing of $2" ;;
+    *)
+      if [ "$used" -lt "$disk_percent" ]; then
+        report OK "$1" "$used % used"
+      else
+        report FAIL "$1" "$used % used, the limit is $disk_percent %; docker system df shows what could go"
+      fi
+      ;;
+  esac
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+engine_fault='' timer_installed=no
+find_engine
+
+begin Containers
+check_containers
+begin Endpoints
+check_endpoints
+begin System
+check_docker
+check_firewall
+check_fail2ban
+check_backup_timer
+check_backup
+check_certificate
+check_disk 'disk of the repository' .
+if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
+
+if [ "$json" = yes ]; then
+  (IFS=,; printf '{"failures":%s,"checks":[%s]}\n' "$failures" "${checks[*]}")
+else
+  echo "$failures failed"
+fi
+exit $((failures > 125 ? 125 : failures))

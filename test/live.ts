@@ -1,22 +1,8 @@
 // For tests of scripts that change a stack while it works: requests at a fixed rate, the scripts, and a place to run them.
-import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { root } from './copy.ts';
-
-/** A copy of the files that git would commit, for all tests of a file, which remove it. */
-export function copyForAll(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'));
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
-  for (const file of list.toString().split('\0').filter((path) => path && existsSync(join(root, path)))) {
-    cpSync(join(root, file), join(directory, file), { recursive: true });
-  }
-  return directory;
-}
 
 export interface LoadOptions {
   url: string;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { root } from './copy.ts';
-import { copyForAll, type Ended, Load, type LoadOptions, Script } from './live.ts';
+import { copyForAll, root } from './copy.ts';
+import { type Ended, Load, type LoadOptions, Script } from './live.ts';
 import { docker } from './stack.ts';
 
 const run = promisify(execFile);

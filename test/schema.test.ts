@@ -2,7 +2,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { copyForAll, Load, Script } from './live.ts';
+import { copyForAll } from './copy.ts';
+import { Load, Script } from './live.ts';
 import { Stack } from './stack.ts';
 
 describe.skipIf(inject('notRunBecause'))('the lab', () => {

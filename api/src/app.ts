@@ -65,7 +65,7 @@ function requestLog(log: Logger): RequestHandler {
         req: { method: req.method, url: req.originalUrl },
         res: { status: res.statusCode },
         duration_ms: Math.round(performance.now() - startedAt),
-        ...(error && { err: withoutStackIfExplained(error) }),
+        ...(error && describe(error)),
       };
       log[level](line, res.writableFinished ? 'request completed' : 'request aborted');
     });
@@ -75,10 +75,10 @@ function requestLog(log: Logger): RequestHandler {
 
 const isProbe = (req: Request) => req.path === '/healthz' || req.path === '/livez';
 
-/** That the database is away is no fault of the code: no stack for each request. */
-function withoutStackIfExplained(error: Error): object {
+/** That the database is away is no fault of the code: one sentence, and no stack for each request. */
+function describe(error: Error): object {
   const isExplained = error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown;
-  return isExplained ? { type: error.name, message: error.message } : error;
+  return isExplained ? { cause: `${error.name}: ${error.message}` } : { err: error };
 }
 
 function index(version: string): RequestHandler {

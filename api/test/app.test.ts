@@ -145,8 +145,8 @@ describe('the log', () => {
   it('tells the cause when the database is away, without a stack', async () => {
     const { log, lines } = logged();
     await api({ log, db: database({ DB_PORT: '1' }) }).get('/api/tasks/1').expect(503);
-    await expect.poll(() => lines.map(({ level, err }) => ({ level, err }))).toEqual([
-      { level: error, err: { type: 'DatabaseUnavailable', message: expect.stringContaining('is the database running?') } },
+    await expect.poll(() => lines.map(({ level, cause, err }) => ({ level, cause, err }))).toEqual([
+      { level: error, cause: expect.stringMatching(/^DatabaseUnavailable: .*is the database running\?$/), err: undefined },
     ]);
   });
 

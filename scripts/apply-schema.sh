@@ -45,13 +45,6 @@ SQL
   sed -E -e '/^(BEGIN|COMMIT);$/d' -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' "$1"
 }
 
-# 04_roles.sh prints its SQL; without the password, which is another in the container than today's if it was changed.
-roles() {
-  grep -q 'LOGIN PASSWORD %L' db/init/04_roles.sh || fail 'db/init/04_roles.sh sets the password in another way than this script knows'
-  sed 's/LOGIN PASSWORD %L/LOGIN/; s/, api_user, password);/, api_user);/' db/init/04_roles.sh |
-    docker compose exec -T -e DB_PASS=not-used -e DB_PASS_FILE= -e POSTGRES_PASSWORD= db bash -s -- --print
-}
-
 statements() {
   cat <<'SQL'
 SET client_min_messages = warning; -- "exists already" is what is expected
@@ -69,7 +62,8 @@ SQL
   printf '%s\n' "$roles_sql"
 }
 
-roles_sql=$(roles) || fail 'cannot ask the database container: is it running? docker compose ps db'
+# That of the working tree. Not the password: the container's is older than today's if it was changed.
+roles_sql=$(docker compose exec -T db bash -s -- --print --keep-password <db/init/04_roles.sh) || fail 'cannot ask the database container: is it running? docker compose ps db'
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 for attempt in {1..20}; do

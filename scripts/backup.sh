@@ -26,7 +26,6 @@ wrong() { echo "backup: $* (see --help)" >&2; exit 2; }
 
 caller=$PWD
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/compose.sh
 . scripts/compose.sh
 
 output=$PWD/backups database='' retain_days=7 dry_run=no verbose=no

@@ -29,7 +29,6 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/compose.sh
 . scripts/compose.sh
 PATH=$PATH:/usr/sbin:/sbin # ufw is there, and a user's PATH may lack it
 

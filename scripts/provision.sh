@@ -397,8 +397,7 @@ part_app() {
   owned_directory "$app" 750 || return 0
   owned_directory "$app/backups" 700 || return 0
   owned_directory "$app/secrets" 700 || return 0
-  # Not the backups in backups/: the timer makes them as root.
-  local others=(find "$app" -xdev -path "$app/backups/*" -prune -o ! -user taskapp)
+  local others=(find "$app" -xdev ! -user taskapp)
   if [ -n "$("${others[@]}" -print -quit 2>/dev/null)" ]; then
     change "give all in $app to taskapp" "${others[@]}" -exec chown --no-dereference taskapp:taskapp '{}' + || return 0
   fi

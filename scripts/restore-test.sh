@@ -21,7 +21,6 @@ wrong() { echo "restore-test: $* (see --help)" >&2; exit 2; }
 
 caller=$PWD
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/compose.sh
 . scripts/compose.sh
 
 file='' directory=$PWD/backups max_age=26

@@ -25,7 +25,6 @@ wrong() { echo "restore-to-time: $* (see --help)" >&2; exit 2; }
 
 caller=$PWD
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/compose.sh
 . scripts/compose.sh
 
 time='' output='' stretch='' list=no

@@ -23,7 +23,6 @@ say() { echo "restore: $*" >&2; }
 
 caller=$PWD
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/compose.sh
 . scripts/compose.sh
 
 file='' yes=no database='' keep_old=no
@@ -97,10 +96,8 @@ say "restoring into the new database $new"
 db createdb --template=template0 -U "$owner" "$new" || fail "cannot create $new, see above"
 # The API's login, its rights, and the mark that the health check looks for. Before the tables: default privileges.
 # Without the password: that of the container may be older than scripts/rotate-password.sh.
-roles=$(db /docker-entrypoint-initdb.d/04_roles.sh --print) || fail 'db/init/04_roles.sh failed, see above'
-[[ $roles = *'LOGIN PASSWORD %L'*', api_user, password);'* ]] || fail 'db/init/04_roles.sh sets the password in another way than this script knows'
-roles=${roles/LOGIN PASSWORD %L/LOGIN}
-sql "$new" <<<"${roles/, api_user, password);/, api_user);}" || fail 'the roles could not be set, see above'
+roles=$(db bash -s -- --print --keep-password <db/init/04_roles.sh) || fail 'db/init/04_roles.sh failed, see above'
+sql "$new" <<<"$roles" || fail 'the roles could not be set, see above'
 db pg_restore --exit-on-error --no-owner -U "$owner" -d "$new" <"$file" || fail "$file cannot be restored, see above. $database is as it was"
 [ "$(sql "$new" -c "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'")" = 1 ] ||
   fail "$file has no table tasks: it is not a backup of this application"

@@ -5,10 +5,11 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: 04_roles.sh [--print]
+Usage: 04_roles.sh [--print] [--keep-password]
 
 Runs as the owner, after the other init files; safe to run again, also to change the password.
---print writes the SQL (with the password in it) to standard output instead of running it.
+--print          writes the SQL (with the password in it) to standard output instead of running it
+--keep-password  leaves the password as it is; DB_PASS is not needed then
 
 Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
              DB_USER                      the API's login
@@ -44,7 +45,10 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = api_user) THEN
             EXECUTE format('CREATE ROLE %I', api_user);
         END IF;
-        EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', api_user, password);
+        EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', api_user);
+        IF password <> '' THEN
+            EXECUTE format('ALTER ROLE %I PASSWORD %L', api_user, password);
+        END IF;
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', db, api_user);
         EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', api_user);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', api_user);
@@ -62,26 +66,32 @@ COMMIT;
 SQL
 }
 
-case ${1:-} in
-  '' | --print) ;;
-  -h | --help) usage; exit 0 ;;
-  *) usage >&2; exit 2 ;;
-esac
+print='' keep_password=''
+for argument; do
+  case $argument in
+    --print) print=yes ;;
+    --keep-password) keep_password=yes ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
 
 [ -n "${DB_USER:-}" ] || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
-if [ -n "${DB_PASS_FILE:-}" ]; then
+if [ -n "$keep_password" ]; then
+  password=''
+elif [ -n "${DB_PASS_FILE:-}" ]; then
   [ -z "${DB_PASS:-}" ] || fail "DB_PASS and DB_PASS_FILE are both set; set one of them"
   [ -r "$DB_PASS_FILE" ] || fail "DB_PASS_FILE ($DB_PASS_FILE) cannot be read"
   password=$(<"$DB_PASS_FILE")
 else
   password=${DB_PASS:-}
 fi
-[ -n "$password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
-if [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then
+[ -n "$password$keep_password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
+if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then
   fail "DB_USER is the owner ($POSTGRES_USER), so DB_PASS must equal POSTGRES_PASSWORD"
 fi
 
-if [ "${1:-}" = --print ]; then
+if [ -n "$print" ]; then
   roles_sql
 else
   roles_sql | psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"

@@ -71,6 +71,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   it('runs without privileges, with a read-only root and with limits, and serves', async () => {
     for (const service of ['web', 'api', 'db']) {
       const { HostConfig, Config } = await stack.inspect(service);
+      expect(HostConfig.Init).toBe(true);
       expect(HostConfig.ReadonlyRootfs).toBe(true);
       expect(HostConfig.CapDrop).toEqual(['ALL']);
       expect(HostConfig.SecurityOpt).toContain('no-new-privileges:true');

@@ -120,6 +120,7 @@ export interface Inspection {
   RestartCount: number;
   Config: { User: string; Env: string[]; Cmd: string[]; Healthcheck?: { Test: string[]; Interval: number; Retries: number } };
   HostConfig: {
+    Init: boolean | null;
     ReadonlyRootfs: boolean;
     CapDrop: string[] | null;
     SecurityOpt: string[] | null;

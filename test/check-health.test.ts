@@ -159,7 +159,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       const { code, lines, output } = await check({ env });
       expect(lines.filter((line) => line.endsWith('FAIL'))).toEqual(['api-1: FAIL', '/healthz: FAIL', '/api/tasks?limit=1: FAIL']);
       expect(output).toContain('api-1: exited, exit code 0; see docker compose logs api');
-      expect(output).toMatch(/\/healthz: 50[24] from/); // 504 until nginx knows that the address is gone
+      expect(output).toContain('/healthz: 502 from');
       expect(code).toBe(3);
     } finally {
       await stack.compose('start', 'api');

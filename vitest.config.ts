@@ -1,5 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
+const onTheEngine = {
+  globalSetup: ['test/engine.ts'],
+  fileParallelism: false, // the machine has one engine, and the stacks use its ports
+  testTimeout: 120_000,
+  hookTimeout: 300_000, // the first one builds the images
+};
+
 export default defineConfig({
   test: {
     reporters: ['verbose'],
@@ -16,12 +23,18 @@ export default defineConfig({
       {
         test: {
           name: 'stack',
-          include: ['test/**/*.test.ts'],
-          globalSetup: 'test/engine.ts',
-          fileParallelism: false, // the machine has one engine, and the stacks use its ports
-          testTimeout: 120_000,
-          hookTimeout: 300_000, // the first one builds the images
+          include: ['test/*.test.ts'],
+          ...onTheEngine,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/*.test.ts'],
+          ...onTheEngine,
+          globalSetup: ['test/engine.ts', 'test/faults/figures.ts'],
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,25 +1,11 @@
 // The production stack: what is secret stays so, TLS, the API token, limits.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { request } from 'node:https';
-import { tmpdir } from 'node:os';
+import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { root } from './copy.ts';
+import { makeSecrets, newSecrets, Production } from './production.ts';
 import { docker, Stack } from './stack.ts';
-
-const files = ['compose.yml', 'compose.prod.yml'];
-
-function makeSecrets(directory: string): void {
-  execFileSync(join(root, 'scripts/make-secrets.sh'), ['--dir', directory, '--self-signed', 'localhost'], { stdio: 'pipe' });
-}
-
-function newSecrets(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-secrets-'));
-  makeSecrets(directory);
-  return directory;
-}
 
 describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
   it('makes strong secrets once, in a directory for the owner alone', () => {
@@ -38,35 +24,23 @@ describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
 });
 
 describe.skipIf(inject('notRunBecause'))('the production stack', () => {
-  let stack: Stack;
+  let stack: Production;
   let secrets: string;
-  let token: string;
 
   beforeAll(async () => {
-    secrets = newSecrets();
-    token = readFileSync(join(secrets, 'api_token'), 'utf8');
-    stack = new Stack({ files, env: { SECRETS_DIR: secrets } });
-    await stack.compose('up', '-d', '--build', '--wait');
+    stack = new Production();
+    secrets = stack.secrets;
+    await stack.start();
   }, 180_000);
-  afterAll(async () => {
-    await stack.destroy();
-    rmSync(secrets, { recursive: true });
-  });
+  afterAll(() => stack.remove());
 
-  const port = async (inside: number) => Number((await stack.compose('port', 'web', String(inside))).trim().split(':').at(-1));
-
-  async function https(path: string, { headers = {}, body = '', method = body ? 'POST' : 'GET' }: Call = {}): Promise<Answer> {
-    const ca = readFileSync(join(secrets, 'tls.crt'));
-    const options = { host: '127.0.0.1', servername: 'localhost', port: await port(443), path, method, ca, agent: false, timeout: 20_000 };
-    return new Promise((resolve, reject) => {
-      const call = request({ ...options, headers: { Authorization: `Bearer ${token}`, ...headers } }, (response) => {
-        let text = '';
-        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
-      });
-      call.on('error', reject).on('timeout', () => call.destroy(new Error('timeout'))).end(body);
-    });
-  }
+  const https: Production['https'] = (path, call) => stack.https(path, call);
+  const port = (inside: number) => stack.port(inside);
+  /** After a change of its environment. */
+  const recreateWeb = async () => {
+    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
+    stack.forgetTarget();
+  };
 
   it('runs without privileges, with a read-only root and with limits, and serves', async () => {
     for (const service of ['web', 'api', 'db']) {
@@ -147,7 +121,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
   it('answers a client that asks too often with 429 as JSON and Retry-After, and serves it a second later', async () => {
     stack.env.RATE_LIMIT = '5';
-    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
+    await recreateWeb();
     const answers = await Promise.all(Array.from({ length: 40 }, () => https('/api/tasks?limit=1')));
     const limited = answers.filter(({ status }) => status === 429);
     expect(limited.length).toBeGreaterThan(10);
@@ -158,7 +132,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     await expect.poll(async () => (await https('/api/tasks?limit=1')).status, { timeout: 5_000, interval: 1_100 }).toBe(200);
 
     stack.env.RATE_LIMIT = '0';
-    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
+    await recreateWeb();
     const free = await Promise.all(Array.from({ length: 40 }, () => https('/api/tasks?limit=1')));
     expect(free.filter(({ status }) => status !== 200)).toEqual([]);
   });
@@ -189,18 +163,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
 describe.skipIf(inject('notRunBecause'))('a missing setting of production', () => {
   it('TAG stops up and is named', async () => {
-    const stack = new Stack({ files, env: { TAG: '' } });
+    const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env: { TAG: '' } });
     await expect(stack.compose('up', '-d')).rejects.toThrow('required variable TAG is missing a value: is not set, set it in .env.prod');
   });
 });
-
-interface Call {
-  method?: string;
-  headers?: Record<string, string>;
-  body?: string;
-}
-interface Answer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  text: string;
-}

@@ -29,11 +29,11 @@ export class OutcomeUnknown extends Error {
 }
 
 // Each wait is shorter than the one around it, so the innermost reports what happened:
-// lock 2 s < statement 5 s < query 7 s < API 9 s (2 s for a connection, then 7 s) < nginx 15 s < drain 20 s < stop 30 s.
+// lock 2 s < statement 5 s < query 6 s < API 9 s (1 s for its turn, 2 s for a connection, then 6 s) < nginx 10 s < drain 20 s < stop 30 s.
 const timeouts = {
   lock_timeout: 2_000,
   statement_timeout: 5_000,
-  query_timeout: 7_000, // ours: also ends the wait for a server that does not answer at all
+  query_timeout: 6_000, // ours: also ends the wait for a server that does not answer at all
   connectionTimeoutMillis: 2_000, // for a new connection, or for a free one
   idle_in_transaction_session_timeout: 10_000,
 };

@@ -38,7 +38,7 @@ interface Lane<In, Out> {
  */
 export function share<In, Out>(
   execute: (inputs: In[]) => Promise<Out[]>,
-  { key = () => '', maxBatch = 100, maxInFlight = 1, maxPending = 2_000, maxWait = 2_000 }: ShareOptions<In> = {},
+  { key = () => '', maxBatch = 100, maxInFlight = 1, maxPending = 2_000, maxWait = 1_000 }: ShareOptions<In> = {},
 ): (input: In) => Promise<Out> {
   const lanes = new Map<string, Lane<In, Out>>();
   let pending = 0;

@@ -105,6 +105,8 @@ if [ -e "$file.sums" ]; then
   sums=$(sql "$new" <scripts/table-sums.sql) || fail 'cannot read the restored tables, see above'
   diff "$file.sums" - <<<"$sums" >&2 || fail 'the restored tables differ from the backup, see above (name|rows|checksum)'
 fi
+# What the backup is too old to have.
+sql "$new" <<<"SET client_min_messages = warning;"$'\n'"$(cat db/init/01_schema.sql db/init/02_indexes.sql)" >/dev/null || fail 'db/init could not be applied, see above'
 say 'computing the statistics of the planner'
 sql "$new" -c 'VACUUM ANALYZE'
 

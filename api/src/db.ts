@@ -23,6 +23,18 @@ export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
+/** The statement was not applied: it has waited too long for a lock of another transaction. */
+export class LockTimeout extends DatabaseUnavailable {
+  override name = 'LockTimeout';
+  /** Where the server was in the statement; names the table if it waited for a row. */
+  readonly where: string;
+
+  constructor(message: string, where = '') {
+    super(message);
+    this.where = where;
+  }
+}
+
 /** The connection was lost after a write was sent: it may or may not have been committed. */
 export class OutcomeUnknown extends Error {
   override name = 'OutcomeUnknown';
@@ -39,8 +51,8 @@ const timeouts = {
 };
 
 // SQLSTATEs that say "not now": the server rolled the statement back, and it may succeed later. By class: serialization
-// failure and deadlock, out of disk, memory or connections, a lock or statement timeout, a read-only standby.
-const transient = /^(40|53|55P03|57014|25006)/;
+// failure and deadlock, out of disk, memory or connections, a statement timeout, a read-only standby.
+const transient = /^(40|53|57014|25006)/;
 
 /** Opens a pool of connections. Connects when first used, and again by itself after the database was away. */
 export function openDb(config: Config, log: Logger): Db {
@@ -80,6 +92,7 @@ export function openDb(config: Config, log: Logger): Db {
       const refused = cause instanceof pg.DatabaseError && cause.severity === 'ERROR';
       client.release(!refused);
       if (!refused) throw new Lost(explain(cause));
+      if (cause.code === '55P03') throw new LockTimeout(explain(cause), cause.where);
       if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause));
       throw cause;
     }

@@ -10,7 +10,10 @@ CREATE INDEX IF NOT EXISTS tasks_status_newest_first ON tasks (status, created_a
 -- Parts of a title, in any case: title ILIKE '%part%'. New titles wait in a list that every search reads through until it
 -- is merged into the index; 256 kB of it keep both writing and searching fast.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE INDEX IF NOT EXISTS tasks_title_parts ON tasks USING gin (title gin_trgm_ops) 
+CREATE INDEX IF NOT EXISTS tasks_title_parts ON tasks USING gin (title gin_trgm_ops)
     WITH (gin_pending_list_limit = 256);
+
+-- Which keys are to be forgotten.
+CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);
 
 COMMIT;

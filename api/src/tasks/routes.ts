@@ -1,7 +1,7 @@
 import { Buffer, isUtf8 } from 'node:buffer';
-import express, { type RequestHandler, type Response, Router } from 'express';
+import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
-import { ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
+import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
 import type { TaskJson, TaskStore } from './store.ts';
 
 const noJson = () => new HttpError(400, 'Request body must be JSON');
@@ -35,10 +35,19 @@ export function taskRoutes(store: TaskStore): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   const create: RequestHandler = async (req, res) => {
-    const { id, json } = await store.create(NewTask.parse(req.body));
+    const task = NewTask.parse(req.body);
+    const { id, json } = 'idempotency-key' in req.headers ? await createOnce(req.headers, task) : await store.create(task);
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
   };
+
+  async function createOnce(headers: Request['headers'], task: NewTask) {
+    const { 'idempotency-key': key } = IdempotencyKey.parse(headers);
+    const outcome = await store.createOnce(key, task);
+    if (outcome === 'running') throw new HttpError(409, 'A request with this Idempotency-Key is still running', { 'Retry-After': '1' });
+    if (outcome === 'other task') throw new HttpError(422, 'This Idempotency-Key was used for another task');
+    return outcome;
+  }
 
   router
     .route('/api/tasks')

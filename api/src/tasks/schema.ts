@@ -24,6 +24,11 @@ export const NewTask = body({
 });
 export type NewTask = z.infer<typeof NewTask>;
 
+/** Names one POST, so that it can be sent again without making a second task. */
+export const IdempotencyKey = z.object({
+  'idempotency-key': z.string().regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters, given once'),
+});
+
 /** The body of PUT and PATCH: what is absent stays as it is. */
 export const TaskChange = body({
   title: title().optional(),

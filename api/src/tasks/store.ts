@@ -1,4 +1,4 @@
-import type { Db } from '../db.ts';
+import { type Db, LockTimeout } from '../db.ts';
 import { share } from '../share.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
 
@@ -31,6 +31,11 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolved means committed. */
   create: (task: NewTask) => Promise<Row>;
+  /**
+   * Creates the task unless `key` has made one in the last 24 hours: then returns that one, as it was made.
+   * 'other task': the key was used for another. 'running': the key is in use by a request that has not ended.
+   */
+  createOnce: (key: string, task: NewTask) => Promise<Row | 'other task' | 'running'>;
   /** Changes what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
   /** False: there was no such task. */
@@ -47,6 +52,7 @@ export function openTaskStore(db: Db, { sharing = true } = {}): TaskStore {
     }),
     get: shared((ids) => getTasks(db, ids)),
     create: shared((tasks) => createTasks(db, tasks)),
+    createOnce: (key, task) => createTaskOnce(db, key, task),
     update: (id, change) => updateTask(db, id, change),
     remove: (id) => deleteTask(db, id),
   };
@@ -102,6 +108,47 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
     values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
   });
   return rows.toSorted((a, b) => a.id - b.id);
+}
+
+/**
+ * The key and the task are one statement, so that neither is ever stored without the other. While another transaction has the
+ * key and has not ended, the INSERT waits for it. A key older than 24 hours is taken over, and ten more of them are forgotten.
+ */
+async function createTaskOnce(db: Db, key: string, { title, status }: NewTask): Promise<Row | 'other task' | 'running'> {
+  const [created] = await db
+    .write<Row>({
+      name: 'create-once',
+      text: `
+        WITH forgotten AS (
+          DELETE FROM idempotency_keys WHERE key IN (
+            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' AND key <> $1
+            ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
+        ), claimed AS (
+          INSERT INTO idempotency_keys AS old (key, task_id, title, status) VALUES ($1, nextval('tasks_id_seq'), $2, $3)
+          ON CONFLICT (key) DO UPDATE
+          SET task_id = EXCLUDED.task_id, title = EXCLUDED.title, status = EXCLUDED.status, created_at = EXCLUDED.created_at
+          WHERE old.created_at < now() - interval '24 hours'
+          RETURNING *
+        )
+        INSERT INTO tasks (id, title, status, created_at) SELECT task_id, title, status, created_at FROM claimed
+        RETURNING id, ${taskJson}`,
+      values: [key, title, status],
+    })
+    .catch((error: unknown) => {
+      if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return [];
+      throw error;
+    });
+  if (created) return created;
+
+  const [made] = await db.read<Row & { same: boolean }>({
+    name: 'created-once',
+    text: `
+      SELECT id, ${taskJson}, title = $2 AND status = $3 AS same
+      FROM (SELECT task_id AS id, * FROM idempotency_keys WHERE key = $1) AS made`,
+    values: [key, title, status],
+  });
+  if (!made) return 'running';
+  return made.same ? made : 'other task';
 }
 
 async function updateTask(db: Db, id: number, { title, status }: TaskChange): Promise<TaskJson | undefined> {

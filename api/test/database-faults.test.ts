@@ -32,29 +32,29 @@ describe('a database that cannot be reached', () => {
 
 describe('a connection that breaks', () => {
   it('while idle, is replaced without a failed request', async () => {
-    const network = await faultyNetwork();
-    const client = api({ db: database(network.env) });
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
     await client.get('/api/tasks?limit=1').expect(200);
-    network.cut();
+    proxy.cut();
     await sleep(100);
     await client.get('/api/tasks?limit=1').expect(200);
   });
 
   it('after a read was sent, is answered with 503', async () => {
-    const network = await faultyNetwork();
-    const client = api({ db: database(network.env) });
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
     await client.get('/api/tasks?limit=1').expect(200);
-    network.hold();
-    setTimeout(network.cut, 200);
+    proxy.hold();
+    setTimeout(() => proxy.cut(), 200);
     expect((await client.get('/api/tasks').expect(503)).body).toEqual(unavailable);
   });
 
   it('after a write was sent, is answered with 504, because the write may be stored', async () => {
-    const network = await faultyNetwork();
-    const client = api({ db: database(network.env) });
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
     await client.get('/healthz').expect(200);
-    network.hold();
-    setTimeout(network.cut, 200);
+    proxy.hold();
+    setTimeout(() => proxy.cut(), 200);
     const title = unique('unknown outcome');
     const { body } = await client.post('/api/tasks').send({ title }).expect(504);
     expect(body).toEqual({ error: 'Database connection lost, the change may or may not be stored' });
@@ -68,10 +68,10 @@ describe('a connection that breaks', () => {
 
 describe('a database that does not answer', () => {
   it('is given up after 6 s, and its connection is not used again', async () => {
-    const network = await faultyNetwork();
-    const client = api({ db: database(network.env) });
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
     await client.get('/healthz').expect(200);
-    network.hold();
+    proxy.hold();
     const start = Date.now();
     await client.get('/api/tasks').expect(503);
     expect(Date.now() - start).toBeGreaterThan(5_500);

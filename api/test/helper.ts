@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { createServer, connect, type Server, type Socket } from 'node:net';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { inject, onTestFinished } from 'vitest';
 import { type AppOptions, createApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { type Db, openDb } from '../src/db.ts';
+import { TcpProxy } from '../../test/tcp-proxy.ts';
 
 export interface Task {
   id: number;
@@ -36,30 +35,10 @@ export async function createTask(client: ReturnType<typeof api>, task: Partial<T
   return (response.body as { task: Task }).task;
 }
 
-/**
- * A TCP proxy in front of the test database, for the faults that a network can have. `hold` keeps the server's answers
- * on the connections of now back, `cut` breaks them.
- */
-export async function faultyNetwork(): Promise<{ env: Record<string, string>; hold: () => void; cut: () => void }> {
-  const { DB_HOST, DB_PORT } = inject('database');
-  const sockets = new Set<Socket>();
-  let held = new Set<Socket>();
-  const proxy: Server = createServer((client) => {
-    const server = connect(Number(DB_PORT), DB_HOST);
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => [client, server].forEach((end) => end.destroy()));
-    }
-    client.pipe(server);
-    server.on('data', (chunk) => held.has(server) || client.write(chunk));
-  });
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  const { port } = proxy.address() as { port: number };
-  const cut = () => sockets.forEach((socket) => socket.destroy());
-  onTestFinished(() => {
-    cut();
-    proxy.close();
-  });
-  return { env: { DB_HOST: '127.0.0.1', DB_PORT: String(port) }, hold: () => (held = new Set(sockets)), cut };
+/** A proxy in front of the test database, and the environment that uses it. */
+export async function faultyNetwork(): Promise<{ env: Record<string, string>; proxy: TcpProxy }> {
+  const { DB_HOST = '', DB_PORT } = inject('database');
+  const proxy = await TcpProxy.listen({ host: DB_HOST, port: Number(DB_PORT) });
+  onTestFinished(() => proxy.close());
+  return { env: { DB_HOST: proxy.address.host, DB_PORT: String(proxy.address.port) }, proxy };
 }

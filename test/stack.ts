@@ -78,11 +78,15 @@ export class Stack {
 
   /** What the engine says of the first container of a service. */
   async inspect(service: string): Promise<Inspection> {
-    const id = (await this.compose('ps', '--all', '--quiet', service)).trim().split('\n')[0] ?? '';
-    const { stdout } = await run('docker', ['inspect', id]);
-    const [inspection] = JSON.parse(stdout) as Inspection[];
+    const [inspection] = await this.inspectAll(service);
     if (!inspection) throw new Error(`no container of ${service}`);
     return inspection;
+  }
+
+  /** The same of all its replicas. */
+  async inspectAll(service: string): Promise<Inspection[]> {
+    const ids = (await this.compose('ps', '--all', '--quiet', service)).trim().split('\n').filter(Boolean);
+    return ids.length === 0 ? [] : (JSON.parse(await docker('inspect', ...ids)) as Inspection[]);
   }
 
   /** What the first container of a service has written to its standard output. */
@@ -116,7 +120,7 @@ export class Stack {
 export interface Inspection {
   Id: string;
   Image: string;
-  State: { Status: string; Health?: { Status: string }; ExitCode: number };
+  State: { Status: string; StartedAt: string; Health?: { Status: string }; ExitCode: number };
   RestartCount: number;
   Config: { User: string; Env: string[]; Cmd: string[]; Healthcheck?: { Test: string[]; Interval: number; Retries: number } };
   HostConfig: {

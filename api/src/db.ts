@@ -70,7 +70,22 @@ export function openDb(config: Config, log: Logger): Db {
   });
   // Without these two, a database restart ends the process: the first covers idle connections, the second those in use.
   pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
-  pool.on('connect', (client) => client.on('error', () => {}));
+  const openedAt = new WeakMap<pg.PoolClient, number>();
+  pool.on('connect', (client) => {
+    openedAt.set(client, performance.now());
+    client.on('error', () => {});
+  });
+
+  // What broke one connection has often broken all of its time, and nobody was told: the server's machine is gone, or what
+  // is between. They are replaced then, because each would cost one statement its whole time.
+  let lostAt = 0;
+  async function connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      const client = await pool.connect();
+      if ((openedAt.get(client) ?? 0) >= lostAt) return client;
+      client.release(true);
+    }
+  }
 
   async function run<Row extends pg.QueryResultRow>(
     statement: Statement,
@@ -78,10 +93,11 @@ export function openDb(config: Config, log: Logger): Db {
   ): Promise<Row[]> {
     let client: pg.PoolClient;
     try {
-      client = await pool.connect();
+      client = await connect();
     } catch (cause) {
       throw new DatabaseUnavailable(explain(cause));
     }
+    const startedAt = performance.now();
     try {
       const { rows } = await client.query<Row>(statement);
       client.release();
@@ -91,7 +107,10 @@ export function openDb(config: Config, log: Logger): Db {
       // state is unknown, and the server may still be busy with the statement: it is closed, never used again.
       const refused = cause instanceof pg.DatabaseError && cause.severity === 'ERROR';
       client.release(!refused);
-      if (!refused) throw new Lost(explain(cause));
+      if (!refused) {
+        lostAt = startedAt;
+        throw new Lost(explain(cause));
+      }
       if (cause.code === '55P03') throw new LockTimeout(explain(cause), cause.where);
       if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause));
       throw cause;

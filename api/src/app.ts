@@ -1,4 +1,5 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import querystring from 'node:querystring';
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { DatabaseUnavailable, type Db, OutcomeUnknown } from './db.ts';
@@ -27,6 +28,7 @@ export function createApp({ db, store = openTaskStore(db), log, version, apiToke
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('trust proxy', 1); // nginx is the one hop in front
+  app.set('query parser', parseQuery);
 
   app.use(requestLog(log));
   app.use((_req, res, next) => {
@@ -71,6 +73,20 @@ function requestLog(log: Logger): RequestHandler {
     });
     next();
   };
+}
+
+/** All parameters, however many; one that is given twice is an array. What is not UTF-8 is kept from passing for other text. */
+function parseQuery(text: string): querystring.ParsedUrlQuery {
+  return querystring.parse(text, '&', '=', { maxKeys: 0, decodeURIComponent: decodeParameter });
+}
+
+function decodeParameter(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    const lenient = querystring.unescape(text); // `100%` stays as it is, and U+FFFD replaces what is not UTF-8
+    return lenient.includes('\ufffd') ? '\ud800' : lenient; // half of a character, which no parameter may have
+  }
 }
 
 const isProbe = (req: Request) => req.path === '/healthz' || req.path === '/livez';

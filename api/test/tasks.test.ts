@@ -166,6 +166,26 @@ describe('GET /api/tasks', () => {
     },
   );
 
+  it('answers 400 for what is not UTF-8, instead of searching for something else', async () => {
+    const message = 'must be valid Unicode';
+    for (const path of ['q', 'status']) {
+      const { body } = await api().get(`/api/tasks?${path}=a%FFb`).expect(400);
+      expect(body).toEqual({ error: `'${path}' ${message}`, details: [{ path, message }] });
+    }
+  });
+
+  it('takes a % that begins no escape as it is', async () => {
+    const client = api();
+    const title = `${unique('').trim()}100%`;
+    const { id } = await createTask(client, { title });
+    const { body } = await client.get(`/api/tasks?q=${title}`).expect(200);
+    expect((body as Page).tasks.map((task) => task.id)).toEqual([id]);
+  });
+
+  it('finds a parameter after a thousand others', async () => {
+    await api().get(`/api/tasks?${'x&'.repeat(1_500)}limit=0`).expect(400);
+  });
+
   it('ignores parameters it does not know', async () => {
     await api().get('/api/tasks?limit=1&page=2&status[]=x').expect(200);
   });

@@ -91,6 +91,8 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       const response = await stack.fetch('/nginx-health');
       expect([response.status, await response.text()]).toEqual([200, 'healthy\n']);
       expect(response.headers.get('content-type')).toBe('text/plain');
+      const post = await stack.fetch('/nginx-health', { method: 'POST' });
+      expect([post.status, post.headers.get('allow'), await post.json()]).toEqual([405, 'GET, HEAD', { error: 'Method not allowed' }]);
     });
 
     it('passes /healthz and / on to the API, and keeps /livez inside', async () => {

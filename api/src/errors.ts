@@ -113,7 +113,7 @@ function clientErrorMessage(status: number, err: unknown): string {
     case 413:
       return 'Request body is too large, the limit is 64 kB';
     case 415:
-      return 'Content-Encoding must be gzip, deflate, br or absent';
+      return 'Content-Encoding must be gzip, deflate, br, zstd or absent';
     default:
       return STATUS_CODES[status] ?? 'Bad request';
   }

@@ -316,7 +316,7 @@ describe('POST /api/tasks', () => {
     const post = () => api().post('/api/tasks');
     await post().set('Content-Type', 'Application/JSON; charset=utf-8').send('{"title":"x"}').expect(201);
     const { body } = await post().type('json').set('Content-Encoding', 'compress').send('{"title":"x"}').expect(415);
-    expect(body).toEqual({ error: 'Content-Encoding must be gzip, deflate, br or absent' });
+    expect(body).toEqual({ error: 'Content-Encoding must be gzip, deflate, br, zstd or absent' });
     const latin = await post().set('Content-Type', 'application/json; charset=latin1').send('{"title":"x"}').expect(415);
     expect(latin.body).toEqual({ error: 'JSON must be in UTF-8' });
     const notGzip = await post().type('json').set('Content-Encoding', 'gzip').send('{"title":"x"}').expect(400);

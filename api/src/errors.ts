@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
@@ -13,9 +13,11 @@ const parseErrors: Record<string, [status: string, error: string]> = {
 
 /** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  // With the answer to an earlier request still to come on this connection, this one would be taken for it.
+  // With the answer to an earlier request still to come on this connection, this one would be taken for it. A request that
+  // is not complete is no earlier one: its body is what was refused.
   const answering: unknown = Reflect.get(socket, '_httpMessage');
-  if (!socket.writable || answering) return void socket.destroy();
+  const ofThis = answering instanceof ServerResponse && !answering.req.complete && !answering.headersSent;
+  if (!socket.writable || (answering && !ofThis)) return void socket.destroy();
   const [status, error] = parseErrors[err.code ?? ''] ?? ['400 Bad Request', 'Bad request'];
   const body = JSON.stringify({ error });
   const head = [

@@ -115,6 +115,17 @@ describe('a request that is not HTTP', () => {
     expect(unknown).toMatch(/^HTTP\/1\.1 405 [^]+Allow: GET, HEAD, POST/);
     expect(unknown).toContain('{"error":"Method not allowed"}');
   });
+
+  it('is answered with 400 also when it is the body that is broken, once', async () => {
+    const { port, output } = await startListening();
+    const head = 'POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    for (const body of ['zz\r\n', '3\r\n{}\r\n0\r\n\r\n', '2\r\n{}\n0\r\n\r\n']) {
+      const answer = await raw(port, `${head}${body}GET /api/hidden HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]+{"error":"Bad request"}$/);
+      expect(answer.match(/HTTP\/1/g)).toHaveLength(1);
+    }
+    expect(output).toEqual({ stdout: expect.not.stringContaining('hidden') as string, stderr: '' });
+  });
 });
 
 describe('the end', () => {

@@ -5,6 +5,7 @@ import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } 
 import { root } from './copy.ts';
 
 const run = promisify(execFile);
+const maxBuffer = 64 * 1024 * 1024; // of output; a log is long
 
 export interface Options {
   /** The directory with the Compose files; the repository unless given. */
@@ -58,7 +59,7 @@ export class Stack {
   /** `docker compose …`, returns its standard output. Throws with its standard error. */
   async compose(...args: string[]): Promise<string> {
     const files = this.files.flatMap((file) => ['-f', file]);
-    const options = { cwd: this.directory, env: { ...process.env, ...this.env }, maxBuffer: 16 * 1024 * 1024 };
+    const options = { cwd: this.directory, env: { ...process.env, ...this.env }, maxBuffer };
     const { stdout } = await run('docker', ['compose', '-p', this.project, ...files, ...args], options);
     return stdout;
   }
@@ -72,7 +73,7 @@ export class Stack {
       env,
       input,
       stdio: ['pipe', 'pipe', 'pipe'],
-      maxBuffer: 16 * 1024 * 1024,
+      maxBuffer,
     });
   }
 
@@ -96,7 +97,7 @@ export class Stack {
 
   /** The same with standard error, where nginx has its error log. */
   async logStreams(service: string): Promise<{ stdout: string; stderr: string }> {
-    return run('docker', ['logs', (await this.inspect(service)).Id]);
+    return run('docker', ['logs', (await this.inspect(service)).Id], { maxBuffer });
   }
 
   async address(service: string, network: 'frontend' | 'backend'): Promise<string> {
@@ -142,7 +143,7 @@ export interface Inspection {
 
 /** `docker …`, returns its standard output. */
 export async function docker(...args: string[]): Promise<string> {
-  return (await run('docker', args)).stdout;
+  return (await run('docker', args, { maxBuffer })).stdout;
 }
 
 export const postJson = (body: unknown): RequestInit => ({

@@ -1,0 +1,32 @@
+import type { Production } from '../production.ts';
+import { docker } from '../stack.ts';
+
+// What the entrypoint of nginx's image says before nginx starts.
+const entrypoint = /^(\/docker-entrypoint|\d\d-[\w-]+)\.(sh|envsh): /;
+
+/** The lines of the logs of nginx (without its error log, which is text) and of the API, of all replicas. */
+export async function logLines(stack: Production): Promise<{ web: string[]; api: string[] }> {
+  const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+  const web = lines((await stack.logStreams('web')).stdout).filter((line) => !entrypoint.test(line));
+  const api = await Promise.all(
+    (await stack.compose('ps', '--quiet', 'api'))
+      .trim()
+      .split('\n')
+      .map((id) => docker('logs', id)),
+  );
+  return { web, api: api.flatMap(lines) };
+}
+
+/** What a program that reads the logs as JSON, one object per line, would stumble over. */
+export async function linesThatAreNotJson(stack: Production): Promise<string[]> {
+  const { web, api } = await logLines(stack);
+  if (web.length === 0 || api.length === 0) throw new Error('there is no log');
+  return [...web, ...api].filter((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      return typeof value !== 'object' || value === null;
+    } catch {
+      return true;
+    }
+  });
+}

@@ -1,0 +1,174 @@
+// Privilege: what a thief of the API's password, or of a shell in a container, cannot do.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Production } from '../production.ts';
+import { docker } from '../stack.ts';
+import { measured } from './figures.ts';
+
+const insufficientPrivilege = '42501';
+
+/** What only the owner may do. Each is refused before anything of it is done. */
+const forbidden = [
+  'DROP TABLE tasks',
+  'DROP SCHEMA public CASCADE',
+  'DROP INDEX tasks_newest_first',
+  'DROP EXTENSION pg_trgm CASCADE',
+  'DROP DATABASE postgres',
+  'DROP ROLE taskapp',
+  'TRUNCATE tasks',
+  'ALTER TABLE tasks ADD COLUMN x int',
+  'ALTER TABLE tasks DISABLE TRIGGER ALL',
+  'ALTER TABLE tasks OWNER TO taskapp_api',
+  'CREATE TABLE x (y int)',
+  'CREATE TABLE x AS SELECT * FROM tasks',
+  'CREATE TEMPORARY TABLE x (y int)',
+  'CREATE VIEW x AS SELECT * FROM tasks',
+  'CREATE INDEX x ON tasks (title)',
+  'CREATE SEQUENCE x',
+  'CREATE SCHEMA x',
+  'CREATE TYPE x AS ENUM ()',
+  "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+  "CREATE FUNCTION x() RETURNS int LANGUAGE c AS 'libc', 'system'",
+  'CREATE TRIGGER x BEFORE INSERT ON tasks EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+  'CREATE RULE x AS ON INSERT TO tasks DO INSTEAD NOTHING',
+  'CREATE EXTENSION hstore',
+  'CREATE DATABASE x',
+  'CREATE ROLE x',
+  'CREATE PUBLICATION x',
+  "COPY tasks TO PROGRAM 'cat >/dev/null'",
+  "COPY tasks FROM PROGRAM 'true'",
+  "COPY tasks TO '/tmp/x'",
+  "COPY tasks (title) FROM '/etc/passwd'",
+  "SELECT pg_read_file('/etc/passwd')",
+  "SELECT pg_read_binary_file('PG_VERSION')",
+  "SELECT pg_ls_dir('.')",
+  "SELECT pg_stat_file('PG_VERSION')",
+  "SELECT lo_import('/etc/passwd')",
+  "SELECT lo_export(1, '/tmp/x')",
+  'SELECT * FROM pg_authid',
+  'SELECT * FROM pg_shadow',
+  'SELECT pg_reload_conf()',
+  "SELECT setval('tasks_id_seq', 1)",
+  'SET ROLE taskapp',
+  'SET ROLE pg_read_server_files',
+  'SET SESSION AUTHORIZATION taskapp',
+  'SET session_replication_role = replica',
+  'ALTER ROLE taskapp_api SUPERUSER',
+  'ALTER ROLE taskapp_api CREATEDB',
+  "ALTER ROLE taskapp PASSWORD 'x'",
+  'GRANT taskapp TO taskapp_api',
+  'GRANT pg_execute_server_program TO taskapp_api',
+  'ALTER SYSTEM SET fsync = off',
+  'ALTER DATABASE taskdb SET work_mem = 64',
+  'ALTER DEFAULT PRIVILEGES FOR ROLE taskapp GRANT ALL ON TABLES TO taskapp_api',
+];
+
+describe.skipIf(inject('notRunBecause'))('privilege', () => {
+  let stack: Production;
+  let dbAddress: string;
+  const clients: pg.Client[] = [];
+
+  beforeAll(async () => {
+    stack = new Production();
+    await stack.start();
+    dbAddress = await stack.address('db', 'backend');
+  });
+  afterAll(async () => {
+    await Promise.all(clients.map((client) => client.end()));
+    await stack.remove();
+  });
+
+  /** A connection with the password of a secret, to the container's own address. */
+  async function login(user: 'taskapp_api' | 'taskapp', database = 'taskdb'): Promise<pg.Client> {
+    const secret = user === 'taskapp' ? 'postgres_password' : 'db_pass';
+    const password = readFileSync(join(stack.secrets, secret), 'utf8');
+    const client = new pg.Client({ host: dbAddress, user, password, database, connectionTimeoutMillis: 5_000 });
+    await client.connect();
+    clients.push(client);
+    return client;
+  }
+
+  /** The SQLSTATE that a statement is refused with; undefined if it is done. */
+  const refusal = async (client: pg.Client, statement: string): Promise<string | undefined> => {
+    try {
+      await client.query(statement);
+    } catch (error) {
+      if (error instanceof pg.DatabaseError) return error.code;
+      throw error;
+    }
+  };
+
+  /** All there is in the database, counted and summed up. */
+  const everything = async () =>
+    stack.sql(`
+      SELECT (SELECT count(*) FROM tasks), (SELECT md5(string_agg(tasks::text, '' ORDER BY id)) FROM tasks), (SELECT last_value FROM tasks_id_seq),
+        (SELECT md5(string_agg(relname || relowner || relacl::text, '' ORDER BY oid)) FROM pg_class WHERE relkind IN ('r', 'i', 'S', 'v')),
+        (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_namespace),
+        (SELECT count(*) FROM pg_type), (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_rewrite), (SELECT count(*) FROM pg_extension),
+        (SELECT count(*) FROM pg_database), (SELECT count(*) FROM pg_largeobject_metadata), (SELECT count(*) FROM pg_publication),
+        (SELECT md5(string_agg(pg_authid::text, '' ORDER BY oid)) FROM pg_authid), (SELECT count(*) FROM pg_auth_members),
+        (SELECT count(*) FROM pg_default_acl), (SELECT count(*) FROM pg_db_role_setting), current_setting('fsync')`);
+
+  it("refuses the API's login everything but its rows, and nothing has changed", async () => {
+    const before = await everything();
+    expect(before).toMatch(/^5\|/);
+    const api = await login('taskapp_api');
+    const refusals: Record<string, string | undefined> = {};
+    for (const statement of forbidden) refusals[statement] = await refusal(api, statement);
+    expect(refusals).toEqual(Object.fromEntries(forbidden.map((statement) => [statement, insufficientPrivilege])));
+    expect(await everything()).toBe(before);
+    measured(`${forbidden.length} statements refused`);
+  });
+
+  it('would do the same for the owner: the statements are right, it is the login that may not', async () => {
+    const owner = await login('taskapp');
+    const before = await everything();
+    const refused: string[] = [];
+    for (const statement of forbidden) {
+      await owner.query('BEGIN');
+      const code = await refusal(owner, statement);
+      if (code === insufficientPrivilege || code === '42601') refused.push(statement);
+      await owner.query('ROLLBACK');
+    }
+    expect(refused).toEqual([]);
+    expect(await everything()).toBe(before);
+  });
+
+  it("lets the API's login read and write rows of its own database, and enter no other", async () => {
+    const api = await login('taskapp_api');
+    const { rows } = await api.query<{ id: number }>("INSERT INTO tasks (title) VALUES ('privilege') RETURNING id");
+    expect((await api.query("UPDATE tasks SET status = 'done' WHERE id = $1", [rows[0]?.id])).rowCount).toBe(1);
+    expect((await api.query('SELECT FROM tasks WHERE id = $1', [rows[0]?.id])).rowCount).toBe(1);
+    expect((await api.query('DELETE FROM tasks WHERE id = $1', [rows[0]?.id])).rowCount).toBe(1);
+    for (const other of ['postgres', 'template1']) await expect(login('taskapp_api', other)).rejects.toMatchObject({ code: insufficientPrivilege });
+    await expect(login('taskapp_api', 'template0')).rejects.toMatchObject({ code: '55000' }); // not even for the owner
+  });
+
+  /** What a TCP connection meets that is made in the network of a container; the image's own tools do not matter. */
+  async function connection(from: 'web' | 'api' | 'db', host: string, port: number): Promise<string> {
+    const program = `
+      const socket = require('node:net').connect({ host: '${host}', port: ${port}, timeout: 3000 });
+      const say = (word) => { console.log(word); process.exit(); };
+      socket.on('connect', () => say('connected')).on('timeout', () => say('no answer')).on('error', ({ code }) => say(code));`;
+    const { Id } = await stack.inspect(from);
+    return (await docker('run', '--rm', '--network', `container:${Id}`, `${stack.project}-api:test`, 'node', '-e', program)).trim();
+  }
+
+  it('lets only the API reach the database, by address', async () => {
+    expect(await connection('api', dbAddress, 5432)).toBe('connected');
+    expect(await connection('web', await stack.address('api', 'frontend'), 8080)).toBe('connected');
+    expect(await connection('web', dbAddress, 5432)).toBe('no answer');
+    expect(await connection('web', await stack.address('api', 'backend'), 8080)).toBe('no answer');
+    expect(await connection('web', 'db', 5432)).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/);
+  });
+
+  it('gives the backend network no way out', async () => {
+    const outside = '192.0.2.1'; // reserved: nothing is there, but there is a way to it from a network that has one
+    expect(await connection('db', outside, 443)).toBe('ENETUNREACH');
+    expect(await connection('db', await stack.address('web', 'frontend'), 443)).toBe('ENETUNREACH');
+    expect(await connection('web', outside, 443)).not.toBe('ENETUNREACH');
+    expect(await connection('db', await stack.address('api', 'backend'), 8080)).toBe('connected');
+  });
+});

@@ -13,11 +13,14 @@ const parseErrors: Record<string, [status: string, error: string]> = {
 
 /** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  // With the answer to an earlier request still to come on this connection, this one would be taken for it. A request that
-  // is not complete is no earlier one: its body is what was refused.
+  // The request whose body is broken is being answered already; it is not complete. An earlier one is, and its answer has to
+  // come first: then the connection closes, for an answer to this one would be taken for that.
   const answering: unknown = Reflect.get(socket, '_httpMessage');
-  const ofThis = answering instanceof ServerResponse && !answering.req.complete && !answering.headersSent;
-  if (!socket.writable || (answering && !ofThis)) return void socket.destroy();
+  if (answering instanceof ServerResponse && (answering.req.complete || answering.headersSent)) {
+    answering.shouldKeepAlive = false;
+    return;
+  }
+  if (!socket.writable) return void socket.destroy();
   const [status, error] = parseErrors[err.code ?? ''] ?? ['400 Bad Request', 'Bad request'];
   const body = JSON.stringify({ error });
   const head = [

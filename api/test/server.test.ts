@@ -116,6 +116,14 @@ describe('a request that is not HTTP', () => {
     expect(unknown).toContain('{"error":"Method not allowed"}');
   });
 
+  it('closes the connection after the answer to the request before it', async () => {
+    const { port } = await startListening();
+    for (const more of ['Connection: close\r\n', '']) {
+      const answer = await raw(port, `GET /healthz HTTP/1.1\r\nHost: x\r\n${more}\r\nno request\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]+\r\nConnection: close\r\n[^]+{"status":"healthy"}$/);
+    }
+  });
+
   it('is answered with 400 also when it is the body that is broken, once', async () => {
     const { port, output } = await startListening();
     const head = 'POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Production } from '../production.ts';
-import { measured } from './figures.ts';
+import { full, measured } from './figures.ts';
 import { linesThatAreNotJson, logLines } from './logs.ts';
 import { type End, vectors } from './smuggling.ts';
 
@@ -80,6 +80,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   function fate(urls: string, { statuses, text, isClosed }: Exchange): string {
     const isError = /^HTTP\/1\.1 (400|405|501|505) [^]+\r\nConnection: close\r\n[^]*\r\n\{"error":"[^"]+"\}$/i.test(text);
     if (!urls.includes('hidden') && statuses.length === 1 && isError && isClosed) return 'refused';
+    if (urls === 'carrier' && statuses.join() === '201' && isClosed) return 'last';
     if (urls === 'carrier' && /^(200|201|400)$/.test(statuses.join()) && !isClosed) return 'body';
     if (urls === 'carrier+hidden' && statuses.join() === '201,200' && isClosed) return 'two requests';
     return `the API saw "${urls}", answers ${statuses.join()}, ${isClosed ? 'closed' : 'open'}: ${text.slice(0, 200)}`;
@@ -92,7 +93,9 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       get(`/api/tasks/1?${mark}=first`).replace('Connection: close\r\n', '') + get(`/api/tasks/2?${mark}=second`),
     );
     expect(statuses).toEqual([200, 200]);
-    await expect.poll(() => seenByApi(mark)).toEqual([`/api/tasks/1?${mark}=first`, `/api/tasks/2?${mark}=second`]);
+    await expect
+      .poll(async () => (await seenByApi(mark)).toSorted((a, b) => a.localeCompare(b)), { timeout: 5_000 })
+      .toEqual([`/api/tasks/1?${mark}=first`, `/api/tasks/2?${mark}=second`]);
   });
 
   it.each(['nginx', 'api'] as const)('lets no request be smuggled through %s', async (end) => {
@@ -106,22 +109,6 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   it('serves the next client its own answer after all that', async () => {
     const answers = await Promise.all(Array.from({ length: 64 }, (_, n) => stack.https(`/api/tasks/${(n % 5) + 1}`)));
     expect(answers.map(({ text }) => /"id":(\d+)/.exec(text)?.[1])).toEqual(answers.map((_, n) => String((n % 5) + 1)));
-  });
-
-  it('counts a client by its address, whatever X-Forwarded-For says', async () => {
-    stack.env.RATE_LIMIT = '5';
-    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
-    stack.forgetTarget();
-    const names = ['X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'True-Client-IP', 'CF-Connecting-IP', 'X-Client-IP'];
-    const spoofed = (n: number) => Object.fromEntries(names.map((name) => [name, name === 'Forwarded' ? `for=10.0.0.${n}` : `10.0.0.${n}`]));
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => stack.https('/api/tasks?limit=1', { headers: spoofed(n) })));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
-    expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
-    stack.env.RATE_LIMIT = '0';
-    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
-    stack.forgetTarget();
-    const target = await stack.target();
-    connect.nginx = () => connectTls(target);
   });
 
   it('gives nobody another name in the log: the client is its address, the request id is well-formed', async () => {
@@ -143,7 +130,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/);
     }
     type Line = { client: string; request_id: string; uri: string };
-    await expect.poll(async () => (await logLines(stack)).web.filter((line) => line.includes(mark)).length).toBe(8);
+    await expect.poll(async () => (await logLines(stack)).web.filter((line) => line.includes(mark)).length, { timeout: 5_000 }).toBe(8);
     const lines = await logLines(stack);
     for (const line of lines.web.filter((text) => text.includes(mark))) {
       const { client, request_id } = JSON.parse(line) as Line;
@@ -155,13 +142,13 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   it('takes a Host for a name only: it is in no answer', async () => {
     const body = '{"title":"host"}';
     const more = `Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\nContent-Length: ${body.length}\r\n`;
-    for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080', 'a\\b', 'a@evil.example']) {
+    for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080', 'a@evil.example']) {
       const { text, statuses } = await exchange('nginx', get('/api/tasks', more).replace('GET', 'POST').replace('localhost', host) + body);
       expect([host, statuses]).toEqual([host, [201]]);
       expect(text).toMatch(/^Location: \/api\/tasks\/\d+\r$/m);
       expect(text).not.toContain('evil');
     }
-    for (const host of ['', 'a/b', 'a\0b', 'a\x7fb', 'a\rb']) {
+    for (const host of ['', 'a/b', 'a\0b', 'a\x7fb', 'a\rb', 'a\\b']) {
       const { text, statuses, isClosed } = await exchange('nginx', get('/').replace('localhost', host));
       expect([host, statuses, isClosed]).toEqual([host, [400], true]);
       expect(text).toContain('{"error":"Bad request"}');
@@ -193,7 +180,8 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   });
 
   it('writes log lines that always parse as JSON, whatever is in a request', async () => {
-    const bytes = Array.from({ length: 256 }, (_, n) => String.fromCharCode(n));
+    const all = Array.from({ length: 256 }, (_, n) => String.fromCharCode(n));
+    const bytes = all.filter((byte, n) => full || n % 9 === 0 || '"\\\x7f\xff'.includes(byte));
     const hostile = [
       ...bytes.filter((byte) => !'\r\n'.includes(byte)),
       '","status":200,"x":"',
@@ -226,7 +214,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       `\x16\x03\x01${text}\r\n\r\n`,
     ]);
     const before = (await logLines(stack)).web.length;
-    for (let n = 0; n < requests.length; n += 32) await Promise.all(requests.slice(n, n + 32).map((request) => exchange('nginx', request)));
+    for (let n = 0; n < requests.length; n += 128) await Promise.all(requests.slice(n, n + 128).map((request) => exchange('nginx', request)));
     await sleep(1_500); // nginx writes once a second
     expect((await logLines(stack)).web.length - before).toBeGreaterThan(requests.length * 0.9);
     expect(await linesThatAreNotJson(stack)).toEqual([]);
@@ -234,5 +222,16 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     const { stderr } = await stack.logStreams('web');
     expect(stderr.split('\n').filter((line) => line !== '' && !/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: /.test(line))).toEqual([]);
     measured(`${requests.length} requests`);
+  });
+
+  it('counts a client by its address, whatever X-Forwarded-For says', async () => {
+    stack.env.RATE_LIMIT = '5';
+    await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
+    stack.forgetTarget();
+    const names = ['X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'True-Client-IP', 'CF-Connecting-IP', 'X-Client-IP'];
+    const spoofed = (n: number) => Object.fromEntries(names.map((name) => [name, name === 'Forwarded' ? `for=10.0.0.${n}` : `10.0.0.${n}`]));
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => stack.https('/api/tasks?limit=1', { headers: spoofed(n) })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+    expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
   });
 });

@@ -4,11 +4,12 @@ export type End = 'nginx' | 'api';
 /**
  * What becomes of the bytes:
  * - refused: one answer, an error, then the connection is closed; the second request is seen by nobody.
+ * - last: the first request says that it is the last one: one answer to it, then the connection is closed.
  * - body: the first request says that the second is its body, and so it is read: one answer.
  * - two requests: the first one's end is clear, so what follows is a request of its own: one answer to each. nginx passes them on
  *   in one spelling (Content-Length, CRLF, no extensions and trailers), so that the API cannot see another end.
  */
-export type Fate = 'refused' | 'body' | 'two requests';
+export type Fate = 'refused' | 'last' | 'body' | 'two requests';
 
 export interface Request {
   /** Method, URL and the headers that are always there. */
@@ -142,10 +143,15 @@ vector('NUL in a name', (request) => post(request, ['X\0A: b', `Content-Length: 
 vector('NUL in the URL', (request) => post(request, [`Content-Length: ${length}`], json + request.hidden).replace('?', '?\0'));
 vector('space in the URL', (request) => post(request, [`Content-Length: ${length}`], json + request.hidden).replace('?', '? '));
 vector('header without a colon', (request) => post(request, ['X-A', `Content-Length: ${length}`], json + request.hidden), 'two requests', 'refused');
-vector('header without a name', (request) => post(request, [': b', `Content-Length: ${length}`], json + request.hidden), 'two requests', 'refused');
+vector('header without a name', (request) => post(request, [': b', `Content-Length: ${length}`], json + request.hidden));
 
 // HTTP/1.0 has no chunks, and HTTP/2 no text.
-vector('HTTP/1.0 with TE', (request) => post(request, [chunked], chunk(json) + last + request.hidden).replace('HTTP/1.1', 'HTTP/1.0'));
+vector(
+  'HTTP/1.0 with TE',
+  (request) => post(request, [chunked], chunk(json) + last + request.hidden).replace('HTTP/1.1', 'HTTP/1.0'),
+  'refused',
+  'last',
+);
 vector(
   'HTTP/1.0 with TE, kept alive',
   (request) => post(request, ['Connection: keep-alive', chunked], chunk(json) + last + request.hidden).replace('HTTP/1.1', 'HTTP/1.0'),
@@ -158,7 +164,12 @@ vector('HTTP/1.0 with TE and a length', (request) =>
     'HTTP/1.0',
   ),
 );
-vector('HTTP/2.0 in text', (request) => post(request, [`Content-Length: ${length}`], json + request.hidden).replace('HTTP/1.1', 'HTTP/2.0'));
+vector(
+  'HTTP/2.0 in text',
+  (request) => post(request, [`Content-Length: ${length}`], json + request.hidden).replace('HTTP/1.1', 'HTTP/2.0'),
+  'refused',
+  'last',
+);
 vector('HTTP/1.1x', (request) => post(request, [`Content-Length: ${length}`], json + request.hidden).replace('HTTP/1.1', 'HTTP/1.1x'));
 vector('preface of HTTP/2', (request) => `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${request.hidden}`);
 

@@ -26,7 +26,7 @@ export function measured(figure: string): void {
 
 /** The table of docs/reliability.md: `| promise | test | figure |`. A row whose test has measured something gets it. */
 function withFigures(text: string, figures: Map<string, string>): string {
-  return text.replaceAll(/^\| (.+) \| (.+) \| (.*) \|$/gm, (row, promise: string, test: string) => {
+  return text.replaceAll(/^\| (.+) \| (.+) \|.*\|$/gm, (row, promise: string, test: string) => {
     const figure = figures.get(test);
     return figure === undefined ? row : `| ${promise} | ${test} | ${figure} |`;
   });

@@ -39,7 +39,7 @@ server.on('error', (err) => {
   console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${err.message}; stop what uses it or set another PORT`);
   process.exit(1);
 });
-server.listen(config.PORT, () => {
+server.listen({ port: config.PORT, backlog: 4_096 }, () => {
   process.send?.('listening'); // to `npm start`
   log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
 });

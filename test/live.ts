@@ -1,10 +1,10 @@
-// For tests of scripts that change a stack while it works: requests at a fixed rate, the scripts, and a place to run them.
+// For tests that load a stack, or change it while it works: requests at a fixed rate, the scripts, and a place to run them.
 import { spawn } from 'node:child_process';
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { connect as tcpConnect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as tlsConnect } from 'node:tls';
 
-export interface LoadOptions {
+export interface Server {
   url: string;
   /** Sent with each request. */
   headers?: Record<string, string>;
@@ -12,76 +12,186 @@ export interface LoadOptions {
   ca?: Buffer;
 }
 
-/** 100 requests per second, every fifth a POST, whether the answers come or not. */
+export interface Call {
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  path: string;
+  body?: object;
+}
+
+export interface Answer {
+  status: number;
+  head: string;
+  text: string;
+}
+
+/**
+ * One keep-alive connection, one request at a time. On the socket itself: node:https costs twice the CPU time, which the stack on the
+ * same machine would lack under a heavy load. Understands answers with a Content-Length, as all of ours are.
+ */
+export class Connection {
+  /** May carry another request. */
+  isOpen = true;
+  readonly #server: Server;
+  readonly #socket: Socket;
+  #pending: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
+  #received = '';
+  #error = new Error('closed without an answer');
+
+  /** Requests may be sent at once: they wait until it is connected. */
+  constructor(server: Server) {
+    this.#server = server;
+    const { hostname, port, protocol } = new URL(server.url);
+    const to = { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80), noDelay: true };
+    this.#socket = server.ca ? tlsConnect({ ...to, ca: server.ca, servername: 'localhost' }) : tcpConnect(to);
+    this.#socket.setTimeout(20_000, () => this.#pending && this.#socket.destroy(new Error('no answer')));
+    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#socket.on('error', (error) => (this.#error = error));
+    this.#socket.on('end', () => (this.isOpen = false));
+    this.#socket.on('close', () => {
+      this.isOpen = false;
+      this.#pending?.reject(this.#error);
+    });
+  }
+
+  /** Resolves when the answer was read in full; rejects without one. */
+  send({ method, path, body }: Call): Promise<Answer> {
+    const text = body && JSON.stringify(body);
+    const headers = {
+      Host: 'localhost',
+      ...this.#server.headers,
+      ...(text !== undefined && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+    };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#pending = { resolve, reject };
+    this.#socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${text ?? ''}`);
+    return promise;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
+    this.#received += chunk.toString('latin1');
+    const end = this.#received.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const head = this.#received.slice(0, end);
+    const length = Number(/\ncontent-length: (\d+)/i.exec(head)?.[1]);
+    if (Number.isNaN(length)) return void this.#socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+    if (this.#received.length < end + 4 + length) return;
+    if (/\nconnection: close/i.test(head)) this.isOpen = false;
+    const text = Buffer.from(this.#received.slice(end + 4), 'latin1').toString();
+    this.#received = '';
+    this.#pending?.resolve({ status: Number(head.slice(9, 12)), head, text });
+    this.#pending = undefined;
+  }
+}
+
+export interface LoadOptions extends Server {
+  perSecond?: number;
+  /** Connected ones, to be used first. */
+  connections?: Connection[];
+  /** Requests under way at most. What is due beyond is not sent but counted as `unsent`. */
+  atOnce?: number;
+  /** What may be answered. */
+  accepted?: number[];
+  /** Also reads, changes and deletes single tasks. */
+  isMixed?: boolean;
+}
+
+/** An open loop: requests at a fixed rate, every fifth a POST, whether the answers come or not. */
 export class Load {
-  static readonly perSecond = 100;
   /** What was answered in another way than it should, or not at all. */
   readonly failures: string[] = [];
   /** The titles whose creation was answered by 201. */
   readonly acknowledged: string[] = [];
-  slowestMs = 0;
+  /** How many answers had which status. */
+  readonly answers: Record<number, number> = {};
+  /** Milliseconds from the sending to the end of the answer. */
+  readonly times: number[] = [];
   sent = 0;
-  readonly #options: LoadOptions;
+  unsent = 0;
+  deleted = 0;
+  readonly #options: Required<Omit<LoadOptions, keyof Server>> & Server;
   readonly #name = crypto.randomUUID().slice(0, 8);
-  readonly #agent: HttpAgent | HttpsAgent;
+  readonly #created: string[] = [];
+  readonly #idle: Connection[];
   readonly #pending = new Set<Promise<void>>();
   readonly #startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: LoadOptions) {
-    this.#options = options;
-    this.#agent = options.ca ? new HttpsAgent({ keepAlive: true, ca: options.ca }) : new HttpAgent({ keepAlive: true });
+    this.#options = { perSecond: 100, connections: [], atOnce: Infinity, accepted: [200, 201], isMixed: false, ...options };
+    this.#idle = [...this.#options.connections];
     this.#timer = setInterval(() => this.#sendWhatIsDue(), 5);
+  }
+
+  get slowestMs(): number {
+    return this.times.reduce((slowest, ms) => Math.max(slowest, ms), 0);
   }
 
   /** Resolves when all requests are answered. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#pending);
-    this.#agent.destroy();
+    for (const connection of this.#idle) connection.close();
   }
 
   #sendWhatIsDue(): void {
-    const due = ((performance.now() - this.#startedAt) / 1_000) * Load.perSecond;
-    for (; this.sent < due; this.sent++) {
-      const request = this.#send(this.sent).finally(() => this.#pending.delete(request));
+    const due = ((performance.now() - this.#startedAt) / 1_000) * this.#options.perSecond;
+    while (this.sent + this.unsent < due) {
+      if (this.#pending.size >= this.#options.atOnce) {
+        this.unsent++;
+        continue;
+      }
+      const request = this.#send(this.sent++).finally(() => this.#pending.delete(request));
       this.#pending.add(request);
     }
   }
 
   async #send(n: number): Promise<void> {
     const startedAt = performance.now();
-    const title = n % 5 === 0 ? `load ${this.#name} ${n}` : undefined;
-    const answer = await this.#answer(title).catch((error: unknown) => String(error));
+    const call = this.#call(n);
+    let connection: Connection | undefined;
+    while ((connection = this.#idle.pop()) && !connection.isOpen);
+    connection ??= new Connection(this.#options);
+    const answer = await connection.send(call).catch((error: unknown) => String(error));
     const ms = performance.now() - startedAt;
-    this.slowestMs = Math.max(this.slowestMs, ms);
-    if (answer !== (title === undefined ? 200 : 201)) {
-      this.failures.push(`request ${n} (${title === undefined ? 'GET' : 'POST'}) after ${Math.round(ms)} ms: ${answer}`);
-    } else if (title !== undefined) {
-      this.acknowledged.push(title);
+    this.times.push(ms);
+    if (connection.isOpen) this.#idle.push(connection);
+
+    const status = typeof answer === 'string' ? 0 : answer.status;
+    if (typeof answer === 'string' || !this.#options.accepted.includes(status)) {
+      const seen = typeof answer === 'string' ? answer : `${status} ${answer.text}`;
+      this.failures.push(`request ${n} (${call.method} ${call.path}) after ${Math.round(ms)} ms: ${seen}`);
+      return;
+    }
+    this.answers[status] = (this.answers[status] ?? 0) + 1;
+    if (status === 201) {
+      this.acknowledged.push((call.body as { title: string }).title);
+      if (this.#options.isMixed) this.#created.push(/\nlocation: (\S+)/i.exec(answer.head)?.[1] ?? '');
+    } else if (status === 200 && call.method === 'DELETE') {
+      this.deleted++;
     }
   }
 
-  #answer(title: string | undefined): Promise<number | undefined> {
-    const { url, headers, ca } = this.#options;
-    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-    const options = {
-      agent: this.#agent,
-      method: title === undefined ? 'GET' : 'POST',
-      headers: { ...headers, ...(title !== undefined && { 'Content-Type': 'application/json' }) },
-      timeout: 20_000,
-    };
-    const target = new URL(title === undefined ? '/api/tasks?limit=5' : '/api/tasks', url);
-    const request = ca ? httpsRequest(target, { ...options, servername: 'localhost' }) : httpRequest(target, options);
-    request.on('response', (response) => {
-      response.on('end', () => resolve(response.statusCode)).on('error', reject);
-      response.resume();
-    });
-    request.on('timeout', () => request.destroy(new Error('no answer')));
-    request.on('error', reject);
-    request.end(title === undefined ? undefined : JSON.stringify({ title }));
-    return promise;
+  #call(n: number): Call {
+    if (n % 5 === 0) return { method: 'POST', path: '/api/tasks', body: { title: `load ${this.#name} ${n}` } };
+    if (this.#options.isMixed) {
+      const seeded = `/api/tasks/${(n % 3) + 1}`;
+      if (n % 10 === 1) return { method: 'PATCH', path: seeded, body: { status: `${n}` } };
+      if (n % 10 === 2 && this.#created.length > 0) return { method: 'DELETE', path: this.#created.shift() ?? '' };
+      if (n % 5 >= 3) return { method: 'GET', path: seeded };
+    }
+    return { method: 'GET', path: '/api/tasks?limit=5' };
   }
+}
+
+/** What the fastest `percent` of these took at most. */
+export function percentile(times: number[], percent: number): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;
 }
 
 export interface Ended {

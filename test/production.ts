@@ -6,6 +6,7 @@ import { type Agent, request, type RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './copy.ts';
+import type { Server } from './live.ts';
 import { type Options, Stack } from './stack.ts';
 
 export function makeSecrets(directory: string): void {
@@ -79,6 +80,12 @@ export class Production extends Stack {
 
   forgetTarget(): void {
     this.#target = undefined;
+  }
+
+  /** nginx at its own address, for a client that sends much. */
+  async server(): Promise<Server> {
+    const { ca } = await this.target();
+    return { url: `https://${await this.address('web', 'frontend')}`, ca, headers: { Authorization: `Bearer ${this.token}` } };
   }
 
   /** One request over TLS with the API token; resolves when the answer was read in full, rejects without one. */

@@ -121,7 +121,7 @@ export class Stack {
 export interface Inspection {
   Id: string;
   Image: string;
-  State: { Status: string; StartedAt: string; Health?: { Status: string }; ExitCode: number };
+  State: { Status: string; StartedAt: string; Health?: { Status: string }; ExitCode: number; OOMKilled: boolean };
   RestartCount: number;
   Config: { User: string; Env: string[]; Cmd: string[]; Healthcheck?: { Test: string[]; Interval: number; Retries: number } };
   HostConfig: {

@@ -142,13 +142,13 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   it('takes a Host for a name only: it is in no answer', async () => {
     const body = '{"title":"host"}';
     const more = `Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\nContent-Length: ${body.length}\r\n`;
-    for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080', 'a@evil.example']) {
+    for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080']) {
       const { text, statuses } = await exchange('nginx', get('/api/tasks', more).replace('GET', 'POST').replace('localhost', host) + body);
       expect([host, statuses]).toEqual([host, [201]]);
       expect(text).toMatch(/^Location: \/api\/tasks\/\d+\r$/m);
       expect(text).not.toContain('evil');
     }
-    for (const host of ['', 'a/b', 'a\0b', 'a\x7fb', 'a\rb', 'a\\b']) {
+    for (const host of ['', 'a/b', 'a\0b', 'a\x7fb', 'a\rb', 'a\\b', 'a@evil.example']) {
       const { text, statuses, isClosed } = await exchange('nginx', get('/').replace('localhost', host));
       expect([host, statuses, isClosed]).toEqual([host, [400], true]);
       expect(text).toContain('{"error":"Bad request"}');

@@ -1,10 +1,11 @@
 // Each tier told to end while it works: what was begun is finished, exit code 0. And connections that end by themselves, between two
 // requests: the side that sends must never meet the side that closes.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { type Answer, Connection, Load, type Server } from '../live.ts';
 import { Production } from '../production.ts';
 import { docker, type Inspection } from '../stack.ts';
@@ -25,13 +26,12 @@ describe.skipIf(inject('notRunBecause'))('the end of a tier', { timeout: 300_000
     headers: { Authorization: `Bearer ${stack.token}` },
   });
 
-  /** Locks the task 1 for 1.8 s, less than a statement waits for a lock; resolves when it is locked. */
-  const lockTask = async (): Promise<{ released: Promise<unknown> }> => {
-    const lock = "WITH locked AS (UPDATE tasks SET status = 'locked' WHERE id = 1 RETURNING id) SELECT pg_sleep(1.8) FROM locked";
-    const released = stack.sql(lock);
-    const sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    while ((await stack.sql(sleeping)).trim() !== '1');
-    return { released };
+  /** Locks the task 1, as a slow statement does; resolves to what ends that. */
+  const lockTask = async (): Promise<() => void> => {
+    const psql = spawn('docker', ['exec', '--interactive', (await stack.inspect('db')).Id, 'psql', '-U', 'taskapp', '-d', 'taskdb']);
+    psql.stdin.write("BEGIN; UPDATE tasks SET status = 'locked' WHERE id = 1;\n");
+    for (let said = ''; !said.includes('UPDATE 1'); ) said += String((await once(psql.stdout, 'data'))[0]);
+    return () => void psql.stdin.end('COMMIT;\n');
   };
 
   /** What a server has in hand when it is told to end; each of it has to be answered. */
@@ -39,11 +39,10 @@ describe.skipIf(inject('notRunBecause'))('the end of a tier', { timeout: 300_000
     const idle = Array.from({ length: 10 }, () => new Connection(server));
     await Promise.all(idle.map((connection) => connection.send({ method: 'GET', path: '/api/tasks?limit=1' })));
     const half = await halfSent(server, `${name} in two parts`);
-    const { released } = await lockTask();
+    const unlock = await lockTask();
     const busy = Array.from({ length: 5 }, () => new Connection(server));
     const slow = busy.map((connection, n) => connection.send({ method: 'PATCH', path: '/api/tasks/1', body: { title: `${name} ${n}` } }));
-    await sleep(200); // until they wait for the lock
-    return { idle, half, slow, released };
+    return { idle, half, slow, unlock };
   };
 
   /** A POST whose body has not arrived completely. */
@@ -77,22 +76,22 @@ describe.skipIf(inject('notRunBecause'))('the end of a tier', { timeout: 300_000
   it('finishes what an API process has in hand on SIGTERM, sent to it and through nginx, and exits with 0', async () => {
     const [container] = await stack.inspectAll('api');
     if (!container) throw new Error('no replica');
-    const running = new Load({ ...(await stack.server()), perSecond: 100, isMixed: true });
+    const running = new Load(await stack.server());
+    onTestFinished(() => running.stop());
     const direct = await work(replica(container), 'direct');
     const proxied = Array.from({ length: 5 }, (_, n) =>
       stack.https('/api/tasks/1', { method: 'PATCH', body: `{"title":"proxied ${n}"}`, headers: { 'Content-Type': 'application/json' } }),
     );
-    await sleep(100);
-
+    await sleep(300); // until they wait for the lock, at most 2 s
     const stopped = stop(container.Id);
-    await sleep(200);
+    await sleep(300); // until it was told
     expect(await areUnderWay([...direct.slow, ...proxied])).toBe(true);
+    direct.unlock();
     expect(await direct.half()).toMatch(/^HTTP\/1\.1 201 /);
     const late = await direct.idle[0]?.send({ method: 'GET', path: '/api/tasks?limit=1' }); // sent before the client could know
     expect([late?.status, late?.head]).toEqual([200, expect.stringContaining('Connection: close')]);
     expect((await Promise.all(direct.slow)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect((await Promise.all(proxied)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    await direct.released;
 
     const { seconds, exitCode } = await stopped;
     await sleep(1_000); // the other replica alone
@@ -108,13 +107,14 @@ describe.skipIf(inject('notRunBecause'))('the end of a tier', { timeout: 300_000
 
   it('finishes what nginx has in hand on SIGQUIT, and exits with 0', async () => {
     const { Id } = await stack.inspect('web');
-    const { idle, half, slow, released } = await work(await stack.server(), 'quit');
+    const { idle, half, slow, unlock } = await work(await stack.server(), 'quit');
+    await sleep(300);
     const stopped = stop(Id);
-    await sleep(200);
+    await sleep(300);
     expect(await areUnderWay(slow)).toBe(true);
+    unlock();
     expect(await half()).toMatch(/^HTTP\/1\.1 201 /);
     expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    await released;
     const { seconds, exitCode } = await stopped;
     expect(exitCode).toBe(0);
     expect(seconds).toBeLessThan(20);
@@ -128,7 +128,8 @@ describe.skipIf(inject('notRunBecause'))('the end of a tier', { timeout: 300_000
 
   it('shuts the database down in order while it is used, with exit code 0 and without losing a row', async () => {
     const { Id } = await stack.inspect('db');
-    const running = new Load({ ...(await stack.server()), perSecond: 100, accepted: [200, 201, 503, 504] });
+    const running = new Load({ ...(await stack.server()), accepted: [200, 201, 503, 504] });
+    onTestFinished(() => running.stop());
     await sleep(1_000);
     const { seconds, exitCode } = await stop(Id);
     await running.stop();

@@ -94,7 +94,13 @@ export class AuditedLoad {
     const agent = new Agent({ keepAlive: true, maxSockets: writers });
     await Promise.all(
       unknown.map(async (attempt) => {
-        const { status, text } = await this.#post(agent, attempt);
+        let answer = await this.#post(agent, attempt);
+        // The one at fault may be back only now: refused is not yet settled.
+        for (let left = 20; left > 0 && classify(answer.status) === 'no'; left--) {
+          await sleep(500);
+          answer = await this.#post(agent, attempt);
+        }
+        const { status, text } = answer;
         if (status !== 201) throw new Error(`${attempt.title} sent again was answered by ${status}: ${text}`);
       }),
     );

@@ -65,9 +65,14 @@ export class Disk {
     }
   }
 
+  /** Writes what the kernel has in memory: for the next 30 s it then writes nothing by itself, because nothing is old enough. */
+  sync(): void {
+    this.#mount(() => call('sync', '--file-system', this.#mounted));
+  }
+
   /**
    * What a power failure of this moment would leave, as a disk of its own: what is in the memory of the kernel is not on it.
-   * Whoever writes must be frozen, so that the file does not change while it is read.
+   * Whoever writes must be frozen, and sync() not long ago, so that the file does not change while it is read.
    */
   async crashImage(): Promise<CrashImage> {
     const copy = join(this.#directory, `crash-${crypto.randomUUID()}.img`);
@@ -95,14 +100,17 @@ export class CrashImage {
     try {
       await docker('volume', 'create', '--opt', 'type=ext4', '--opt', `device=${device}`, name);
       await docker('run', '-d', '--name', name, '--network', 'none', '--user', 'postgres', '-v', `${name}:/var/lib/postgresql/data`, image);
-      const deadline = Date.now() + 30_000;
+      const deadline = Date.now() + 60_000;
       for (;;) {
         try {
           const titles = await docker('exec', name, 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', 'SELECT title FROM tasks');
           return titles.split('\n').filter(Boolean);
         } catch (error) {
           const running = await docker('inspect', '--format', '{{.State.Running}}', name);
-          if (running.trim() !== 'true' || Date.now() > deadline) throw new Error('PostgreSQL does not start on the crash image', { cause: error });
+          if (running.trim() !== 'true' || Date.now() > deadline) {
+            const { stdout, stderr } = await run('docker', ['logs', '--tail', '20', name]);
+            throw new Error(`PostgreSQL does not start on the crash image:\n${stdout}${stderr}`, { cause: error });
+          }
           await sleep(200);
         }
       }

@@ -16,15 +16,18 @@ export interface AppOptions {
   version: string;
   /** If set, /api wants `Authorization: Bearer <token>`. */
   apiToken?: string | undefined;
+  /** What tells this replica from the others, for the header X-Served-By. */
+  replica?: string | undefined;
   /** True once the process was told to end. */
   isDraining?: () => boolean;
 }
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
-export function createApp({ db, store = openTaskStore(db), log, version, apiToken, isDraining = () => false }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { db, store = openTaskStore(db), log, version, apiToken, replica, isDraining = () => false } = options;
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag'); // hashing each answer costs more than it saves: the list changes all the time
+  app.disable('etag'); // hashing each answer would cost more than it saves; a page of the list is hashed once for all who share it
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('trust proxy', 1); // nginx is the one hop in front
@@ -33,6 +36,7 @@ export function createApp({ db, store = openTaskStore(db), log, version, apiToke
   app.use(requestLog(log));
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
+    if (replica !== undefined) res.set('X-Served-By', replica);
     if (isDraining()) res.set('Connection', 'close'); // so that the proxy opens its next connection elsewhere
     next();
   });
@@ -54,6 +58,7 @@ export function createApp({ db, store = openTaskStore(db), log, version, apiToke
 function requestLog(log: Logger): RequestHandler {
   return (req, res, next) => {
     const startedAt = performance.now();
+    res.locals.startedAt = startedAt;
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
     res.setHeader('X-Request-Id', id);

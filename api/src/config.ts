@@ -20,6 +20,8 @@ const Environment = z.object({
       error: 'is not a log level; use trace, debug, info, warn, error, fatal or silent',
     })
     .default('info'),
+  // The engine sets it in each container, to the container's id. A name that no header may have counts as unset.
+  HOSTNAME: z.string().regex(/^[\w.-]+$/).optional().catch(undefined),
   API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
 });
 

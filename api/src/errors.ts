@@ -37,6 +37,8 @@ export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): vo
 declare global {
   namespace Express {
     interface Locals {
+      /** When the request came in: performance.now() in milliseconds. */
+      startedAt: number;
       /** What went wrong, for the request's log line. */
       error?: Error;
     }
@@ -79,6 +81,7 @@ export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
   if (res.headersSent) return next(err);
   const { status, headers, body } = answerTo(err);
   if (status >= 500) res.locals.error = err instanceof Error ? err : new Error(String(err));
+  if (!res.hasHeader('Server-Timing')) res.set('Server-Timing', `api;dur=${(performance.now() - res.locals.startedAt).toFixed(1)}`);
   res.status(status).set(headers).json(body);
 };
 

@@ -22,7 +22,14 @@ process.on('uncaughtException', (err) => {
 const db = openDb(config, log);
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 let draining = false;
-const app = createApp({ db, log, version, apiToken: config.API_TOKEN, isDraining: () => draining });
+const app = createApp({
+  db,
+  log,
+  version,
+  apiToken: config.API_TOKEN,
+  replica: config.HOSTNAME,
+  isDraining: () => draining,
+});
 
 const server = createServer(
   {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, inject, it } from 'vitest';
+import type { Db } from '../src/db.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
 import { api, database, unique } from './helper.ts';
 
@@ -116,6 +117,32 @@ describe('X-Request-Id', () => {
       expect(response.headers['x-request-id']).not.toBe(id);
     },
   );
+});
+
+describe('Server-Timing', () => {
+  it('tells what the request took, and the database of it', async () => {
+    const fast = database();
+    const read: Db['read'] = async (statement) => {
+      await sleep(50); // milliseconds
+      return fast.read(statement);
+    };
+    const db = { ...fast, read };
+    for (const path of ['/api/tasks', '/api/tasks/1']) {
+      const { headers } = await api({ db }).get(path).expect(200);
+      const [, whole, part] = /^api;dur=([\d.]+), db;dur=([\d.]+)$/.exec(headers['server-timing'] ?? '') ?? [];
+      expect(Number(part)).toBeGreaterThanOrEqual(49);
+      expect(Number(whole)).toBeGreaterThanOrEqual(Number(part));
+    }
+  });
+});
+
+describe('X-Served-By', () => {
+  it('names the replica on every answer, and is absent where it has no name', async () => {
+    for (const path of ['/api/tasks', '/healthz', '/nope']) {
+      expect((await api({ replica: '0123456789ab' }).get(path)).headers['x-served-by']).toBe('0123456789ab');
+      expect((await api().get(path)).headers).not.toHaveProperty('x-served-by');
+    }
+  });
 });
 
 describe('the log', () => {

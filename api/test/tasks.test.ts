@@ -186,6 +186,28 @@ describe('GET /api/tasks', () => {
     await api().get(`/api/tasks?${'x&'.repeat(1_500)}limit=0`).expect(400);
   });
 
+  it('answers 304 while nothing has changed, to whoever says which page he has, and 200 after a change', async () => {
+    const client = api();
+    const status = unique('s');
+    const { id } = await createTask(client, { status });
+    const list = (tag?: string) => client.get('/api/tasks').query({ status }).set(tag === undefined ? {} : { 'If-None-Match': tag });
+    const { etag = '', ...headers } = (await list().expect(200)).headers as Record<string, string>;
+    expect(etag).toMatch(/^"[\w-]{27}"$/);
+    expect(headers['cache-control']).toBe('no-store');
+    // Other replicas name the same page alike, nginx makes the tag weak, and a browser asks for no cached answer.
+    for (const tag of [etag, `W/${etag}`, `"another", ${etag}`]) {
+      const same = await api().get('/api/tasks').query({ status }).set({ 'If-None-Match': tag, 'Cache-Control': 'no-cache' }).expect(304);
+      expect([same.text, same.headers.etag, same.headers['content-length']]).toEqual(['', etag, undefined]);
+    }
+    await client.get('/api/tasks').query({ status, limit: 1 }).set('If-None-Match', '"another"').expect(200);
+    await client.patch(`/api/tasks/${id}`).send({ title: 'changed' }).expect(200);
+    const changed = await list(etag).expect(200);
+    expect(changed.headers.etag).not.toBe(etag);
+    expect((changed.body as Page).tasks.map(({ title }) => title)).toEqual(['changed']);
+    await client.delete(`/api/tasks/${id}`).expect(200);
+    await list(changed.headers.etag).expect(200, '{"tasks":[]}');
+  });
+
   it('ignores parameters it does not know', async () => {
     await api().get('/api/tasks?limit=1&page=2&status[]=x').expect(200);
   });

@@ -36,7 +36,8 @@ export function taskRoutes(store: TaskStore): Router {
 
   const create: RequestHandler = async (req, res) => {
     const task = NewTask.parse(req.body);
-    const { id, json } = 'idempotency-key' in req.headers ? await createOnce(req.headers, task) : await store.create(task);
+    const created = 'idempotency-key' in req.headers ? createOnce(req.headers, task) : store.create(task);
+    const { id, json } = await timed(res, created);
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
   };
@@ -53,7 +54,9 @@ export function taskRoutes(store: TaskStore): Router {
     .route('/api/tasks')
     .get(async (req, res) => {
       const query = ListQuery.parse(req.query);
-      const { json, nextCursor } = await store.list(query);
+      const { json, etag, nextCursor } = await timed(res, store.list(query));
+      res.setHeader('ETag', etag);
+      if (isKnown(req, etag)) return void res.status(304).end();
       if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
       sendJson(res, json);
     })
@@ -62,25 +65,42 @@ export function taskRoutes(store: TaskStore): Router {
 
   const change: RequestHandler<{ id: string }> = async (req, res) => {
     const { id } = TaskPath.parse(req.params);
-    sendTask(res, id, await store.update(id, TaskChange.parse(req.body)));
+    sendTask(res, id, await timed(res, store.update(id, TaskChange.parse(req.body))));
   };
 
   router
     .route('/api/tasks/:id')
     .get(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
-      sendTask(res, id, await store.get(id));
+      sendTask(res, id, await timed(res, store.get(id)));
     })
     .put(jsonBody, change)
     .patch(jsonBody, change)
     .delete(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
-      if (!(await store.remove(id))) throw taskNotFound(id);
+      if (!(await timed(res, store.remove(id)))) throw taskNotFound(id);
       res.json({ message: `Task ${id} deleted` });
     })
     .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));
 
   return router;
+}
+
+/** Waits for the store, and tells the client how many milliseconds that took, and the request until then. */
+async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
+  const askedAt = performance.now();
+  const got = await result;
+  const now = performance.now();
+  res.setHeader('Server-Timing', `api;dur=${(now - res.locals.startedAt).toFixed(1)}, db;dur=${(now - askedAt).toFixed(1)}`);
+  return got;
+}
+
+/**
+ * Whether the client has what the tag names. Not req.fresh: it is never true for a browser's fetch, which adds `Cache-Control:
+ * no-cache` to a condition of its own. nginx makes a tag weak when it compresses.
+ */
+function isKnown(req: Request, etag: string): boolean {
+  return req.get('If-None-Match')?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ?? false;
 }
 
 function nextPage({ limit, status, q }: ListQuery, cursor: string): string {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type Db, LockTimeout } from '../db.ts';
 import { share } from '../share.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
@@ -20,6 +21,8 @@ interface Row {
 export interface Page {
   /** Made once, and sent as it is to all who share it. */
   json: Buffer;
+  /** Names the content: equal pages have equal tags, from whichever replica. Hashed once for all who share the page. */
+  etag: string;
   /** Where the next page starts; undefined on the last one. */
   nextCursor: string | undefined;
 }
@@ -84,7 +87,8 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   const last = page.at(-1);
   const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
   const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
-  return { json: Buffer.from(`{"tasks":[${page.join(',')}]${next}}`), nextCursor };
+  const json = Buffer.from(`{"tasks":[${page.join(',')}]${next}}`);
+  return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
 }
 
 async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]> {

@@ -1,4 +1,4 @@
-// `npm start`: the API on an embedded PostgreSQL, without Docker. The data stays in .data/.
+// `npm start`: the API with the web page on an embedded PostgreSQL, without Docker. The data stays in .data/.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { EmbeddedPostgresError, startEmbeddedPostgres } from './db/embedded.ts';
 if (process.argv.includes('--help') || process.argv.includes('-h')) {
   console.log(`Usage: npm start
 
-Runs the API on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
+Runs the API with the web page on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
 Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)`);
   process.exit(0);
 }
@@ -37,7 +37,7 @@ process.exit(); // the signal handlers would keep waiting
 /** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
   const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
-    env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, DB_PASS_FILE: '' },
+    env: { LOG_LEVEL: 'warn', PAGE_DIR: join(import.meta.dirname, 'nginx/html'), ...process.env, ...dbEnv, DB_PASS_FILE: '' },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
@@ -45,7 +45,7 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
 
   api.once('message', () => {
     const url = `http://localhost:${port}`;
-    console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks    (Ctrl-C stops it)`);
+    console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks, or a browser    (Ctrl-C stops it)`);
   });
   const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
   if (typeof reason === 'number') return reason;

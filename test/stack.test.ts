@@ -105,7 +105,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     });
 
     it('sends the security headers once on every answer, its own errors included, and no version', async () => {
-      for (const path of ['/', '/api/tasks', '/nope', '/nginx-health', '/livez', '/%ZZ']) {
+      for (const path of ['/', '/index.html', '/app.js', '/nope.js', '/api/tasks', '/nope', '/nginx-health', '/livez', '/%ZZ']) {
         const { headers } = await stack.fetch(path);
         expect(headers.get('x-content-type-options')).toBe('nosniff');
         expect(headers.get('x-frame-options')).toBe('DENY');

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { DatabaseUnavailable, type Db, OutcomeUnknown } from './db.ts';
 import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
+import { webPage } from './page.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openTaskStore, type TaskStore } from './tasks/store.ts';
 
@@ -18,13 +19,15 @@ export interface AppOptions {
   apiToken?: string | undefined;
   /** What tells this replica from the others, for the header X-Served-By. */
   replica?: string | undefined;
+  /** The directory of the web page, if no nginx serves it. */
+  page?: string | undefined;
   /** True once the process was told to end. */
   isDraining?: () => boolean;
 }
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
 export function createApp(options: AppOptions): Express {
-  const { db, store = openTaskStore(db), log, version, apiToken, replica, isDraining = () => false } = options;
+  const { db, store = openTaskStore(db), log, version, apiToken, replica, page, isDraining = () => false } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // hashing each answer would cost more than it saves; a page of the list is hashed once for all who share it
@@ -41,6 +44,7 @@ export function createApp(options: AppOptions): Express {
     next();
   });
 
+  if (page !== undefined) app.use(webPage(page));
   const get = 'GET, HEAD';
   app.route('/healthz').get(healthz(db, isDraining)).all(methodNotAllowed(get));
   app.route('/livez').get(livez).all(methodNotAllowed(get));

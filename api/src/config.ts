@@ -22,6 +22,7 @@ const Environment = z.object({
     .default('info'),
   // The engine sets it in each container, to the container's id. A name that no header may have counts as unset.
   HOSTNAME: z.string().regex(/^[\w.-]+$/).optional().catch(undefined),
+  PAGE_DIR: z.string().optional(),
   API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
 });
 

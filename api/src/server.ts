@@ -28,6 +28,7 @@ const app = createApp({
   version,
   apiToken: config.API_TOKEN,
   replica: config.HOSTNAME,
+  page: config.PAGE_DIR,
   isDraining: () => draining,
 });
 

@@ -37,6 +37,15 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/*.test.ts'],
+          ...onTheEngine,
+          globalSetup: ['test/engine.ts', 'test/browser/chromium.ts'],
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

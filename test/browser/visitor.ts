@@ -1,0 +1,89 @@
+// A person in front of the page.
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page, type Request } from 'playwright-core';
+import { inject, onTestFinished } from 'vitest';
+
+/** Chromium, as root too, without what it would ask the network for by itself. The caller closes it. */
+export function openBrowser(): Promise<Browser> {
+  const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map((part) => `--disable-${part}`);
+  return chromium.launch({ executablePath: inject('chromium'), args: [...quiet, '--no-first-run'] });
+}
+
+export interface Task {
+  id: number;
+  title: string;
+  status: string;
+}
+
+/** One browser profile with the page open, and all that went wrong in it. */
+export class Visitor {
+  readonly page: Page;
+  readonly url: string;
+  /** What the console and the page's own code complain about, and requests to other hosts. */
+  readonly problems: string[] = [];
+  /** Requests for the tasks, in their order. */
+  readonly requests: Request[] = [];
+
+  private constructor(page: Page, url: string) {
+    this.page = page;
+    this.url = url;
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.problems.push(message.text()));
+    page.on('pageerror', (error) => this.problems.push(String(error)));
+    page.context().on('request', (request) => {
+      if (!request.url().startsWith(`${url}/`)) this.problems.push(`request to ${request.url()}`);
+      if (request.url().startsWith(`${url}/api/`)) this.requests.push(request);
+    });
+  }
+
+  /** Opens the page; its context is closed after the test. */
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visitor> {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+    onTestFinished(() => context.close());
+    const visitor = new Visitor(await context.newPage(), url);
+    visitor.page.setDefaultTimeout(15_000);
+    await visitor.page.goto(url);
+    return visitor;
+  }
+
+  /** Problems that are not the browser's own words for an answer of 4xx or 5xx, or for none. */
+  get surprises(): string[] {
+    return this.problems.filter((problem) => !problem.startsWith('Failed to load resource: '));
+  }
+
+  /** Resolves when the list is there. */
+  ready(): Promise<void> {
+    return this.page.locator('#list li').first().waitFor();
+  }
+
+  row(title: string): Locator {
+    return this.page.locator('#list li').filter({ has: this.page.getByText(title, { exact: true }) });
+  }
+
+  /** The titles in the list, as they are shown. */
+  titles(): Promise<string[]> {
+    return this.page.locator('#list .title').evaluateAll((titles) => titles.map(({ textContent }) => textContent ?? ''));
+  }
+
+  async add(title: string): Promise<void> {
+    await this.page.getByLabel('New task').fill(title);
+    await this.page.getByRole('button', { name: 'Add', exact: true }).click();
+    await this.row(title).waitFor();
+  }
+
+  /** What the picture says of the three tiers. */
+  async tiers(): Promise<Record<string, string>> {
+    const said = await this.page.locator('#tiers em').allTextContents();
+    return { web: said[0] ?? '', api: said[1] ?? '', db: said[2] ?? '' };
+  }
+
+  /** All tasks, as the API lists them to the same person. */
+  async stored(query = ''): Promise<Task[]> {
+    const answer = await this.page.request.get(`${this.url}/api/tasks?limit=500${query}`);
+    return ((await answer.json()) as { tasks: Task[] }).tasks;
+  }
+
+  /** Creates a task as somebody else would. */
+  async create(title: string, status = 'pending'): Promise<{ status: number; task?: Task }> {
+    const answer = await this.page.request.post(`${this.url}/api/tasks`, { data: { title, status } });
+    return { status: answer.status(), ...((await answer.json()) as { task?: Task }) };
+  }
+}

@@ -2,9 +2,13 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import querystring from 'node:querystring';
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
 import { DatabaseUnavailable, type Db, OutcomeUnknown } from './db.ts';
+import { docsRoutes } from './docs.ts';
 import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
+import { type Metrics, openMetrics } from './metrics.ts';
+import { endpoints } from './openapi.ts';
 import { webPage } from './page.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openTaskStore, type TaskStore } from './tasks/store.ts';
@@ -23,11 +27,14 @@ export interface AppOptions {
   page?: string | undefined;
   /** True once the process was told to end. */
   isDraining?: () => boolean;
+  /** Where GET /metrics takes its answer from; one of its own unless given. */
+  registry?: Registry;
 }
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
 export function createApp(options: AppOptions): Express {
-  const { db, store = openTaskStore(db), log, version, apiToken, replica, page, isDraining = () => false } = options;
+  const { db, store, log, version, apiToken, replica, page, isDraining = () => false, registry = new Registry() } = options;
+  const metrics = openMetrics(registry, db);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // hashing each answer would cost more than it saves; a page of the list is hashed once for all who share it
@@ -36,7 +43,7 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', 1); // nginx is the one hop in front
   app.set('query parser', parseQuery);
 
-  app.use(requestLog(log));
+  app.use(requestLog(log, metrics));
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     if (replica !== undefined) res.set('X-Served-By', replica);
@@ -48,27 +55,31 @@ export function createApp(options: AppOptions): Express {
   const get = 'GET, HEAD';
   app.route('/healthz').get(healthz(db, isDraining)).all(methodNotAllowed(get));
   app.route('/livez').get(livez).all(methodNotAllowed(get));
+  app.route('/metrics').get(metrics.handler).all(methodNotAllowed(get));
   app.route('/').get(index(version)).all(methodNotAllowed(get));
 
+  app.use(docsRoutes(version, apiToken !== undefined));
   if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
-  app.use(taskRoutes(store));
+  app.use(taskRoutes(store ?? openTaskStore(db, { onBatch: metrics.batchStarted })));
 
   app.use(notFound);
   app.use(errorHandler);
   return app;
 }
 
-/** One log line per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
-function requestLog(log: Logger): RequestHandler {
+/** One log line and one count per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
+function requestLog(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const startedAt = performance.now();
     res.locals.startedAt = startedAt;
+    const ended = metrics.requestStarted(req);
     const given = req.headers['x-request-id'];
     const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
     res.setHeader('X-Request-Id', id);
 
     // 'close' comes after the last byte, or when the client is gone before.
     res.on('close', () => {
+      ended(res.writableFinished ? res.statusCode : 499); // nginx's number for a client that is gone
       const { error } = res.locals;
       const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';
       const line = {
@@ -98,7 +109,8 @@ function decodeParameter(text: string): string {
   }
 }
 
-const isProbe = (req: Request) => req.path === '/healthz' || req.path === '/livez';
+const probes = new Set(['/healthz', '/livez', '/metrics']);
+const isProbe = (req: Request) => probes.has(req.path);
 
 /** That the database is away is no fault of the code: one sentence, and no stack for each request. */
 function describe(error: Error): object {
@@ -107,20 +119,7 @@ function describe(error: Error): object {
 }
 
 function index(version: string): RequestHandler {
-  const description = {
-    application: 'Task API',
-    version,
-    endpoints: [
-      'GET /',
-      'GET /healthz',
-      'GET /api/tasks',
-      'POST /api/tasks',
-      'GET /api/tasks/<id>',
-      'PUT /api/tasks/<id>',
-      'PATCH /api/tasks/<id>',
-      'DELETE /api/tasks/<id>',
-    ],
-  };
+  const description = { application: 'Task API', version, endpoints };
   return (_req, res) => {
     res.vary('Accept').json(description);
   };

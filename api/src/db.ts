@@ -15,6 +15,8 @@ export interface Db {
   read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** Runs a statement that changes rows; returned means committed. Throws like read, and OutcomeUnknown. */
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
+  /** How the pool of connections is used now, and how long statements have waited for one since the start. */
+  pool(): { max: number; open: number; idle: number; waiting: number; waits: number; waitedSeconds: number };
   close(): Promise<void>;
 }
 
@@ -87,15 +89,22 @@ export function openDb(config: Config, log: Logger): Db {
     }
   }
 
+  let waits = 0;
+  let waitedMs = 0;
+
   async function run<Row extends pg.QueryResultRow>(
     statement: Statement,
     Lost: typeof DatabaseUnavailable | typeof OutcomeUnknown,
   ): Promise<Row[]> {
     let client: pg.PoolClient;
+    const askedAt = performance.now();
     try {
       client = await connect();
     } catch (cause) {
       throw new DatabaseUnavailable(explain(cause));
+    } finally {
+      waits++;
+      waitedMs += performance.now() - askedAt;
     }
     const startedAt = performance.now();
     try {
@@ -120,6 +129,14 @@ export function openDb(config: Config, log: Logger): Db {
   return {
     read: (statement) => run(statement, DatabaseUnavailable),
     write: (statement) => run(statement, OutcomeUnknown),
+    pool: () => ({
+      max: pool.options.max,
+      open: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      waits,
+      waitedSeconds: waitedMs / 1_000,
+    }),
     close: () => pool.end(),
   };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
@@ -21,6 +22,8 @@ process.on('uncaughtException', (err) => {
 
 const db = openDb(config, log);
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const registry = new Registry();
+collectDefaultMetrics({ register: registry }); // of the process: CPU time, memory, the event loop's lag
 let draining = false;
 const app = createApp({
   db,
@@ -30,6 +33,7 @@ const app = createApp({
   replica: config.HOSTNAME,
   page: config.PAGE_DIR,
   isDraining: () => draining,
+  registry,
 });
 
 const server = createServer(

@@ -12,6 +12,8 @@ export interface ShareOptions<In> {
   maxPending?: number;
   /** Milliseconds that a call waits for its execution to start at most. */
   maxWait?: number;
+  /** Called with the number of inputs when an execution starts. */
+  onStart?: (size: number) => void;
 }
 
 interface Call<In, Out> {
@@ -38,7 +40,7 @@ interface Lane<In, Out> {
  */
 export function share<In, Out>(
   execute: (inputs: In[]) => Promise<Out[]>,
-  { key = () => '', maxBatch = 100, maxInFlight = 1, maxPending = 2_000, maxWait = 1_000 }: ShareOptions<In> = {},
+  { key = () => '', maxBatch = 100, maxInFlight = 1, maxPending = 2_000, maxWait = 1_000, onStart }: ShareOptions<In> = {},
 ): (input: In) => Promise<Out> {
   const lanes = new Map<string, Lane<In, Out>>();
   let pending = 0;
@@ -71,6 +73,7 @@ export function share<In, Out>(
     const calls = lane.waiting.splice(0, maxBatch);
     if (calls.length === 0) return schedule(name, lane); // refused meanwhile
     lane.inFlight++;
+    onStart?.(calls.length);
     schedule(name, lane); // what is left over, if another execution may run beside
     await settle(calls);
     pending -= calls.length;

@@ -1,10 +1,11 @@
 import { pino } from 'pino';
 import supertest from 'supertest';
-import { inject, onTestFinished } from 'vitest';
+import { expect, inject, onTestFinished } from 'vitest';
 import { type AppOptions, createApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { type Db, openDb } from '../src/db.ts';
 import { TcpProxy } from '../../test/tcp-proxy.ts';
+import { observed } from './conformance.ts';
 
 export interface Task {
   id: number;
@@ -22,9 +23,11 @@ export function database(overrides: Record<string, string> = {}): Db {
   return db;
 }
 
-/** The API with a supertest client in front. */
+/** The API with a supertest client in front. The test fails when an answer is not as the OpenAPI document has it. */
 export function api(options: Partial<AppOptions> = {}): ReturnType<typeof supertest> {
-  return supertest(createApp({ db: options.db ?? database(), log: silent, version: '1.2.3', ...options }));
+  const faults: string[] = [];
+  onTestFinished(() => expect(faults).toEqual([]));
+  return supertest(observed(createApp({ db: options.db ?? database(), log: silent, version: '1.2.3', ...options }), faults));
 }
 
 /** Text that no other test uses. */

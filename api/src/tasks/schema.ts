@@ -1,13 +1,26 @@
 import { z } from 'zod';
 
+// .meta() says to readers of the API's documentation what a refinement checks.
+
 /** Text that PostgreSQL takes as it is: at most `max` Unicode code points, no NUL, no half of a surrogate pair. */
 function checkText(schema: z.ZodString, max: number) {
   return schema
     .refine((text) => text.isWellFormed(), 'must be valid Unicode')
     .refine((text) => !text.includes('\0'), 'must not contain the NUL character')
-    .refine((text) => [...text].length <= max, `must be at most ${max} characters long`);
+    .refine((text) => [...text].length <= max, `must be at most ${max} characters long`)
+    .meta({ maxLength: max });
 }
-const notEmpty = (text: z.ZodString) => text.refine((value) => value !== '', 'must not be empty');
+const notEmpty = (text: z.ZodString) => text.refine((value) => value !== '', 'must not be empty').meta({ minLength: 1 });
+
+/** A whole number from 1 to `max`, in decimal digits. */
+function wholeNumber(text: z.ZodString, max: number) {
+  const message = `must be a whole number from 1 to ${max}`;
+  return text
+    .regex(/^[0-9]+$/, message)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= max, message)
+    .meta({ type: 'integer', minimum: 1, maximum: max });
+}
 
 const string = (missing?: string) =>
   z.string({ error: ({ input }) => (input === undefined && missing ? missing : 'must be a string') });
@@ -33,17 +46,13 @@ export const IdempotencyKey = z.object({
 export const TaskChange = body({
   title: title().optional(),
   status: status.optional(),
-}).refine((change) => change.title !== undefined || change.status !== undefined, "Give 'title', 'status' or both");
+})
+  .refine((change) => change.title !== undefined || change.status !== undefined, "Give 'title', 'status' or both")
+  .meta({ anyOf: [{ required: ['title'] }, { required: ['status'] }] });
 export type TaskChange = z.infer<typeof TaskChange>;
 
 /** The id in a path: decimal digits in the range of the SERIAL column. */
-export const TaskPath = z.object({
-  id: z
-    .string()
-    .regex(/^[0-9]+$/, 'must be a whole number from 1 to 2147483647')
-    .transform(Number)
-    .refine((id) => id >= 1 && id <= 2_147_483_647, 'must be a whole number from 1 to 2147483647'),
-});
+export const TaskPath = z.object({ id: wholeNumber(z.string(), 2_147_483_647) });
 
 /** Where a page ended: the next one starts after this row. Opaque for clients, base64url of its two parts. */
 export interface Cursor {
@@ -77,11 +86,7 @@ const parameter = () => z.string('must be given once');
 
 /** The query of the list. */
 export const ListQuery = z.object({
-  limit: parameter()
-    .regex(/^[0-9]+$/, 'must be a whole number from 1 to 500')
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= 500, 'must be a whole number from 1 to 500')
-    .default(100),
+  limit: wholeNumber(parameter(), 500).default(100),
   status: notEmpty(checkText(parameter(), 50)).optional(),
   q: checkText(parameter(), 255).optional(),
   cursor: parameter()
@@ -90,6 +95,7 @@ export const ListQuery = z.object({
       if (!decoded) context.addIssue("must be the 'next_cursor' of an earlier answer");
       return decoded;
     })
+    .meta({ type: 'string', description: "The 'next_cursor' of an earlier answer" })
     .optional(),
 });
 export type ListQuery = z.infer<typeof ListQuery>;

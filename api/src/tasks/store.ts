@@ -45,16 +45,23 @@ export interface TaskStore {
   remove: (id: number) => Promise<boolean>;
 }
 
-/** Requests that arrive together share a statement, unless `sharing` is false (for comparison in benchmarks). */
-export function openTaskStore(db: Db, { sharing = true } = {}): TaskStore {
+export interface StoreOptions {
+  /** Unless false, requests that arrive together share a statement (false is for comparison in benchmarks). */
+  sharing?: boolean;
+  /** Called when a shared statement starts, with the number of requests it serves. */
+  onBatch?: (statement: string, size: number) => void;
+}
+
+export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions = {}): TaskStore {
   const shared: typeof share = sharing ? share : (execute) => async (input) => only(await execute([input]));
   return {
     list: shared(async (queries) => Array(queries.length).fill(await listTasks(db, only(queries))) as Page[], {
       key: (query) => JSON.stringify(query),
       maxBatch: Infinity, // they all want the same page
+      onStart: (size) => onBatch?.('list', size),
     }),
-    get: shared((ids) => getTasks(db, ids)),
-    create: shared((tasks) => createTasks(db, tasks)),
+    get: shared((ids) => getTasks(db, ids), { onStart: (size) => onBatch?.('get', size) }),
+    create: shared((tasks) => createTasks(db, tasks), { onStart: (size) => onBatch?.('create', size) }),
     createOnce: (key, task) => createTaskOnce(db, key, task),
     update: (id, change) => updateTask(db, id, change),
     remove: (id) => deleteTask(db, id),

@@ -1,0 +1,66 @@
+import type { Request, RequestHandler } from 'express';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Db } from './db.ts';
+
+/** What the API counts of its work. */
+export interface Metrics {
+  /** To be called for each request, and what it returns once it is over, with the status that was answered. */
+  requestStarted: (req: Request) => (status: number) => void;
+  /** A statement served so many requests. */
+  batchStarted: (statement: string, size: number) => void;
+  /** Answers GET /metrics. */
+  handler: RequestHandler;
+}
+
+// A client can make up methods and paths; each label value is kept in memory for as long as the process runs.
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const routeOf = ({ route }: Request): string => {
+  const path: unknown = (route as { path?: unknown } | undefined)?.path;
+  return typeof path === 'string' ? path : 'none';
+};
+
+/** Registers the metrics. Those of the process, such as the event loop's lag, are server.ts's. */
+export function openMetrics(registry: Registry, db: Db): Metrics {
+  const registers = [registry];
+  const requests = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Requests by their route; "none" if they met no route',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  let inFlight = 0;
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({ name, help, registers, collect() { this.set(value()); } });
+  const counter = (name: string, help: string, value: () => number) =>
+    new Counter({ name, help, registers, collect() { this.reset(); this.inc(value()); } });
+
+  gauge('http_requests_in_flight', 'Requests that are not answered yet, this one included', () => inFlight);
+  gauge('db_pool_connections_max', 'Connections that may be open to the database', () => db.pool().max);
+  gauge('db_pool_connections_open', 'Connections that are open to the database', () => db.pool().open);
+  gauge('db_pool_connections_idle', 'Open connections that no statement uses', () => db.pool().idle);
+  gauge('db_pool_waiting', 'Statements that wait for a connection now', () => db.pool().waiting);
+  counter('db_pool_waits_total', 'Statements that asked for a connection', () => db.pool().waits);
+  counter('db_pool_wait_seconds_total', 'Seconds that they waited for it', () => db.pool().waitedSeconds);
+  const batches = new Histogram({
+    name: 'db_batch_size',
+    help: 'Requests that shared a statement',
+    labelNames: ['statement'],
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200],
+    registers,
+  });
+
+  return {
+    requestStarted: (req) => {
+      const startedAt = performance.now();
+      inFlight++;
+      return (status) => {
+        inFlight--;
+        const method = methods.has(req.method) ? req.method : 'other';
+        requests.observe({ method, route: routeOf(req), status }, (performance.now() - startedAt) / 1_000);
+      };
+    },
+    batchStarted: (statement, size) => batches.observe({ statement }, size),
+    handler: async (_req, res) => void res.set('Content-Type', registry.contentType).end(await registry.metrics()),
+  };
+}

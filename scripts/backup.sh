@@ -16,6 +16,8 @@ rows it had at the moment of the dump do the files get their names. Then backups
 --dry-run               say what would be done, and do nothing
 --verbose               say what is being done, also when nobody watches
 
+Environment: METRICS_DIR  where the time of the last success is left for the alert BackupTooOld (default: monitoring/textfile)
+
 Exit code: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the lock
 TEXT
 }
@@ -157,5 +159,8 @@ for file in "${old[@]}"; do
   rm -f "$file" "$file.sums" "$file.sha256"
 done
 kept=("$output/$database"-[0-9]???????T??????Z.dump)
+metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
+printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" &&
+  chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
 rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
 echo "backup: $dump: $(stat -c %s "$dump") bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"

@@ -6,7 +6,8 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 
-Makes postgres_password, db_pass and api_token in secrets/. What is there is kept, so it is safe to run again.
+Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/. What is there is kept, so it
+is safe to run again.
 production also needs tls.crt (the certificate and those between it and the authority) and tls.key there, with mode 0444.
 
 --self-signed NAME  makes these two as well, for the host name or address NAME: for a lab, browsers will warn
@@ -33,7 +34,7 @@ mkdir -p "$directory"
 # each file of its own and not the directory.
 chmod 700 "$directory"
 
-for secret in postgres_password db_pass api_token; do
+for secret in postgres_password db_pass monitor_pass api_token grafana_password; do
   file=$directory/$secret
   if [ -s "$file" ]; then
     echo "make-secrets: $file is there, kept"

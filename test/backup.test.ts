@@ -17,7 +17,7 @@ interface Result {
 
 /** Starts a script as a person would who has set COMPOSE_FILE, from a directory that is not the repository. */
 function start(stack: Stack, name: string, ...args: string[]): ChildProcess {
-  const env = { ...process.env, ...stack.env, COMPOSE_FILE: stack.files.join(':'), COMPOSE_PROJECT_NAME: stack.project };
+  const env = { ...process.env, ...stack.env, COMPOSE_FILE: stack.files.join(':'), COMPOSE_PROJECT_NAME: stack.project, METRICS_DIR: tmpdir() };
   return spawn(join(root, 'scripts', name), args, { cwd: tmpdir(), env });
 }
 

@@ -16,7 +16,15 @@ export interface Options {
 
 // Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432; and not the .env of the
 // person who runs it.
-const isolated = { HTTP_PORT: '0', HTTPS_PORT: '0', API_PORT: '0', POSTGRES_PORT: '0', COMPOSE_DISABLE_ENV_FILE: '1' };
+const isolated = {
+  HTTP_PORT: '0',
+  HTTPS_PORT: '0',
+  API_PORT: '0',
+  POSTGRES_PORT: '0',
+  PROMETHEUS_PORT: '0',
+  GRAFANA_PORT: '0',
+  COMPOSE_DISABLE_ENV_FILE: '1',
+};
 
 /** One Compose project under a name of its own. */
 export class Stack {
@@ -51,7 +59,7 @@ export class Stack {
 
   /** Removes everything of the project, also after a failed start. */
   async destroy(): Promise<void> {
-    await this.compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5');
+    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5');
     // Images with a name of their own are not "local".
     await docker('image', 'rm', '--force', ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`));
   }

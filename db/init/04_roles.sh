@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Creates the API's login, which may read and write rows and nothing else, and marks the database as initialised.
-# Bash and not SQL because the name and password come from the environment.
+# Creates the API's login, which may read and write rows and nothing else, and that of the monitoring, which may read
+# statistics and no table; marks the database as initialised. Bash and not SQL because the passwords come from the environment.
 set -euo pipefail
 
 usage() {
@@ -9,15 +9,28 @@ Usage: 04_roles.sh [--print] [--keep-password]
 
 Runs as the owner, after the other init files; safe to run again, also to change the password.
 --print          writes the SQL (with the password in it) to standard output instead of running it
---keep-password  leaves the password as it is; DB_PASS is not needed then
+--keep-password  leaves the passwords as they are; DB_PASS is not needed then
 
 Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
              DB_USER                      the API's login
              DB_PASS or DB_PASS_FILE      its password
+             MONITOR_PASS or MONITOR_PASS_FILE  that of taskapp_monitor; unset, it cannot log in
 TEXT
 }
 
 fail() { echo "04_roles.sh: $*" >&2; exit 1; }
+
+# secret NAME: the text of the variable NAME or of the file that NAME_FILE points to; nothing if neither is set.
+secret() {
+  local file=${1}_FILE
+  if [ -n "${!file:-}" ]; then
+    [ -z "${!1:-}" ] || fail "$1 and $file are both set; set one of them"
+    [ -r "${!file}" ] || fail "$file (${!file}) cannot be read"
+    printf '%s' "$(<"${!file}")"
+  else
+    printf '%s' "${!1:-}"
+  fi
+}
 
 sql_literal() {
   local quote="'"
@@ -28,11 +41,13 @@ roles_sql() {
   printf 'BEGIN;\n'
   printf 'SET LOCAL taskapp.api_user = %s;\n' "$(sql_literal "$DB_USER")"
   printf 'SET LOCAL taskapp.api_password = %s;\n' "$(sql_literal "$password")"
+  printf 'SET LOCAL taskapp.monitor_password = %s;\n' "$(sql_literal "$monitor_password")"
   cat <<'SQL'
 DO $$
 DECLARE
     api_user  text := current_setting('taskapp.api_user');
     password  text := current_setting('taskapp.api_password');
+    monitor_password text := current_setting('taskapp.monitor_password');
     db        text := current_database();
     other     text;
 BEGIN
@@ -58,6 +73,16 @@ BEGIN
         EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO %I', api_user);
     END IF;
 
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'taskapp_monitor') THEN
+        CREATE ROLE taskapp_monitor;
+    END IF;
+    ALTER ROLE taskapp_monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
+    IF monitor_password <> '' THEN
+        EXECUTE format('ALTER ROLE taskapp_monitor PASSWORD %L', monitor_password);
+    END IF;
+    GRANT pg_monitor TO taskapp_monitor;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO taskapp_monitor', db);
+
     -- The last statement of the last init file. The health check of db asks for it.
     EXECUTE format('ALTER DATABASE %I SET taskapp.initialised = %L', db, 'yes');
 END
@@ -77,14 +102,10 @@ for argument; do
 done
 
 [ -n "${DB_USER:-}" ] || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
-if [ -n "$keep_password" ]; then
-  password=''
-elif [ -n "${DB_PASS_FILE:-}" ]; then
-  [ -z "${DB_PASS:-}" ] || fail "DB_PASS and DB_PASS_FILE are both set; set one of them"
-  [ -r "$DB_PASS_FILE" ] || fail "DB_PASS_FILE ($DB_PASS_FILE) cannot be read"
-  password=$(<"$DB_PASS_FILE")
-else
-  password=${DB_PASS:-}
+password='' monitor_password=''
+if [ -z "$keep_password" ]; then
+  password=$(secret DB_PASS)
+  monitor_password=$(secret MONITOR_PASS)
 fi
 [ -n "$password$keep_password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
 if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then

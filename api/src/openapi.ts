@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ListQuery, NewTask, TaskChange, TaskPath } from './tasks/schema.ts';
+import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './tasks/schema.ts';
 
 /** What the API answers and takes, for programs: OpenAPI 3.1. What is taken comes from the schemas that validate it. */
 export interface OpenApi {
@@ -28,7 +28,7 @@ const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
   return rest;
 };
 /** Parameters arrive as text; .meta() says what it stands for, after the transformation. */
-const parameters = (place: 'path' | 'query', { shape }: z.ZodObject) =>
+const parameters = (place: 'path' | 'query' | 'header', { shape }: z.ZodObject) =>
   Object.entries(shape).map(([name, schema]) => ({
     name,
     in: place,
@@ -50,6 +50,8 @@ const responses = {
   Invalid: failure('The input is invalid; the sentence says why, `details` says where'),
   Unauthorized: failure('The API token is missing or wrong', { 'WWW-Authenticate': header('How to give it', true) }),
   NotFound: failure('There is no such task'),
+  Running: failure('A request with this Idempotency-Key is still running', later),
+  OtherTask: failure('This Idempotency-Key was used for another task'),
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
   TooMany: failure('Too many requests from this address', later),
@@ -62,6 +64,7 @@ const named = (names: Record<number, keyof typeof responses>) =>
   Object.fromEntries(Object.entries(names).map(([status, name]) => [status, ref(`responses/${name}`)]));
 const common = named({ 400: 'Invalid', 401: 'Unauthorized', 429: 'TooMany', 500: 'Unforeseen', 502: 'NoApi', 503: 'Unavailable', 504: 'Unknown' });
 const ofBody = named({ 413: 'TooLarge', 415: 'NoJson' });
+const ofKey = named({ 409: 'Running', 422: 'OtherTask' });
 const ofId = named({ 404: 'NotFound' });
 
 const task = object({ task: ref('schemas/Task') });
@@ -94,9 +97,10 @@ const paths: OpenApi['paths'] = {
       responses: { 200: answer('A page of tasks', page, { Link: header('The next page, where there is one', false) }), ...common },
     },
     post: {
-      summary: 'Create a task',
+      summary: 'Create a task; with an idempotency-key it can be sent again without making a second one',
+      parameters: parameters('header', IdempotencyKey),
       requestBody: body('NewTask'),
-      responses: { 201: answer('The new task', task, { Location: header('Its path', true) }), ...ofBody, ...common },
+      responses: { 201: answer('The new task', task, { Location: header('Its path', true) }), ...ofKey, ...ofBody, ...common },
     },
   },
   '/api/tasks/{id}': {

@@ -7,14 +7,16 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } fro
 import { makeSecrets, newSecrets, Production } from './production.ts';
 import { docker, Stack } from './stack.ts';
 
+const secretNames = ['postgres_password', 'db_pass', 'api_token', 'monitor_pass', 'grafana_password'];
+
 describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
   it('makes strong secrets once, in a directory for the owner alone', () => {
     const directory = newSecrets();
     onTestFinished(() => rmSync(directory, { recursive: true }));
-    const read = () => ['postgres_password', 'db_pass', 'api_token', 'tls.key'].map((name) => readFileSync(join(directory, name), 'utf8'));
+    const read = () => [...secretNames, 'tls.key'].map((name) => readFileSync(join(directory, name), 'utf8'));
     const first = read();
-    expect(new Set(first).size).toBe(4);
-    for (const secret of first.slice(0, 3)) expect(secret).toMatch(/^[\w-]{43}$/);
+    expect(new Set(first).size).toBe(6);
+    for (const secret of first.slice(0, 5)) expect(secret).toMatch(/^[\w-]{43}$/);
     const modes = execFileSync('stat', ['-c', '%a %n', '.', 'db_pass', 'tls.key'], { cwd: directory }).toString();
     expect(modes).toBe('700 .\n444 db_pass\n444 tls.key\n');
 
@@ -66,7 +68,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   });
 
   it('shows its secrets nowhere but in their files', async () => {
-    const hidden = ['postgres_password', 'db_pass', 'api_token'].map((name) => readFileSync(join(secrets, name), 'utf8'));
+    const hidden = secretNames.map((name) => readFileSync(join(secrets, name), 'utf8'));
     const seen: Record<string, string> = {
       config: await stack.compose('config'),
       logs: await stack.compose('logs', '--no-color'),

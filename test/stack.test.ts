@@ -104,6 +104,16 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       expect((await stack.fetch('/livez')).status).toBe(404);
     });
 
+    it("leaves the documentation the API's own policy, compressed, and gives the strictest one to all else", async () => {
+      const policy = async (path: string) => (await stack.fetch(path)).headers.get('content-security-policy');
+      const strictest = "default-src 'none'; frame-ancestors 'none'";
+      const own = await policy('/api/docs');
+      expect(own).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self'; [^,]*frame-ancestors 'none'$/); // a comma: sent twice
+      for (const path of ['/api/docs/', '/api/tasks', '/healthz', '/nginx-health']) expect([path, await policy(path)]).toEqual([path, strictest]);
+      const viewer = await stack.fetch('/api/docs/swagger-ui-bundle.js');
+      expect([viewer.status, viewer.headers.get('content-encoding')]).toEqual([200, 'gzip']);
+    });
+
     it('sends the security headers once on every answer, its own errors included, and no version', async () => {
       for (const path of ['/', '/index.html', '/app.js', '/nope.js', '/api/tasks', '/nope', '/nginx-health', '/livez', '/%ZZ']) {
         const { headers } = await stack.fetch(path);

@@ -1,0 +1,90 @@
+import { type Check, NotPossible } from '../check.ts';
+import { isPinned } from '../images.ts';
+import { lasting } from '../model.ts';
+import type { Project } from '../project.ts';
+
+const isSecret = (name: string) => /(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY)$/.test(name);
+
+/** The values that the Compose files have in reserve for passwords. */
+const defaults = (project: Project): Set<string> =>
+  new Set([...project.composeTexts().values()].flatMap((text) => [...text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)]).flatMap(([, name = '', value = '']) => (isSecret(name) ? [value] : [])));
+
+export const prod: Check[] = [
+  {
+    id: 'prod.model',
+    title: 'There is a Compose file for production, and Compose can read it over the base',
+    chapter: 'Production patterns',
+    points: 2,
+    why: 'Production differs: limits, versions, no open ports. What differs should be written down, and only that.',
+    fix: '# compose.prod.yml\ndocker compose -f compose.yml -f compose.prod.yml config --quiet    # names the line at fault',
+    run: (project) =>
+      project.production().then(
+        () => [],
+        (error: unknown) => {
+          if (error instanceof NotPossible) return [error.message];
+          throw error;
+        },
+      ),
+  },
+  {
+    id: 'prod.limits',
+    title: 'Every service has limits of memory and CPU in production',
+    chapter: 'Production patterns',
+    points: 3,
+    why: 'Without a limit one service with a leak takes the memory of all, and the kernel ends whichever it likes.',
+    fix: 'deploy:\n  resources:\n    limits: { cpus: "0.50", memory: 256M }',
+    run: async (project) =>
+      lasting(await project.production()).flatMap(([name, { deploy, mem_limit, cpus }]) => {
+        const limits = deploy?.resources?.limits ?? {};
+        return [...((limits.memory ?? mem_limit) ? [] : [`${name} has no limit of memory`]), ...((limits.cpus ?? cpus) ? [] : [`${name} has no limit of CPU`])];
+      }),
+  },
+  {
+    id: 'prod.images',
+    title: 'No image is latest in production, those built here included',
+    chapter: 'CI/CD and tags',
+    points: 2,
+    why: 'Nobody can say what runs, or go back to what ran before.',
+    fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
+    run: async (project) =>
+      Object.entries((await project.production()).services).flatMap(([name, { image }]) => (image === undefined || isPinned(image) ? [] : [`${name} runs ${image}`])),
+  },
+  {
+    id: 'prod.ports',
+    title: 'Neither api nor db is published in production',
+    chapter: 'Production patterns',
+    points: 2,
+    why: 'The ports of development are a way around nginx; 127.0.0.1 is everybody who has a login on the server.',
+    fix: 'Publish them in compose.override.yml only, which production does not load.',
+    run: async (project) => {
+      const { services } = await project.production();
+      return ['api', 'db'].filter((name) => (services[name]?.ports ?? []).length > 0).map((name) => `${name} publishes ${services[name]?.ports?.map(({ published }) => published).join()}`);
+    },
+  },
+  {
+    id: 'prod.source',
+    title: 'Production runs what is in the image: no source is mounted into api',
+    chapter: 'Production patterns',
+    points: 2,
+    why: 'A mounted directory changes under the running service, and its version says nothing then.',
+    fix: 'Mount the source in compose.override.yml only, which production does not load.',
+    run: async (project) => {
+      const { volumes = [] } = (await project.production()).services.api ?? {};
+      return volumes.filter(({ type }) => type === 'bind').map(({ source, target }) => `${source} is mounted at ${target}`);
+    },
+  },
+  {
+    id: 'prod.passwords',
+    title: 'No service of production has a password that is a default of the Compose files',
+    chapter: 'Environment and secrets',
+    points: 2,
+    why: 'A default is known to everybody who can read the repository.',
+    fix: 'POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set}    # or a file: POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
+    run: async (project) => {
+      const known = defaults(project);
+      return Object.entries((await project.production()).services).flatMap(([service, { environment = {} }]) =>
+        Object.entries(environment).filter(([name, value]) => isSecret(name) && value !== null && known.has(value)).map(([name]) => `${name} of ${service}`),
+      );
+    },
+  },
+];

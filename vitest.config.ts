@@ -30,11 +30,19 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'verify',
+          include: ['verify/test/*.test.ts'],
+          ...onTheEngine,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: 'faults',
           include: ['test/faults/*.test.ts'],
           ...onTheEngine,
           globalSetup: ['test/engine.ts', 'test/faults/figures.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {

@@ -149,7 +149,8 @@ export class Project {
     const env = { ...this.#env };
     delete env.COMPOSE_FILE;
     const resolve = async (files: string[]) => (await this.#resolve(this.#composeOptions(files), env)).model;
-    return this.once('default and base', () => Promise.all([resolve([]), resolve([base])]));
+    const byDefault = this.options.files || this.#env.COMPOSE_FILE !== undefined ? resolve([]) : this.model();
+    return this.once('default and base', () => Promise.all([byDefault, resolve([base])]));
   }
 
   /** The Compose files that were named, by option or environment. */

@@ -7,7 +7,7 @@ import { baseImages, isPinned } from '../images.ts';
 import { type Container, tiers } from '../model.ts';
 import type { Project } from '../project.ts';
 
-const secretNames = /\b(\w*(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY))["']?\s*[:=]\s*["']?([^\s"',}]+)/gi;
+const secretNames = /\b(\w*(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY))["']?[ \t]*[:=][ \t]*["']?([^\s"',}]+)/g;
 
 /** Passwords that are written into the text of a Compose file: a variable, with a default for the lab or without, is none. */
 function passwords(text: string): string[] {

@@ -100,8 +100,8 @@ export const files: Check[] = [
     why: 'A secret in git is a secret of everybody who has a clone.',
     fix: 'echo secrets/ >> .gitignore\ngit rm --cached -r secrets    # and make new secrets',
     run: async (project) => {
-      const models = [await project.model(), ...(project.productionFile() === undefined ? [] : [await project.production()])];
-      const paths = models.flatMap(({ secrets = {} }) => Object.values(secrets)).flatMap(({ file }) => file ?? []);
+      const models = [await project.model(), await project.production().catch(() => ({ secrets: {} }))];
+      const paths = models.flatMap(({ secrets = {} }) => Object.values<{ file?: string }>(secrets)).flatMap(({ file }) => file ?? []);
       const inside = [...new Set(paths.map((path) => relative(project.directory, path)).filter((path) => !path.startsWith('..')))];
       if (inside.length === 0) throw new NotApplicable('no secret is a file of the project');
       return (await inGit(project, inside)).map((path) => `${path} is in git, or would be with the next git add .`);

@@ -49,10 +49,13 @@ async function answer(method, path, text, type) {
   return [405, { error: 'Method not allowed' }];
 }
 
-createServer(async (request, response) => {
+async function handle(request, response) {
   let text = '';
   for await (const chunk of request) text += chunk;
-  const [status, body] = await answer(request.method, request.url, text, request.headers['content-type'] ?? '').catch(() => [503, { error: 'Database connection failed' }]);
+  const type = request.headers['content-type'] ?? '';
+  const [status, body] = await answer(request.method, request.url, text, type).catch(() => [503, { error: 'Database connection failed' }]);
   response.writeHead(status, { 'Content-Type': 'application/json' });
   response.end(JSON.stringify(body));
-}).listen(8080);
+}
+
+createServer((request, response) => void handle(request, response)).listen(8080);

@@ -2,6 +2,8 @@
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { verify } from '../verify/run.ts';
+import { differences } from '../verify/test/expected.ts';
 import { copyOfRepository, root } from './copy.ts';
 import { type Options, postJson, Stack } from './stack.ts';
 
@@ -38,7 +40,7 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
     ]);
   });
 
-  it('publishes the API and PostgreSQL on 127.0.0.1, and shows an edit of api/src without a rebuild', async () => {
+  it('publishes the API and PostgreSQL on 127.0.0.1, passes npm run verify, and shows an edit of api/src without a rebuild', async () => {
     const directory = copyOfRepository();
     const stack = newStack({ directory, files });
     await stack.up();
@@ -46,6 +48,8 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
     expect((await bindings('db', '5432/tcp'))?.map(({ HostIp }) => HostIp)).toEqual(['127.0.0.1']);
     const api = await bindings('api', '8080/tcp');
     expect(api?.map(({ HostIp }) => HostIp)).toEqual(['127.0.0.1']);
+
+    expect(differences(await verify(stack.asProject()), [])).toEqual([]);
 
     const direct = `http://127.0.0.1:${api?.[0]?.HostPort}/`;
     expect(await (await fetch(direct)).json()).toMatchObject({ application: 'Task API' });

@@ -4,6 +4,8 @@ import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { verify } from '../verify/run.ts';
+import { differences } from '../verify/test/expected.ts';
 import { makeSecrets, newSecrets, Production } from './production.ts';
 import { docker, Stack } from './stack.ts';
 
@@ -44,6 +46,17 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     stack.forgetTarget();
   };
 
+  it('passes every check of npm run verify, those that stop and start it included', async () => {
+    const project = stack.asProject({ token: stack.token, trust: { ca: readFileSync(join(secrets, 'tls.crt')) } });
+    const before = (await https('/api/tasks')).text;
+    const report = await verify(project, { destructive: true });
+    stack.forgetTarget();
+    expect(differences(report, [])).toEqual([]);
+    const skipped = report.results.filter(({ outcome }) => outcome === 'skipped').map(({ check }) => check.id);
+    expect(skipped.filter((id) => !['files.env-ignored', 'files.secrets-ignored', 'config.env-mode'].includes(id))).toEqual([]);
+    expect((await https('/api/tasks')).text).toBe(before);
+  });
+
   it('runs without privileges, with a read-only root and with limits, and serves', async () => {
     for (const service of ['web', 'api', 'db']) {
       const { HostConfig, Config } = await stack.inspect(service);
@@ -54,9 +67,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       expect(HostConfig.Memory).toBeGreaterThan(0);
       expect(HostConfig.NanoCpus).toBeGreaterThan(0);
       expect(HostConfig.PidsLimit).toBeGreaterThan(0);
-      expect(HostConfig.RestartPolicy.Name).toBe('unless-stopped');
       expect(Config.User).toMatch(/^(nginx|node|postgres)$/);
-      expect(Config.Healthcheck?.Test.length).toBeGreaterThan(1);
     }
     const created = await https('/api/tasks', { body: '{"title":"hardened"}', headers: { 'Content-Type': 'application/json' } });
     expect(created.status).toBe(201);

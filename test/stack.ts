@@ -2,6 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from 'testcontainers';
+import { Project, type ProjectOptions } from '../verify/project.ts';
 import { root } from './copy.ts';
 
 const run = promisify(execFile);
@@ -83,6 +84,11 @@ export class Stack {
       stdio: ['pipe', 'pipe', 'pipe'],
       maxBuffer,
     });
+  }
+
+  /** The stack as `npm run verify` looks at it. */
+  asProject(options: Partial<ProjectOptions> = {}): Project {
+    return new Project({ directory: this.directory, files: this.files, name: this.project, env: this.env, ...options });
   }
 
   /** What the engine says of the first container of a service. */

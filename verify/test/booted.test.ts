@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { checks } from '../checks/all.ts';
-import { Course, differences, idsOf } from './course.ts';
+import { Course } from './course.ts';
+import { differences, idsOf } from './expected.ts';
 
 describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   const course = new Course();

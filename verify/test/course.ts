@@ -6,24 +6,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../test/copy.ts';
 import { Project, type ProjectOptions } from '../project.ts';
-import { type Outcome, type Report, type Selection, verify } from '../run.ts';
+import { type Report, type Selection, verify } from '../run.ts';
 
 /** The image that a file of this repository names: the course-like stack takes the same. */
 function imageIn(file: string, pattern: RegExp): string {
   const image = pattern.exec(readFileSync(join(root, file), 'utf8'))?.[1];
   if (image === undefined) throw new Error(`no image in ${file}`);
   return image;
-}
-
-export const idsOf = ({ results }: Report, outcome: Outcome): string[] => results.filter((result) => result.outcome === outcome).map(({ check }) => check.id);
-
-/** In which way a report differs from these failures and these checks that could not be run; nothing where they are exactly those. */
-export function differences({ results }: Report, failed: string[], notRun: string[] = []): string[] {
-  return results.flatMap(({ check: { id }, outcome, seen, reason }) => {
-    const expected: string = failed.includes(id) ? 'failed' : notRun.includes(id) ? 'not run' : 'passed';
-    if (outcome === expected || (outcome === 'skipped' && expected === 'passed')) return [];
-    return [`${id} has ${outcome}, expected ${expected}: ${seen.join()}${reason}`];
-  });
 }
 
 export class Course {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, inject, it } from 'vitest';
 import { groupOf } from '../check.ts';
 import { checks } from '../checks/all.ts';
-import { Course, differences } from './course.ts';
+import { Course } from './course.ts';
+import { differences } from './expected.ts';
 
 // All that look at files; the others look at containers only.
 const ofFiles = ['health.checks', 'health.timing', 'health.can-fail', 'network.front', 'network.back', 'network.separate', 'network.published'];

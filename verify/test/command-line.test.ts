@@ -140,11 +140,12 @@ describe('the formats', () => {
     expect(xml).toContain('<testsuites name="/x &#34;&#38;">');
     // Every element that is opened is closed, in order.
     const open: string[] = [];
+    const wrong: string[] = [];
     for (const [, end, name = '', self] of xml.matchAll(/<(\/?)(\w+)(?:\s[^<>]*?)?(\/?)>/g)) {
-      if (end) expect(open.pop()).toBe(name);
-      else if (!self) open.push(name);
+      if (!end && !self) open.push(name);
+      if (end && open.pop() !== name) wrong.push(name);
     }
-    expect(open).toEqual([]);
+    expect([open, wrong]).toEqual([[], []]);
   });
 });
 

@@ -14,7 +14,7 @@ export function fingerprint(project: Project, database?: string): Promise<string
 export async function mayBeStopped(project: Project): Promise<void> {
   await Promise.all([project.container('web'), project.container('api'), project.container('db')]);
   await project.answers();
-  if (!(await project.eventually(async () => (await project.status('/healthz')) === 200, 5_000))) throw new NotPossible('the application does not work: GET /healthz is not 200');
+  if (!(await worksAgain(project, 5_000))) throw new NotPossible('the application does not work: GET /healthz is not 200');
   const { stdout } = await project.compose(['--profile', '*', 'config', '--hash', '*']);
   const hashes = new Map(stdout.toString().trim().split('\n').map((line) => line.split(' ') as [string, string]));
   const others = (await project.containers()).filter(({ Config }) => Config.Labels[`${label}config-hash`] !== hashes.get(Config.Labels[`${label}service`] ?? ''));
@@ -32,10 +32,17 @@ export function healthyAgain(project: Project, limitMs: number): Promise<boolean
   }, limitMs);
 }
 
+/** Waits until the application answers, wherever its port now is; false if that took too long. */
+export function worksAgain(project: Project, limitMs: number): Promise<boolean> {
+  return project.eventually(async () => {
+    project.forgetContainers();
+    return (await project.status('/healthz')) === 200;
+  }, limitMs);
+}
+
 /** Waits until the application answers again; says what is wrong if it does not, or if the tasks are not those of `before`. */
 async function isAsBefore(project: Project, before: string, event: string): Promise<string[]> {
-  project.forgetContainers();
-  if (!(await project.eventually(async () => (await project.status('/healthz')) === 200, 45_000))) {
+  if (!(await worksAgain(project, 45_000))) {
     return [`GET /healthz is not 200 within 45 s after ${event}`];
   }
   const after = await fingerprint(project);

@@ -13,7 +13,7 @@ const usage = `Usage: npm run verify -- [--dir PATH] [--url URL] [--only GROUP,â
 Checks a Compose project with the services web, api and db from outside: its files, the model that Compose makes of them, the
 containers, and what it answers. Says what does not hold, why that matters and how to mend it. Start the stack first.
 
---dir PATH          the directory of the project (this one unless given)
+--dir PATH          the directory of the project (the current one unless given); other paths are relative to it
 --url URL           where web answers (where its port is published, unless given)
 --only GROUP,â€¦      only these: ${groups.join(', ')}; or ids of checks
 --format FORMAT     text, json or junit; on standard output

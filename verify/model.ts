@@ -9,6 +9,7 @@ export interface Model {
 }
 
 export interface Service {
+  profiles?: string[];
   image?: string;
   build?: { context: string; dockerfile?: string; dockerfile_inline?: string; args?: Record<string, string | null> };
   environment?: Record<string, string | null>;

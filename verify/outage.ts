@@ -1,5 +1,5 @@
 // The database is stopped and started again, once for all checks that look at it.
-import { fingerprint, healthyAgain, mayBeStopped } from './lifecycle.ts';
+import { fingerprint, healthyAgain, mayBeStopped, worksAgain } from './lifecycle.ts';
 import type { Project } from './project.ts';
 
 export interface Outage {
@@ -18,8 +18,7 @@ export function outage(project: Project): Promise<Outage> {
       await project.eventually(async () => (await project.status('/healthz')) === 503, 10_000);
       const during = { healthz: await project.status('/healthz'), nginx: await project.status('/nginx-health') };
       await project.compose(['start', 'db'], { limitMs: 30_000 });
-      const isBack = await project.eventually(async () => (await project.status('/healthz')) === 200, 30_000);
-      if (!isBack) return { during, after: ['GET /healthz is not 200 again within 30 s after db was started'] };
+      if (!(await worksAgain(project, 30_000))) return { during, after: ['GET /healthz is not 200 again within 30 s after db was started'] };
       return { during, after: before === (await fingerprint(project)) ? [] : ['the tasks are not the same as before'] };
     } finally {
       await project.compose(['start', 'db'], { limitMs: 30_000 });

@@ -34,7 +34,8 @@ export const prod: Check[] = [
     why: 'Without a limit one service with a leak takes the memory of all, and the kernel ends whichever it likes.',
     fix: 'deploy:\n  resources:\n    limits: { cpus: "0.50", memory: 256M }',
     run: async (project) =>
-      lasting(await project.production()).flatMap(([name, { deploy, mem_limit, cpus }]) => {
+      lasting(await project.production()).flatMap(([name, { deploy, mem_limit, cpus, profiles = [] }]) => {
+        if (profiles.length > 0) return []; // runs when it is asked for only
         const limits = deploy?.resources?.limits ?? {};
         return [...((limits.memory ?? mem_limit) ? [] : [`${name} has no limit of memory`]), ...((limits.cpus ?? cpus) ? [] : [`${name} has no limit of CPU`])];
       }),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { verify } from '../verify/run.ts';
-import { differences } from '../verify/test/expected.ts';
+import { differences, idsOf } from '../verify/test/expected.ts';
 import { makeSecrets, newSecrets, Production } from './production.ts';
 import { docker, Stack } from './stack.ts';
 
@@ -55,6 +55,15 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     const skipped = report.results.filter(({ outcome }) => outcome === 'skipped').map(({ check }) => check.id);
     expect(skipped.filter((id) => !['files.env-ignored', 'files.secrets-ignored', 'config.env-mode'].includes(id))).toEqual([]);
     expect((await https('/api/tasks')).text).toBe(before);
+  });
+
+  it('tells npm run verify of a certificate that it does not trust, and of a token that it lacks', async () => {
+    const untrusted = await verify(stack.asProject(), { only: ['health'] });
+    expect(differences(untrusted, ['health.answers'], ['health.nginx', 'health.healthz'])).toEqual([]);
+    expect(untrusted.results.find(({ check }) => check.id === 'health.answers')?.seen[0]).toMatch(/^https:.*self-signed certificate/);
+    const withoutToken = await verify(stack.asProject({ trust: { insecure: true } }), { only: ['api'] });
+    expect(idsOf(withoutToken, 'failed')).toEqual([]);
+    expect(withoutToken.results.find(({ check }) => check.id === 'api.list')?.reason).toBe('the API wants a token: set VERIFY_TOKEN');
   });
 
   it('runs without privileges, with a read-only root and with limits, and serves', async () => {

@@ -1,7 +1,11 @@
 // The course-like stack, booted: it passes, and mutations of what it does fail exactly the checks that they should.
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { root } from '../../test/copy.ts';
 import { checks } from '../checks/all.ts';
 import { Course } from './course.ts';
 import { differences, idsOf } from './expected.ts';
@@ -37,6 +41,14 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     expect(withoutVerdict).toEqual(['files.secrets-ignored']); // it has none
     expect(report.ms).toBeLessThan(60_000);
     expect([await tasks(), await containers()]).toEqual([rows, ids]);
+  });
+
+  it('is what npm run verify says of it, with exit code 0, to programs as well', async () => {
+    const args = [join(root, 'verify/main.ts'), '--dir', course.directory, '-p', course.name, '--only', 'health,volumes'];
+    const { stdout } = await promisify(execFile)(process.execPath, [...args, '--format', 'junit']); // rejects unless it is 0
+    expect(stdout).toContain('<testsuite name="volumes" tests="2" failures="0" errors="0" skipped="0"');
+    const failed = promisify(execFile)(process.execPath, [...args, '--format', 'json', '--url', 'http://127.0.0.1:1']);
+    await expect(failed).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('ECONNREFUSED') as unknown });
   });
 
   it('passes the destructive checks in less than three minutes, and has its data', async () => {
@@ -230,6 +242,20 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       const report = await course.check({ only: ['operations.backup'], destructive });
       expect(differences(report, ['operations.backup'])).toEqual([]);
       expect(await tasks()).toBe(rows);
+    });
+
+    it('Ctrl-C while the database is stopped ends the run when it is started again', async () => {
+      const ids = await containers();
+      const child = spawn(process.execPath, [join(root, 'verify/main.ts'), '--dir', course.directory, '-p', course.name, '--destructive', '--only', 'health.database-down,health.recovers,operations']);
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      await expect.poll(() => course.compose('ps', '--status', 'exited', '--services'), { timeout: 30_000 }).toContain('db');
+      child.kill('SIGINT');
+      const [code] = (await once(child, 'close')) as [number];
+      expect(code).toBe(1);
+      expect(output).toMatch(/operations\.down-up .* not run: interrupted/);
+      expect(await containers()).toBe(ids);
+      expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
     });
 
     it('a web that is not started again, as after a reboot', async () => {

@@ -30,10 +30,12 @@ const productionNames = [...names('.prod'), ...names('.production')];
 export class Project {
   readonly directory: string;
   readonly options: ProjectOptions;
-  /** In the title of every task that the checks create. */
+  /** The title of every task that the checks create begins with it. */
   readonly mark = `verify-${crypto.randomUUID().slice(0, 8)}`;
   /** The ids of tasks that were created and not deleted. */
   readonly created = new Set<number>();
+  /** True once something was sent that may have made a task. */
+  hasWritten = false;
   readonly #env: NodeJS.ProcessEnv;
   readonly #known = new Map<string, Promise<unknown>>();
 
@@ -312,10 +314,11 @@ export class Project {
       const status = await this.#ask(`/api/tasks/${id}`, { method: 'DELETE' }).then((answer) => answer.status, () => 0);
       if (status === 404) this.created.delete(id);
     }
-    if (this.created.size === 0) return [];
-    // The API only says that it deletes, or nobody answers. What it keeps somewhere else than in the table ends with it.
-    const ids = [...this.created].join();
-    const error = await this.sql(`DELETE FROM tasks WHERE id IN (${ids}) AND created_at > now() - interval '1 hour'`).then(() => undefined, String);
-    return error === undefined ? [] : [`tasks ${ids}, which the checks created, could not be deleted: ${error}`];
+    if (!this.hasWritten) return [];
+    // An API that only says that it deletes, or that never listed what it stored.
+    const ids = [0, ...this.created].join();
+    const statement = `DELETE FROM tasks WHERE title LIKE '${this.mark}%' OR (id IN (${ids}) AND created_at > now() - interval '1 hour')`;
+    const error = await this.sql(statement).then(() => undefined, String);
+    return error === undefined || this.created.size === 0 ? [] : [`tasks ${ids.slice(2)}, which the checks created, could not be deleted: ${error}`];
   }
 }

@@ -46,6 +46,7 @@ export const titleFor = (project: Project, what: string) => `${project.mark} ${w
 export async function create(project: Project, fields: Record<string, unknown>): Promise<Answer> {
   await canList(project);
   const before = new Set((await listed(project)).map(({ id }) => id));
+  project.hasWritten = true;
   const answer = await project.http(path, { method: 'POST', body: fields });
   // Only what the list shows as new is ours: a wrong id in the answer may be somebody else's task.
   const made = (await listed(project)).filter(({ id, title }) => !before.has(id) && (title === fields.title || id === taskIn(answer.json)?.id));

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { expect, inject, onTestFinished } from 'vitest';
@@ -21,6 +22,15 @@ export function database(overrides: Record<string, string> = {}): Db {
   const db = openDb(readConfig({ ...inject('database'), ...overrides }), silent);
   onTestFinished(() => db.close());
   return db;
+}
+
+/** A connection of the owner, without the API's limits of time. */
+export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> {
+  const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASS: password } = inject('owner');
+  const client = new pg.Client({ host, port: Number(port), database: name, user, password });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
 }
 
 /** The API with a supertest client in front. The test fails when an answer is not as the OpenAPI document has it. */

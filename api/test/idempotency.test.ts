@@ -1,19 +1,9 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import pg from 'pg';
-import { api, createTask, database, type Task, unique } from './helper.ts';
+import { describe, expect, it } from 'vitest';
+import { api, createTask, database, owner, type Task, unique } from './helper.ts';
 
 const key = () => crypto.randomUUID();
 const taskOf = ({ body }: { body: unknown }) => (body as { task: Task }).task;
-
-/** A connection of the owner, in a transaction of its own. */
-async function owner(): Promise<pg.Client> {
-  const { DB_HOST: host, DB_PORT: port, DB_NAME: name, DB_USER: user, DB_PASS: password } = inject('owner');
-  const client = new pg.Client({ host, port: Number(port), database: name, user, password });
-  await client.connect();
-  onTestFinished(() => client.end());
-  return client;
-}
 
 async function tasksCalled(title: string): Promise<Task[]> {
   const { body } = await api().get('/api/tasks').query({ q: title, limit: 500 }).expect(200);

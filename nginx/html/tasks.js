@@ -157,3 +157,4 @@ find('#filter').addEventListener('input', () => {
 });
 find('#filter').addEventListener('submit', (event) => event.preventDefault());
 find('#more').addEventListener('click', () => void loadMore());
+fillStatuses(find('#status'), '', ['', ...statuses]);

@@ -30,7 +30,7 @@ async function backUpAndRestore(project: Project): Promise<string[]> {
   const later = await newTask(project, 'made after the dump');
   try {
     // All or nothing: a restore that fails leaves everything as it is.
-    const options = { input: dump.stdout, limitMs: 30_000 };
+    const options = { input: dump.stdout, limitMs: 20_000 };
     const restored = await project.inDatabase(['pg_restore', '--clean', '--if-exists', '--single-transaction'], options).catch((error: unknown) => error as Error);
     if (restored instanceof Error) return [`${restored.message}: does a connection of the API keep a lock on the table?`];
     if (restored.code !== 0) return [`pg_restore --clean: ${lastLine(restored.stderr)}`];

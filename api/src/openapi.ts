@@ -29,19 +29,11 @@ const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
 };
 /** Parameters arrive as text; .meta() says what it stands for, after the transformation. */
 const parameters = (place: 'path' | 'query' | 'header', { shape }: z.ZodObject) =>
-  Object.entries(shape).map(([name, schema]) => ({
-    name,
-    in: place,
-    required: place === 'path',
-    schema: schemaOf(schema as z.ZodType, 'output'),
-  }));
+  Object.entries(shape).map(([name, schema]) => ({ name, in: place, required: place === 'path', schema: schemaOf(schema as z.ZodType, 'output') }));
 const body = (schema: string) => ({ required: true, content: { 'application/json': { schema: ref(`schemas/${schema}`) } } });
 
-const answer = (description: string, schema: object, headers: object = {}) => ({
-  description,
-  headers,
-  content: { 'application/json': { schema } },
-});
+const answer = (description: string, schema: object, headers: object = {}) =>
+  ({ description, headers, content: { 'application/json': { schema } } });
 const failure = (description: string, headers: object = {}) => answer(description, ref('schemas/Error'), headers);
 const header = (description: string, required: boolean) => ({ description, required, schema: text });
 const later = { 'Retry-After': header('Seconds to wait', true) };
@@ -75,26 +67,27 @@ const change = (summary: string) => ({
   responses: { 200: answer('The changed task', task), ...ofId, ...ofBody, ...common },
 });
 const open = { security: [] }; // asks for no token
+const about = answer('The API', object({ application: text, version: text, endpoints: { type: 'array', items: text } }));
+const index = { ...about, content: { ...about.content, 'text/html': {} } };
+const health = {
+  200: answer('A query on the tasks table works', object({ status: only('healthy') })),
+  503: answer('It does not', object({ status: only('unhealthy'), reason: text })),
+};
 /** Not for those outside: nginx does not pass these on. */
 const internal = { ...open, tags: ['internal'] };
 
 const paths: OpenApi['paths'] = {
-  '/': { get: { ...open, summary: 'What this is', responses: { 200: answer('The API', object({ application: text, version: text, endpoints: { type: 'array', items: text } })) } } },
-  '/healthz': {
-    get: {
-      ...open,
-      summary: 'Whether the API can do its work',
-      responses: {
-        200: answer('A query on the tasks table works', object({ status: only('healthy') })),
-        503: answer('It does not', object({ status: only('unhealthy'), reason: text })),
-      },
-    },
-  },
+  '/': { get: { ...open, summary: 'What this is; for browsers the web page', responses: { 200: index } } },
+  '/healthz': { get: { ...open, summary: 'Whether the API can do its work', responses: health } },
   '/api/tasks': {
     get: {
       summary: 'List tasks, newest first',
       parameters: parameters('query', ListQuery),
-      responses: { 200: answer('A page of tasks', page, { Link: header('The next page, where there is one', false) }), ...common },
+      responses: {
+        200: answer('A page of tasks', page, { Link: header('The next page, where there is one', false), ETag: header('Names this content', true) }),
+        304: { description: 'The page is still the one that If-None-Match names', headers: { ETag: header('Its name', true) } },
+        ...common,
+      },
     },
     post: {
       summary: 'Create a task; with an idempotency-key it can be sent again without making a second one',

@@ -24,7 +24,7 @@ type Request = Pick<IncomingMessage, 'method' | 'url'>;
 interface Answer {
   description: string;
   headers?: Record<string, { required: boolean }>;
-  content: Record<string, { schema?: object }>;
+  content?: Record<string, { schema?: object }>;
 }
 
 /** Where `$ref` leads to, and what is there. */
@@ -56,6 +56,7 @@ function fault({ method: sent = '', url = '' }: Request, res: ServerResponse, bo
   if (!documented) return `the status ${res.statusCode} is not documented`;
   const missing = Object.entries(documented.answer.headers ?? {}).find(([name, { required }]) => required && !res.hasHeader(name));
   if (missing) return `the documented header ${missing[0]} is missing`;
+  if (!documented.answer.content) return body === '' ? undefined : 'there is a body';
   const type = String(res.getHeader('Content-Type')).split(';')[0] ?? '';
   const content = documented.answer.content[type];
   if (!content) return `the type ${type} is not documented`;

@@ -94,6 +94,16 @@ describe('the environment', () => {
   });
 });
 
+describe('GET /metrics', () => {
+  it("has the process's own figures too: CPU time, memory, the event loop's lag", async () => {
+    const { url } = await startListening();
+    const text = await (await fetch(`${url}/metrics`)).text();
+    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'db_pool_waiting']) {
+      expect(text).toMatch(new RegExp(`^${name} [0-9.e-]+$`, 'm'));
+    }
+  });
+});
+
 describe('a request that is not HTTP', () => {
   const raw = async (port: number, text: string) => {
     const socket = connect(port, '127.0.0.1');

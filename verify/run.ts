@@ -48,7 +48,6 @@ export async function verify(project: Project, { only, destructive = false, onSt
   const chosen = checks.filter((check) => only === undefined || only.includes(groupOf(check)) || only.includes(check.id));
   const inOrder = [...chosen.filter((check) => !check.destructive), ...chosen.filter((check) => check.destructive)];
   const results = new Map<Check, Result>();
-  let notes: string[] = [];
   const interrupted = new Promise<never>((_resolve, reject) => {
     signal?.addEventListener('abort', () => reject(new NotPossible('interrupted')));
   });
@@ -84,7 +83,7 @@ export async function verify(project: Project, { only, destructive = false, onSt
     result.ms = Math.round(performance.now() - from);
     results.set(check, result);
   }
-  notes = await project.cleanUp();
+  const notes = await project.cleanUp();
   return { results: chosen.flatMap((check) => results.get(check) ?? []), notes, ms: Math.round(elapsed()) };
 }
 

@@ -12,14 +12,13 @@ const read = (path: string) => readFileSync(join(root, 'docs', path), 'utf8').sp
 /** [`text`](path#L12): line 12 of the file has the text. */
 const links = /\[`([^`]+)`\]\(([^)#]+)(?:#L(\d+))?\)/g;
 
-/** The document with the lines where each text is now: the first one at or after that of the link before it, else the first of all. */
+/** The document with the lines where each text is now: of several the one that has moved least. */
 function withLines(document: string): string {
   return document.replaceAll(links, (link, text: string, path: string, line?: string) => {
     if (line === undefined) return link;
-    const lines = read(path);
-    if (lines[Number(line) - 1]?.includes(text)) return link;
-    const found = lines.findIndex((one) => one.includes(text));
-    return `[\`${text}\`](${path}#L${found + 1})`;
+    const having = read(path).flatMap((one, n) => (one.includes(text) ? [n + 1] : []));
+    const [nearest = 0] = having.toSorted((a, b) => Math.abs(a - Number(line)) - Math.abs(b - Number(line)));
+    return `[\`${text}\`](${path}#L${nearest})`;
   });
 }
 

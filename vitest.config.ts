@@ -51,7 +51,7 @@ export default defineConfig({
           include: ['test/browser/*.test.ts'],
           ...onTheEngine,
           globalSetup: ['test/engine.ts', 'test/browser/chromium.ts'],
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -47,13 +47,13 @@ describe.skipIf(!inject('chromium'))('the web page with a token', () => {
     expect(visitor.surprises).toEqual([]);
   });
 
-  it('shows which replica has answered', async () => {
-    if (!site.stack) return; // there is one
+  it.skipIf(inject('notRunBecause'))('shows which replica has answered', async () => {
     const visitor = await Visitor.open(browser, site.url);
     await visitor.page.getByLabel('API token').fill(site.token ?? '');
     await visitor.page.keyboard.press('Enter');
     await visitor.row('Learn Docker Compose').waitFor();
-    const replicas = (await site.stack.compose('ps', '--quiet', 'api')).trim().split('\n').map((id) => id.slice(0, 12));
+    const containers = await site.stack?.compose('ps', '--quiet', 'api');
+    const replicas = (containers ?? '').trim().split('\n').map((id) => id.slice(0, 12));
     const seen = new Set<string>();
     const search = visitor.page.getByLabel('Search');
     for (let n = 0; n < 40 && seen.size < 2; n++) {

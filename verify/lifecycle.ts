@@ -1,6 +1,8 @@
 // What the destructive checks do to a stack, and how they see that it is as it was.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NotPossible } from './check.ts';
 import { lastLine } from './command.ts';
+import type { Container } from './model.ts';
 import type { Project } from './project.ts';
 
 const label = 'com.docker.compose.';
@@ -67,18 +69,20 @@ export async function downAndUp(project: Project): Promise<string[]> {
   return isAsBefore(project, before, 'down and up');
 }
 
-/** All containers end and start at once and in no order, as after a reboot. Returns what is wrong afterwards. */
+/** All containers end, and start in the worst order that a reboot may take: web first. Returns what is wrong afterwards. */
 export async function reboot(project: Project): Promise<string[]> {
   await mayBeStopped(project);
   const before = await fingerprint(project);
-  const rank = ['web', 'api', 'db'];
-  // web first: the worst order, as dependencies count for `docker compose` only.
-  const containers = (await project.containers()).toSorted((a, b) => rank.indexOf(a.Config.Labels[`${label}service`] ?? '') - rank.indexOf(b.Config.Labels[`${label}service`] ?? ''));
-  const ids = containers.map(({ Id }) => Id);
+  const rank = ['web', 'api', 'db']; // dependencies count for `docker compose` only
+  const position = ({ Config }: Container) => rank.indexOf(Config.Labels[`${label}service`] ?? '');
+  const ids = (await project.containers()).toSorted((a, b) => position(a) - position(b)).map(({ Id }) => Id);
   try {
     await project.docker(['stop', ...ids], { limitMs: 70_000 });
-    await project.docker(['start', ...ids], { limitMs: 30_000 });
-    return await isAsBefore(project, before, 'a restart of all containers at once');
+    for (const id of ids) {
+      await project.docker(['start', id], { limitMs: 30_000 });
+      await sleep(1_000); // long enough to find that the next one is not there
+    }
+    return await isAsBefore(project, before, 'a restart of all containers');
   } finally {
     await project.docker(['start', ...ids], { limitMs: 30_000 }); // those that are still down
     await healthyAgain(project, 20_000);

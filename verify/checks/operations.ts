@@ -73,7 +73,7 @@ export const operations: Check[] = [
   },
   {
     id: 'operations.reboot',
-    title: 'All containers started at once, as after a reboot, become the application again',
+    title: 'All containers started in no order, as after a reboot, become the application again',
     chapter: 'Production patterns',
     points: 3,
     destructive: true,

@@ -256,8 +256,10 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
     });
 
-    it('a web that is not started again, as after a reboot', async () => {
-      course.editService('web', '    restart: unless-stopped\n', '');
+    it('an API that ends without its database and is not started again, as after a reboot', async () => {
+      course.editService('api', '    restart: unless-stopped\n', '');
+      course.edit('api/server.js', 'connectionTimeoutMillis: 2000', 'connectionTimeoutMillis: 500');
+      course.edit('api/server.js', 'const missing =', "await query('SELECT 1');\nconst missing =");
       onTestFinished(restore);
       await up();
       const report = await course.check({ only: ['compose.restart', 'operations.reboot'], destructive });

@@ -174,7 +174,7 @@ async function tell(distribution: Distribution): Promise<Story> {
   containers.push(container);
   const sh = (script: string) => mustRun('docker', 'exec', container, 'sh', '-c', script);
   await sh(`set -e; ${distribution.setUp}\nmkdir -p /opt/taskapp`);
-  for (const name of ['scripts', 'systemd', 'compose.yml']) await mustRun('docker', 'cp', '--quiet', join(directory, 'app', name), `${container}:/opt/taskapp/`);
+  for (const name of ['scripts', 'systemd', 'compose.yml', 'compose.monitoring.yml']) await mustRun('docker', 'cp', '--quiet', join(directory, 'app', name), `${container}:/opt/taskapp/`);
   const call = (...args: string[]) => run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
 
   const before = await sh(state);
@@ -229,7 +229,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 300_000 }, (
   beforeAll(() => {
     const app = join(directory, 'app');
     mkdirSync(app, { recursive: true });
-    for (const name of ['scripts', 'compose.yml']) cpSync(join(root, name), join(app, name), { recursive: true });
+    for (const name of ['scripts', 'compose.yml', 'compose.monitoring.yml']) cpSync(join(root, name), join(app, name), { recursive: true });
     if (existsSync(join(root, 'systemd'))) cpSync(join(root, 'systemd'), join(app, 'systemd'), { recursive: true });
     else {
       mkdirSync(join(app, 'systemd'));

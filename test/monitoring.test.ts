@@ -161,7 +161,7 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
     for (const { name, query: text, lastError } of rules) {
       expect([name, lastError]).toEqual([name, undefined]);
       // What is left of a query without labels, ranges, grouping and functions.
-      const names = text.replaceAll(/\{[^}]*\}|\[[^\]]*\]|\b(by|without) ?\([^)]*\)/g, ' ').match(/\b[a-z]\w+\b(?! ?\()/g) ?? [];
+      const names = text.replaceAll(/\{[^}]*\}|\[[^\]]*\]|\b(by|without) ?\([^)]*\)/g, ' ').match(/\b[a-z]\w+\b(?! *\()/g) ?? [];
       const metrics = names.filter((word) => !['and', 'or', 'unless', 'by'].includes(word));
       expect([name, metrics.length > 0, metrics.filter((metric) => !known.has(metric))]).toEqual([name, true, []]);
     }

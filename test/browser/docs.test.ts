@@ -41,7 +41,7 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
     const visitor = await open();
     const { page } = visitor;
     const create = page.locator('.opblock-post');
-    const status = create.locator('.live-responses-table .response-col_status');
+    const status = create.locator('.live-responses-table tbody .response-col_status');
     await create.locator('.opblock-summary-control').click();
     await create.getByRole('button', { name: 'Try it out' }).click();
     const title = `from the documentation ${crypto.randomUUID()}`;

@@ -58,9 +58,9 @@ export class Stack {
     await this.#started?.down({ removeVolumes, timeout: 30_000 });
   }
 
-  /** Removes everything of the project, also after a failed start. */
+  /** Removes everything of the project, also after a failed start. Nothing of it is needed any more, so nothing gets time to finish. */
   async destroy(): Promise<void> {
-    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5');
+    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '0');
     // Images with a name of their own are not "local".
     await docker('image', 'rm', '--force', ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`));
   }

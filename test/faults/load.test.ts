@@ -1,4 +1,5 @@
 // More than the stack is used to: many requests, more than it can serve, slow clients, large bodies. Nothing may break or be lost.
+// Only in the full form: what a machine that is busy with other tests says of load is worth nothing.
 //
 // The clients use nginx's address on the frontend network. The published port of 127.0.0.1 is served by Docker's userland proxy,
 // a process that only clients on the host itself have in their way, and that would be measured too.
@@ -12,7 +13,7 @@ import { full, measured } from './figures.ts';
 
 const hasSlowClients = spawnSync('slowhttptest', ['-h']).error === undefined;
 
-describe.skipIf(inject('notRunBecause'))('the production stack under load', { timeout: 400_000 }, () => {
+describe.skipIf(inject('notRunBecause') || !full)('the production stack under load', { timeout: 400_000 }, () => {
   let stack: Production;
   let server: Server;
 
@@ -45,11 +46,11 @@ describe.skipIf(inject('notRunBecause'))('the production stack under load', { ti
 
   it('answers 300 mixed requests per second without an error', async () => {
     const before = await countTasks();
-    const seconds = full ? 300 : 8;
+    const seconds = 300;
     const done = await load({ perSecond: 300, isMixed: true }, seconds * 1_000);
     expect(done.failures).toEqual([]);
     expect(done.unsent).toBe(0);
-    expect(done.sent).toBeGreaterThanOrEqual(300 * seconds);
+    expect(done.sent).toBeGreaterThanOrEqual(299 * seconds);
     expect(done.deleted).toBeGreaterThan(10 * seconds);
     expect(await countTasks()).toBe(before + done.acknowledged.length - done.deleted);
     const [p50, p99] = [percentile(done.times, 50), percentile(done.times, 99)];
@@ -74,20 +75,20 @@ describe.skipIf(inject('notRunBecause'))('the production stack under load', { ti
   };
 
   it('answers three times what it can serve with 2xx, 429 or 503 alone, and is as fast as before within 10 s', async () => {
-    const latency = async () => percentile((await load({ perSecond: 50 }, full ? 3_000 : 1_000)).times, 95);
-    const highest = await knee(full ? 5 : 2);
+    const latency = async () => percentile((await load({ perSecond: 50 }, 3_000)).times, 95);
+    const highest = await knee(5);
     const before = await latency();
 
     // An open loop: arrivals do not wait for answers. It has connections for more requests than the stack takes at once; what finds
     // all of them busy is not sent, and the figure tells. They are opened before: how many handshakes the machine can do for both sides
     // is another limit, far below.
     const connections: Connection[] = [];
-    while (connections.length < (full ? 3_500 : 2_500)) {
+    while (connections.length < 3_500) {
       const opened = Array.from({ length: 50 }, () => new Connection(server));
       await Promise.all(opened.map((connection) => connection.send({ method: 'GET', path: '/nginx-health' })));
       connections.push(...opened);
     }
-    const seconds = full ? 60 : 5;
+    const seconds = 60;
     const rows = await countTasks();
     const target = 3 * highest;
     const done = await load({ perSecond: target, connections, atOnce: connections.length, accepted: [200, 201, 429, 503], isMixed: true }, seconds * 1_000);
@@ -112,7 +113,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack under load', { ti
     expect(after).toBeLessThanOrEqual(normal);
   });
 
-  const clients = full ? 2_000 : 200;
+  const clients = 2_000;
   const slow = {
     headers: ['-H', '-i', '3', '-x', '24'],
     body: ['-B', '-i', '3', '-x', '10', '-s', '65536', '-f', 'application/json'],
@@ -129,8 +130,8 @@ describe.skipIf(inject('notRunBecause'))('the production stack under load', { ti
     if (what === 'read') await stack.sql(`INSERT INTO tasks (title) SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`);
     // Of the settings of slowhttptest one can carry the token: it sends the cookies as they are.
     const cookies = `a=b\r\nAuthorization: Bearer ${stack.token}`;
-    const seconds = full ? 14 : 5;
-    const target = ['-u', `${server.url}/api/tasks?limit=500`, '-j', cookies, '-c', String(clients), '-r', full ? '400' : '200', '-l', String(seconds), '-p', '20'];
+    const seconds = 14;
+    const target = ['-u', `${server.url}/api/tasks?limit=500`, '-j', cookies, '-c', String(clients), '-r', '800', '-l', String(seconds), '-p', '20'];
     const attack = spawn('slowhttptest', [...slow[what], ...target]);
     let output = '';
     attack.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -250,7 +250,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     return { titles: await image.titles(container.Image), writes };
   }
 
-  describe('loses no acknowledged write, and serves again by itself, with a proxy before the database, when', () => {
+  describe.runIf(full)('loses no acknowledged write, and serves again by itself, with a proxy before the database, when', () => {
     let proxy: TcpProxy;
 
     beforeAll(async () => {
@@ -266,21 +266,21 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       await stack.compose('up', '-d', '--wait', '--no-deps', 'api');
     });
 
-    it.runIf(full)('the network to the database is slow', () =>
+    it('the network to the database is slow', () =>
       survives('db', async () => {
         proxy.delayMs = 200;
         await sleep(10_000);
         proxy.delayMs = 0;
       }));
 
-    it.runIf(full)('the network to the database is narrow', () =>
+    it('the network to the database is narrow', () =>
       survives('db', async () => {
         proxy.bytesPerSecond = 1_000;
         await sleep(10_000);
         proxy.bytesPerSecond = Infinity;
       }));
 
-    it.runIf(full)('the network resets the connections to the database, again and again', () =>
+    it('the network resets the connections to the database, again and again', () =>
       survives('db', async () => {
         for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) proxy.reset();
       }));

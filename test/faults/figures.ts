@@ -1,4 +1,4 @@
-// `npm run test:faults` is the full form (FAULTS=full); `npm test` runs the short one: fewer faults, fewer inputs, no load. What the full form
+// `npm run test:faults` is the full form (FAULTS=full); `npm test` runs the short one: fewer faults and inputs, no load. What the full form
 // measures is written into docs/reliability.md, next to the name of the test that measured it.
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -65,7 +65,7 @@ fi
 trap '[ $? -eq 0 ] || exit 1' EXIT # 2 and 3 mean what --help says, not what a failed command returned
 
 container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
-[ -n "$container" ] || fail 'the database is not running: docker compose up -d --wait db'
+[ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 # Without the lock: a child that outlives a killed run must not keep the next one out.
 db() { docker exec -i "$container" "$@" 9>&-; }
 owner=$(db printenv POSTGRES_USER) || fail 'cannot run commands in the container of db'
@@ -121,7 +121,7 @@ trap 'exit 1' INT TERM HUP
 started=$SECONDS
 say "computing the checksums of $database"
 coproc SESSION { exec 9>&-; sql "$database"; }
-exec {to}>&"${SESSION[1]}" {from}<&"${SESSION[0]}"
+to=${SESSION[1]} from=${SESSION[0]} # SESSION itself is unset as soon as psql has ended
 {
   echo "SET idle_in_transaction_session_timeout = 0;"
   echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
@@ -160,7 +160,9 @@ for file in "${old[@]}"; do
 done
 kept=("$output/$database"-[0-9]???????T??????Z.dump)
 metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
-printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" &&
-  chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
+if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then # of another one nobody expects the next
+  printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" &&
+    chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
+fi
 rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
 echo "backup: $dump: $(stat -c %s "$dump") bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"

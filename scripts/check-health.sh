@@ -112,7 +112,7 @@ check_containers() {
   while read -r service number; do
     count=$(printf '%s\n' "${found[@]}" | grep -cx "$service") || true
     if [ "$count" -lt "$number" ]; then
-      report FAIL "$service" "$count of $number containers; start it with docker compose up -d"
+      report FAIL "$service" "$count of $number containers; start it with $as_typed up -d"
     fi
   done <"$work/wanted"
 }
@@ -246,9 +246,9 @@ check_backup_timer() {
 check_backup() {
   local directory=${BACKUP_DIR:-backups} dump changed newest='' newest_changed=0 hours
   if [ -d "$directory" ] && [ ! -r "$directory" ]; then report SKIP 'newest backup' "$directory cannot be read; run as its owner"; return; fi
-  # scripts/backup.sh writes the checksum once the dump was verified.
+  # scripts/backup.sh writes these two once the dump was verified; scripts/restore-to-time.sh writes no .sums.
   for dump in "$directory"/*.dump; do
-    if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ]; then continue; fi
+    if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
     changed=$(stat --format %Y "$dump")
     if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
   done

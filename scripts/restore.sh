@@ -53,7 +53,7 @@ else
 fi
 
 container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
-[ -n "$container" ] || fail 'the database is not running: docker compose up -d --wait db'
+[ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 db() { docker exec -i "$container" "$@"; }
 owner=$(db printenv POSTGRES_USER) || fail 'cannot run commands in the container of db'
 [ -n "$database" ] || database=$(db printenv POSTGRES_DB)

@@ -33,14 +33,15 @@ function commands(bodies: Record<string, string>): string {
   return path;
 }
 
-/** Backups with the given ages in hours; those with `verified` have a checksum. */
+/** Backups with the given ages in hours; those with `verified` have the sums of their tables. */
 function backups(...list: { hours: number; verified: boolean }[]): string {
   const path = newDirectory();
   for (const { hours, verified } of list) {
     const dump = join(path, `taskdb-${hours}.dump`);
     writeFileSync(dump, 'PGDMP');
     utimesSync(dump, new Date(), new Date(Date.now() - hours * 3_600_000));
-    if (verified) writeFileSync(`${dump}.sha256`, 'sum');
+    if (verified) for (const suffix of ['sums', 'sha256']) writeFileSync(`${dump}.${suffix}`, 'sum');
+    else writeFileSync(`${dump}.sha256`, 'sum'); // as scripts/restore-to-time.sh leaves it
   }
   return path;
 }

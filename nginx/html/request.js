@@ -27,7 +27,7 @@ export async function send(method, path, { json, headers, keepalive = false } = 
     const response = await fetch(path, {
       method,
       keepalive,
-      signal: AbortSignal.timeout(12_000), // the stack takes 11 s at most
+      signal: AbortSignal.timeout(13_000), // the stack takes 12 s at most
       headers: {
         ...(json && { 'Content-Type': 'application/json' }),
         ...(secret && { Authorization: `Bearer ${secret}` }),

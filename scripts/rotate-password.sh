@@ -7,9 +7,8 @@ usage() {
 Usage: scripts/rotate-password.sh [--stdin] [api | owner]
 
 Gives the database login of the API (the default) or of the owner a new password, writes it where the stack reads it from, and
-replaces the API replicas if they use it. In production that is the file in secrets/, and their open connections serve on until
-they are replaced; a request that needs one more in these seconds gets a 503. In the lab it is the line in .env, and the API is
-away for some seconds. If anything fails, both old values are put back.
+replaces the API replicas if they use it. In production that is the file in secrets/, which they read for each connection, and no
+request fails; in the lab it is the line in .env, and the API is away for some seconds. If anything fails, both old values are put back.
 
 --stdin  reads the password from standard input, one line, instead of making a strong random one
 

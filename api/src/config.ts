@@ -14,6 +14,7 @@ const Environment = z.object({
   DB_NAME: z.string().default('taskdb'),
   DB_USER: z.string('is not set; set it to the database login, for example taskapp_api'),
   DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
+  DB_PASS_FILE: z.string().optional(),
   PORT: port.default(8080),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
@@ -42,13 +43,20 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
 }
 
+/** The password for a new connection: scripts/rotate-password.sh writes another into the file while the API runs. */
+export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
+  return DB_PASS_FILE === undefined ? DB_PASS : withoutNewline(readFileSync(DB_PASS_FILE, 'utf8'));
+}
+
+const withoutNewline = (text: string) => text.replace(/\r?\n$/, '');
+
 /** A secret comes from NAME or from the file that NAME_FILE points to, without the newline editors add at the end. */
 function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Record<string, string> {
   const file = env[`${name}_FILE`];
   if (file === undefined) return {};
   if (env[name] !== undefined) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
   try {
-    const secret = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    const secret = withoutNewline(readFileSync(file, 'utf8'));
     if (secret !== '') return { [name]: secret };
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
-import type { Config } from './config.ts';
+import { type Config, dbPassword } from './config.ts';
 
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
@@ -63,7 +63,7 @@ export function openDb(config: Config, log: Logger): Db {
     port: config.DB_PORT,
     database: config.DB_NAME,
     user: config.DB_USER,
-    password: config.DB_PASS,
+    password: () => dbPassword(config),
     application_name: 'taskapp-api',
     max: 10,
     idleTimeoutMillis: 30_000,

@@ -73,6 +73,18 @@ describe('the environment', () => {
     expect(output.stdout).not.toContain(DB_PASS);
   });
 
+  it('reads the password again for each connection, so that it can be changed meanwhile', async () => {
+    const { DB_PASS = '', ...login } = inject('database');
+    const port = await freePort();
+    const file = secretFile('not-yet-the-password');
+    const { output } = start({ ...login, PORT: String(port), DB_PASS_FILE: file });
+    await expect.poll(() => output.stdout, { timeout: 10_000 }).toContain('listening');
+    const status = async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).status;
+    expect(await status()).toBe(503);
+    writeFileSync(file, DB_PASS);
+    await expect.poll(status).toBe(200);
+  });
+
   it('refuses an empty secret file', async () => {
     const { ended, output } = start({ DB_USER: 'u', DB_PASS_FILE: secretFile('\n') });
     expect(await ended).toBe(1);

@@ -298,13 +298,13 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     await page.keyboard.type('!');
     await page.keyboard.press('Enter');
     await visitor.row(`${title}!`).waitFor();
-    expect(await focused()).toBe(`Edit ${title}!`);
+    await expect.poll(focused, soon).toBe(`Edit ${title}!`);
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await visitor.row(`${title}!`).waitFor({ state: 'detached' });
-    expect(await focused()).toBe('Undo');
+    await expect.poll(focused, soon).toBe('Undo');
     await page.keyboard.press('Enter');
-    expect(await focused()).toBe(`Delete ${title}!`);
+    await expect.poll(focused, soon).toBe(`Delete ${title}!`);
     await tabTo('Search', 'Shift+Tab');
     await page.keyboard.type(title);
     await expect.poll(() => visitor.titles(), soon).toEqual([`${title}!`]);

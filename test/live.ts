@@ -134,6 +134,7 @@ export class Load {
   /** Resolves when all requests are answered. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#sendWhatIsDue();
     await Promise.all(this.#pending);
     for (const connection of this.#idle) connection.close();
   }

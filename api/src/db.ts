@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, dbPassword } from './config.ts';
+import { DatabaseUnavailable, explain, LockTimeout, OutcomeUnknown } from './db-errors.ts';
 
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
@@ -18,28 +19,6 @@ export interface Db {
   /** How the pool of connections is used now, and how long statements have waited for one since the start. */
   pool(): { max: number; open: number; idle: number; waiting: number; waits: number; waitedSeconds: number };
   close(): Promise<void>;
-}
-
-/** The statement was not applied: there was no connection for it, or the server refused or cancelled it. */
-export class DatabaseUnavailable extends Error {
-  override name = 'DatabaseUnavailable';
-}
-
-/** The statement was not applied: it has waited too long for a lock of another transaction. */
-export class LockTimeout extends DatabaseUnavailable {
-  override name = 'LockTimeout';
-  /** Where the server was in the statement; names the table if it waited for a row. */
-  readonly where: string;
-
-  constructor(message: string, where = '') {
-    super(message);
-    this.where = where;
-  }
-}
-
-/** The connection was lost after a write was sent: it may or may not have been committed. */
-export class OutcomeUnknown extends Error {
-  override name = 'OutcomeUnknown';
 }
 
 // Each wait is shorter than the one around it, so the innermost reports what happened:
@@ -139,23 +118,4 @@ export function openDb(config: Config, log: Logger): Db {
     }),
     close: () => pool.end(),
   };
-}
-
-/** For the log: what happened, and what to do where that is known. */
-function explain(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message || cause.name : String(cause);
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  switch (code) {
-    case '28P01':
-      return `${message}: DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one`;
-    case '3D000':
-      return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `${message}: is the database running, and DB_HOST its name?`;
-    case 'ECONNREFUSED':
-      return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
-    default:
-      return message;
-  }
 }

@@ -3,7 +3,7 @@ import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
-import { DatabaseUnavailable, OutcomeUnknown } from './db.ts';
+import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
 
 const parseErrors: Record<string, [status: string, error: string]> = {
   HPE_INVALID_METHOD: ['405 Method Not Allowed', 'Method not allowed'],

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
-import { DatabaseUnavailable, type Db } from './db.ts';
+import type { Db } from './db.ts';
+import { DatabaseUnavailable } from './db-errors.ts';
 
 /** Readiness: 200 only while a query on the tasks table works and the process is not about to end. */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {

@@ -1,4 +1,4 @@
-import { DatabaseUnavailable, OutcomeUnknown } from './db.ts';
+import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
 
 /** How much may run and wait. */
 export interface ShareOptions<In> {

@@ -1,7 +1,7 @@
 // The rules of sharing, on executions that the test holds in its hand.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { DatabaseUnavailable, OutcomeUnknown } from '../src/db.ts';
+import { DatabaseUnavailable, OutcomeUnknown } from '../src/db-errors.ts';
 import { share, type ShareOptions } from '../src/share.ts';
 
 interface Execution {

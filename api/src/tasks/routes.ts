@@ -1,8 +1,9 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
+import type { TaskJson } from './row.ts';
 import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
-import type { TaskJson, TaskStore } from './store.ts';
+import type { TaskStore } from './store.ts';
 
 const noJson = () => new HttpError(400, 'Request body must be JSON');
 

@@ -1,21 +1,9 @@
 import { hash } from 'node:crypto';
-import { type Db, LockTimeout } from '../db.ts';
+import type { Db } from '../db.ts';
 import { share } from '../share.ts';
+import { createTaskOnce } from './idempotency.ts';
+import { type Row, type TaskJson, taskJson } from './row.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
-
-// The API's JSON of one row, made by PostgreSQL: it has the time to the microsecond, which a JavaScript Date would cut to
-// milliseconds, and no object per row is built here.
-const taskJson = `
-  '{"id":' || id || ',"title":' || to_json(title) || ',"status":' || to_json(status)
-  || ',"created_at":"' || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '+00:00"}' AS json`;
-
-/** A task as JSON text, ready to send. */
-export type TaskJson = string;
-
-interface Row {
-  id: number;
-  json: TaskJson;
-}
 
 /** One page of the list, newest first: `{"tasks": […], "next_cursor": …}`. */
 export interface Page {
@@ -119,47 +107,6 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
     values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
   });
   return rows.toSorted((a, b) => a.id - b.id);
-}
-
-/**
- * The key and the task are one statement, so that neither is ever stored without the other. While another transaction has the
- * key and has not ended, the INSERT waits for it. A key older than 24 hours is taken over, and ten more of them are forgotten.
- */
-async function createTaskOnce(db: Db, key: string, { title, status }: NewTask): Promise<Row | 'other task' | 'running'> {
-  const [created] = await db
-    .write<Row>({
-      name: 'create-once',
-      text: `
-        WITH forgotten AS (
-          DELETE FROM idempotency_keys WHERE key IN (
-            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' AND key <> $1
-            ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
-        ), claimed AS (
-          INSERT INTO idempotency_keys AS old (key, task_id, title, status) VALUES ($1, nextval('tasks_id_seq'), $2, $3)
-          ON CONFLICT (key) DO UPDATE
-          SET task_id = EXCLUDED.task_id, title = EXCLUDED.title, status = EXCLUDED.status, created_at = EXCLUDED.created_at
-          WHERE old.created_at < now() - interval '24 hours'
-          RETURNING *
-        )
-        INSERT INTO tasks (id, title, status, created_at) SELECT task_id, title, status, created_at FROM claimed
-        RETURNING id, ${taskJson}`,
-      values: [key, title, status],
-    })
-    .catch((error: unknown) => {
-      if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return [];
-      throw error;
-    });
-  if (created) return created;
-
-  const [made] = await db.read<Row & { same: boolean }>({
-    name: 'created-once',
-    text: `
-      SELECT id, ${taskJson}, title = $2 AND status = $3 AS same
-      FROM (SELECT task_id AS id, * FROM idempotency_keys WHERE key = $1) AS made`,
-    values: [key, title, status],
-  });
-  if (!made) return 'running';
-  return made.same ? made : 'other task';
 }
 
 async function updateTask(db: Db, id: number, { title, status }: TaskChange): Promise<TaskJson | undefined> {

@@ -1,0 +1,42 @@
+// What can become of a statement that has no result; db.ts decides which.
+
+/** The statement was not applied: there was no connection for it, or the server refused or cancelled it. */
+export class DatabaseUnavailable extends Error {
+  override name = 'DatabaseUnavailable';
+}
+
+/** The statement was not applied: it has waited too long for a lock of another transaction. */
+export class LockTimeout extends DatabaseUnavailable {
+  override name = 'LockTimeout';
+  /** Where the server was in the statement; names the table if it waited for a row. */
+  readonly where: string;
+
+  constructor(message: string, where = '') {
+    super(message);
+    this.where = where;
+  }
+}
+
+/** The connection was lost after a write was sent: it may or may not have been committed. */
+export class OutcomeUnknown extends Error {
+  override name = 'OutcomeUnknown';
+}
+
+/** For the log: what happened, and what to do where that is known. */
+export function explain(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message || cause.name : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  switch (code) {
+    case '28P01':
+      return `${message}: DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one`;
+    case '3D000':
+      return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${message}: is the database running, and DB_HOST its name?`;
+    case 'ECONNREFUSED':
+      return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
+    default:
+      return message;
+  }
+}

@@ -97,7 +97,7 @@ interface Result {
 }
 function run(command: string, ...args: string[]): Promise<Result> {
   const { promise, resolve } = Promise.withResolvers<Result>();
-  execFile(command, args, { maxBuffer: 64 * 1024 * 1024, timeout: 280_000 }, (error, stdout, stderr) => {
+  execFile(command, args, { maxBuffer: 64 * 1024 * 1024, timeout: 600_000 }, (error, stdout, stderr) => {
     resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });
   });
   return promise;
@@ -223,7 +223,8 @@ function difference(before: string, after: string): string {
   return [...old].filter((line) => !now.has(line)).map((line) => `-${line}`).concat([...now].filter((line) => !old.has(line)).map((line) => `+${line}`)).join('\n');
 }
 
-describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 300_000 }, () => {
+// The first test of a distribution waits until it has been installed, from a mirror that may be slow.
+describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, () => {
   const stories = new Map<string, Promise<Story>>();
 
   beforeAll(() => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { root } from './copy.ts';
+import { copyOfRepository, root } from './copy.ts';
 import { docker, postJson, Stack } from './stack.ts';
 
 interface Result {
@@ -17,7 +17,7 @@ interface Result {
 
 /** Starts a script as a person would who has set COMPOSE_FILE, from a directory that is not the repository. */
 function start(stack: Stack, name: string, ...args: string[]): ChildProcess {
-  const env = { ...process.env, ...stack.env, COMPOSE_FILE: stack.files.join(':'), COMPOSE_PROJECT_NAME: stack.project, METRICS_DIR: tmpdir() };
+  const env = { ...process.env, METRICS_DIR: tmpdir(), ...stack.env, COMPOSE_FILE: stack.files.join(':'), COMPOSE_PROJECT_NAME: stack.project };
   return spawn(join(root, 'scripts', name), args, { cwd: tmpdir(), env });
 }
 
@@ -248,6 +248,30 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(await databases(stack)).toBe(only);
   });
 
+  it('a backup ends its snapshot as soon as the dump is made: the check may take long, and VACUUM removes nothing meanwhile', async () => {
+    const child = start(stack, 'backup.sh', '--output-dir', temporaryDirectory(), '--verbose');
+    const result = ended(child);
+    for (let said = ''; !said.includes('restoring it'); ) said += String((await once(child.stderr ?? child, 'data'))[0]);
+    child.kill('SIGSTOP'); // the check goes on when this has been looked at
+    const open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'";
+    await expect.poll(() => psql(stack, open), { timeout: 5_000 }).toBe('0').finally(() => child.kill('SIGCONT'));
+    expect((await result).code).toBe(0);
+  });
+
+  it('a backup of another database leaves no time behind: nobody expects the next one of it', async () => {
+    await psql(stack, 'CREATE DATABASE other TEMPLATE template0');
+    onTestFinished(async () => void (await psql(stack, 'DROP DATABASE other')));
+    await psql(stack, 'CREATE TABLE things AS SELECT 1 AS a', 'other');
+    const directory = temporaryDirectory();
+    const times = () => fs.readdirSync(directory).filter((name) => name.endsWith('.prom'));
+    stack.env.METRICS_DIR = directory;
+    onTestFinished(() => void delete stack.env.METRICS_DIR);
+    await good(stack, 'backup.sh', '--output-dir', directory, '--database', 'other');
+    expect(times()).toEqual([]);
+    await good(stack, 'backup.sh', '--output-dir', directory, '--database', 'taskdb');
+    expect(times()).toEqual(['backup-taskdb.prom']);
+  });
+
   it('one of two runs at once makes the backup, the other says so with 3', async () => {
     const directory = temporaryDirectory();
     const both = await Promise.all([1, 2].map(() => script(stack, 'backup.sh', '--output-dir', directory)));
@@ -294,6 +318,18 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     const dumps = listed(directory).filter((name) => name.endsWith('.dump'));
     expect(dumps).toEqual([...others, ...names.slice(2), basename(file)].toSorted());
     expect(listed(directory)).toHaveLength(3 * dumps.length);
+  });
+
+  it.each([
+    ['', 'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml'],
+    ['COMPOSE_FILE=compose.yml:compose.prod.yml:compose.pitr.yml\n', 'docker compose --env-file .env.prod'],
+  ])('say on a server with %j in .env.prod what is to be typed there', async (setting, typed) => {
+    const directory = copyOfRepository();
+    fs.writeFileSync(join(directory, '.env.prod'), `${fs.readFileSync(join(root, '.env.prod.example'), 'utf8')}${setting}`);
+    const env: NodeJS.ProcessEnv = { ...process.env, COMPOSE_PROJECT_NAME: new Stack().project };
+    delete env.COMPOSE_FILE;
+    const { code, stderr } = await ended(spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env }));
+    expect([code, stderr]).toEqual([1, `backup: the database is not running: ${typed} up -d --wait db\n`]);
   });
 
   it.each([

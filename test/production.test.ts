@@ -84,7 +84,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   });
 
   it('lets each worker of nginx open the files that its connections need, whatever the engine gives a container', async () => {
-    const limits = await stack.compose('exec', '-T', 'web', 'sh', '-c', "cd /proc; for pid in [0-9]*; do grep -q 'nginx: worker' $pid/cmdline && cat $pid/limits; done; true");
+    const limits = await stack.compose('exec', '-T', 'web', 'sh', '-c', "cd /proc; for pid in [0-9]*; do grep -q '^nginx: worker' $pid/cmdline && cat $pid/limits; done; true");
     const soft = [...limits.matchAll(/^Max open files +(\d+)/gm)].map(([, files]) => Number(files));
     expect(new Set(soft)).toEqual(new Set([2 * 8192]));
   });

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
-import { answerParseError } from './errors.ts';
+import { type Listener, listen } from './listen.ts';
 
 const config = configOrExit();
 const log = pino({
@@ -36,25 +35,17 @@ const app = createApp({
   registry,
 });
 
-const server = createServer(
-  {
-    // The proxy closes idle connections after 5 s. It must be the first to do so: a connection that we close while it
-    // sends a request is a 502.
-    keepAliveTimeout: 75_000,
-    headersTimeout: 80_000,
-    requestTimeout: 90_000,
+const listening = listen(config.PORT, app).then(
+  (listener) => {
+    process.send?.('listening'); // to `npm start`
+    log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
+    return listener;
   },
-  app,
+  (error: Error) => {
+    console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${error.message}; stop what uses it or set another PORT`);
+    process.exit(1);
+  },
 );
-server.on('clientError', answerParseError);
-server.on('error', (err) => {
-  console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${err.message}; stop what uses it or set another PORT`);
-  process.exit(1);
-});
-server.listen({ port: config.PORT, backlog: 4_096 }, () => {
-  process.send?.('listening'); // to `npm start`
-  log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
-});
 
 process.on('SIGTERM', () => void shutDown({ graceful: true }));
 process.on('SIGINT', () => void shutDown({ graceful: false }));
@@ -74,9 +65,10 @@ async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
   log.info(graceful ? 'draining' : 'stopping');
   setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s
 
-  if (graceful) await connectionsClosed(6_000); // longer than the proxy keeps an idle one
-  const closed = new Promise((resolve) => server.close(resolve));
-  setInterval(() => server.closeIdleConnections(), 100).unref(); // those whose last request was in flight until now
+  const listener = await listening;
+  if (graceful) await connectionsClosed(listener, 6_000); // longer than the proxy keeps an idle one
+  const closed = listener.close();
+  setInterval(() => listener.closeIdleConnections(), 100).unref(); // those whose last request was in flight until now
   await closed;
   if (graceful) await sleep(3_000);
   await db.close();
@@ -84,10 +76,9 @@ async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
   process.exit(0);
 }
 
-async function connectionsClosed(atMostMs: number): Promise<void> {
+async function connectionsClosed(listener: Listener, atMostMs: number): Promise<void> {
   const deadline = Date.now() + atMostMs;
-  const open = () => new Promise<number>((resolve) => server.getConnections((_err, count) => resolve(count)));
-  while (Date.now() < deadline && (await open()) > 0) await sleep(100);
+  while (Date.now() < deadline && (await listener.connections()) > 0) await sleep(100);
 }
 
 function configOrExit(): Config {

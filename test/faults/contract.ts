@@ -156,7 +156,8 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
   const path = /^[^?#]*/.exec(target)?.[0] ?? '';
   if (/%(?![0-9a-f]{2})|%00/i.test(path)) return badRequest;
   const normal: string[] = [];
-  for (const segment of percentDecoded(path).toString('latin1').split('/')) {
+  const decoded = percentDecoded(path).toString('latin1');
+  for (const segment of decoded.split('/')) {
     if (segment === '..' && normal.pop() === undefined) return badRequest;
     if (segment !== '' && segment !== '.' && segment !== '..') normal.push(segment);
   }
@@ -165,7 +166,7 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
     return error(431, 'Request headers are too large');
   if (method === 'TRACE') return methodNotAllowed(path === '/nginx-health' ? 'GET, HEAD' : anyMethod);
   if (body.length > limits.body) return tooLarge;
-  const folder = /\/(\.{0,2}|%2e\.?|\.?%2e)$/i.test(path) ? '/' : ''; // what ends with a slash is another name
+  const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // what ends with a slash is another name
   const name = `/${normal.join('/')}${normal.length > 0 ? folder : ''}`;
   if (name === '/nginx-health') return ['GET', 'HEAD'].includes(method) ? { status: 200, text: 'healthy\n' } : methodNotAllowed('GET, HEAD');
   if (['/livez', '/error', '/error-504'].includes(name)) return notFound;

@@ -213,7 +213,7 @@ const paths = fc.oneof(
     '/api/tasks/../../etc/passwd', '/../../etc/passwd', '/api/tasks/..%2f..%2fetc%2fpasswd', '/api/tasks%2f1', '/api%2ftasks', '//api/tasks',
     '/api//tasks', '/api/tasks//', '/./api/tasks', '/x/../api/tasks', '/x/../livez', '//livez', '/livez/', '/livez;x', '/livez%00', '/livez/..',
     '/livez/../livez', '/nginx-health/', '/API/TASKS', '/api/tasks#x', '/livez#x', '/#', '/?', '/??', '/api/tasks?#', '*', 'api/tasks', '?x', '#x',
-    '%2fapi%2ftasks',
+    '%2fapi%2ftasks', '/nginx-health/x/%2e%2e', '/nginx-health/x%2f..', '/nginx-health%2f', '/livez/x/..', '/x/%2e%2e/livez',
   ),
 );
 

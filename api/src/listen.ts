@@ -16,7 +16,7 @@ export interface Listener {
 // libuv accepts one connection per listening socket and turn of the event loop. The turns of a busy process are long, so with one
 // socket the connections that the proxy needs in a rush would wait longer than it does: 504, while those it has are served well.
 // The kernel shares the connections of a port out to all sockets that have asked for it with SO_REUSEPORT.
-const sockets = process.platform === 'linux' ? 32 : 1;
+const sockets = process.platform === 'linux' ? 64 : 1;
 
 /** Serves HTTP on a port. Rejects with the error of the system where that cannot be, such as EADDRINUSE. */
 export async function listen(port: number, handler: RequestListener): Promise<Listener> {

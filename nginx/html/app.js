@@ -3,7 +3,7 @@
 import { sendDraft } from './changes.js';
 import { send, token } from './request.js';
 import { find, showTiers, write } from './stack.js';
-import { refresh, render, startAnew } from './tasks.js';
+import { refresh, render, startAnew, state } from './tasks.js';
 
 const interval = 2_000; // milliseconds from the last answer to the next question
 
@@ -45,7 +45,7 @@ async function tick() {
   if (isRunning || document.hidden) return;
   isRunning = true;
   const isUp = await checkTiers();
-  if (!isUp) write('#stale', 'The tasks below may be out of date.');
+  if (!isUp) write('#stale', state.tasks.length > 0 ? 'The tasks below may be out of date.' : 'The tasks are shown as soon as the stack is back.');
   else if (find('#token-form').hidden) {
     await sendDraft();
     await refresh();

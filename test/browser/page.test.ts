@@ -393,6 +393,11 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
       expect(await page.locator('#summary').textContent()).toMatch(says);
       expect(await page.locator('#stale').textContent()).toBe('The tasks below may be out of date.');
       expect(await visitor.titles()).toEqual(titles);
+      if (hasNginx && tier !== 'web') {
+        const late = await visit();
+        await late.page.getByText('The tasks are shown as soon as the stack is back.').waitFor();
+        await late.page.close();
+      }
 
       const title = unique(`while ${tier} is away`);
       await page.getByLabel('New task').fill(title);

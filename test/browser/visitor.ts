@@ -40,7 +40,13 @@ export class Visitor {
     onTestFinished(() => context.close());
     const visitor = new Visitor(await context.newPage(), url);
     visitor.page.setDefaultTimeout(15_000);
-    await visitor.page.goto(url);
+    // Chromium gives up what is under way when the network of the machine changes, as it does when containers have just started.
+    const load = (): Promise<unknown> =>
+      visitor.page.goto(url).catch((error: Error) => {
+        if (error.message.includes('ERR_NETWORK_CHANGED')) return load();
+        throw error;
+      });
+    await load();
     return visitor;
   }
 

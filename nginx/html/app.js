@@ -45,7 +45,7 @@ async function tick() {
   if (isRunning || document.hidden) return;
   isRunning = true;
   const isUp = await checkTiers();
-  if (!isUp) write('#stale', state.tasks.length > 0 ? 'The tasks below may be out of date.' : 'The tasks are shown as soon as the stack is back.');
+  if (!isUp) write('#stale', state.tasks[0] ? 'The tasks below may be out of date.' : 'The tasks follow when the stack is back.');
   else if (find('#token-form').hidden) {
     await sendDraft();
     await refresh();

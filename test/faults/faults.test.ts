@@ -91,7 +91,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         `back after ${(back / 1_000).toFixed(1)} s (${counts.join(', ')})`,
     );
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
-    expect(counts.length > 2 || slowest > 500).toBe(true); // it was felt
+    expect(counts.length > 2 || slowest > 1_000).toBe(true); // it was felt
     expect(slowest).toBeLessThan(11_000);
     expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
     expect(back).toBeLessThan(backWithin[tier]);
@@ -268,7 +268,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
 
     it('the network to the database is slow', () =>
       survives('db', async () => {
-        proxy.delayMs = 200;
+        proxy.delayMs = 300;
         await sleep(10_000);
         proxy.delayMs = 0;
       }));

@@ -68,7 +68,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const all = () => [...load.writes, ...load.reads];
     const failedLate = () => all().filter(({ outcome, startedAt }) => outcome !== 'ok' && outcome !== undefined && startedAt > over);
     const lastFailure = () => Math.max(over, ...failedLate().map(({ startedAt }) => startedAt));
-    const isServed = () => performance.now() - lastFailure() > 1_500 && load.acknowledged >= wanted;
+    const isServed = () => performance.now() - lastFailure() > (full ? 3_000 : 1_500) && load.acknowledged >= wanted;
     while (!isServed() && performance.now() - over < 60_000) await sleep(100);
     await load.stop();
     const livez = await probes.stop();

@@ -138,7 +138,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the production stack under lo
     if (what === 'read') await stack.sql(`INSERT INTO tasks (title) SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`);
     // Of the settings of slowhttptest one can carry the token: it sends the cookies as they are.
     const cookies = `a=b\r\nAuthorization: Bearer ${stack.token}`;
-    const seconds = 11;
+    const seconds = 14;
     const target = ['-u', `${server.url}/api/tasks?limit=500`, '-j', cookies, '-c', String(clients), '-r', '800', '-l', String(seconds), '-p', '20'];
     const attack = spawn('slowhttptest', [...slow[what], ...target]);
     let output = '';

@@ -1,6 +1,11 @@
-# Stand in for the official images of the profile monitoring, one target each: same program, user and data path.
+# Stand in for the official images of the profile monitoring, one target each: same program, user
+# and data path, and BusyBox.
 FROM scratch AS debian
 ADD rootfs.tar /
+COPY busybox.sh /tmp/
+RUN ["/usr/bin/busybox", "sh", "/tmp/busybox.sh"]
+ARG RECIPE
+LABEL taskapp.stand-in=$RECIPE
 
 FROM debian AS prometheus
 RUN mkdir /prometheus && chown nobody /prometheus

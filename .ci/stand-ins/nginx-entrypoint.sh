@@ -5,7 +5,7 @@ set -e
 
 if [ "$1" = nginx ]; then
   if [ -n "${NGINX_ENTRYPOINT_LOCAL_RESOLVERS:-}" ]; then
-    NGINX_LOCAL_RESOLVERS=$(awk '$1 == "nameserver" { print $2 }' /etc/resolv.conf | paste -s -d ' ' -)
+    NGINX_LOCAL_RESOLVERS=$(awk '$1 == "nameserver" { printf "%s ", $2 }' /etc/resolv.conf)
     export NGINX_LOCAL_RESOLVERS
   fi
   for file in /docker-entrypoint.d/*; do

@@ -8,3 +8,5 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
  && useradd --uid 1000 --create-home --shell /bin/bash node
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 CMD ["node"]
+ARG RECIPE
+LABEL taskapp.stand-in=$RECIPE

@@ -9,7 +9,8 @@ if [ "$1" != postgres ]; then exec "$@"; fi
 if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA"
   chown -R postgres:postgres "$PGDATA" /var/run/postgresql
-  exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
+  # The image has BusyBox' setpriv, which changes no user: this stands for gosu.
+  exec /usr/libexec/setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
 fi
 
 from_file() { # from_file NAME: sets NAME from the file that NAME_FILE points to

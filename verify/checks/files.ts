@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { type Check, NotApplicable } from '../check.ts';
 import type { Project } from '../project.ts';
+import { filesBelow, initFiles, textOf } from '../tree.ts';
 
 /** README and docs, as [path, text]. */
 function documents(project: Project): [string, string][] {
@@ -23,6 +24,10 @@ async function inGit(project: Project, paths: string[]): Promise<string[]> {
   if (!tracked) throw new NotApplicable('not in a git work tree');
   return tracked.stdout.toString().split('\0').filter(Boolean);
 }
+
+/** What a shell reads: it says so by its name or in its first line. */
+const isScript = (path: string) =>
+  /\.(?:sh|bash|envsh)$/.test(path) || textOf(path).startsWith('#!');
 
 export const files: Check[] = [
   {
@@ -61,6 +66,23 @@ export const files: Check[] = [
         ...(has(/architect/i) ? [] : ['no document and no heading on the architecture']),
         ...(has(/operat|runbook|troubleshoot|back ?up|restore/i) ? [] : ['no document and no heading on operation, backup or troubleshooting']),
       ];
+    },
+  },
+  {
+    id: 'files.line-endings',
+    title: 'Scripts and init files end their lines with LF',
+    chapter: 'Composing the app',
+    points: 1,
+    why: 'A clone on Windows has CRLF. Linux then looks for "bash\\r", and db does not start.',
+    fix: [
+      "echo '* text=auto eol=lf' >> .gitattributes    # for the next clone",
+      "sed -i 's/\\r$//' FILE    # for each file above; or choose LF in the editor",
+    ].join('\n'),
+    run: async (project) => {
+      const scripts = filesBelow(project.directory).filter(isScript);
+      const all = new Set([...scripts, ...(await initFiles(project))]);
+      const faulty = [...all].filter((path) => textOf(path).includes('\r\n'));
+      return faulty.map((path) => `${relative(project.directory, path)} has CRLF`);
     },
   },
   {

@@ -1,10 +1,8 @@
 import { type Check, NotApplicable } from '../check.ts';
 import type { Project } from '../project.ts';
+import { initDirectory, isAtOrBelow } from '../tree.ts';
 
-const initDirectory = '/docker-entrypoint-initdb.d';
 const dataDirectory = '/var/lib/postgresql/data';
-
-const isAtOrBelow = (path: string, directory: string) => path === directory || path.startsWith(`${directory}/`);
 
 /** Of all mounts the one that a path is in. */
 function mountOf<T>(mounts: T[], path: string, target: (mount: T) => string): T | undefined {

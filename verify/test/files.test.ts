@@ -19,6 +19,8 @@ type Mutation = [what: string, mutate: (course: Course) => void, failed: string[
 
 const git = (course: Course, ...args: string[]) => execFileSync('git', args, { cwd: course.directory, stdio: 'pipe' });
 const healthOf = (course: Course, service: string) => new RegExp(`^  ${service}:\\n[^]*?(    healthcheck:\\n(?:      .*\\n)+)`, 'm').exec(course.read('compose.yml'))?.[1] ?? '';
+const crlf = (course: Course, path: string) =>
+  course.write(path, course.read(path).replaceAll('\n', '\r\n'));
 const remove = (course: Course, path: string) => rmSync(join(course.directory, path), { recursive: true });
 
 const mutations: Mutation[] = [
@@ -28,6 +30,25 @@ const mutations: Mutation[] = [
   ['a README that does not say how to start', (c) => c.edit('README.md', 'docker compose up -d --build', 'Have fun'), ['files.readme']],
   ['no documents', (c) => remove(c, 'docs'), ['files.docs']],
   ['documents without operation', (c) => c.edit('docs/architecture.md', '## Backup and restore', '## More'), ['files.docs']],
+  ['an init file with CRLF', (c) => crlf(c, 'db/init/01_schema.sql'), ['files.line-endings']],
+  [
+    'a script with CRLF',
+    (c) => c.write('db/init/02_roles.sh', '#!/usr/bin/env bash\r\necho\r\n'),
+    ['files.line-endings'],
+  ],
+  [
+    'a script with CRLF and a name without an ending',
+    (c) => c.write('nginx/start', '#!/bin/sh\r\nexec nginx\r\n'),
+    ['files.line-endings'],
+  ],
+  [
+    'what Windows itself runs, or nobody runs, with CRLF',
+    (c) => {
+      c.write('start.bat', 'docker compose up -d\r\n');
+      crlf(c, 'README.md');
+    },
+    [],
+  ],
   ['no .env.example', (c) => remove(c, '.env.example'), ['files.env-example']],
   ['an .env.example without a variable', (c) => c.edit('.env.example', 'POSTGRES_PASSWORD=change-me\n', ''), ['files.env-example']],
   ['a setting of .env that the example does not know', (c) => c.write('.env', `${c.read('.env')}EXTRA=1\n`), ['files.env-example']],
@@ -79,7 +100,11 @@ const mutations: Mutation[] = [
   ['no interval', (c) => c.editService('web', '      interval: 2s\n', ''), ['health.timing']],
   ['no timeout', (c) => c.editService('api', '      timeout: 5s\n', ''), ['health.timing']],
   ['no retries', (c) => c.editService('db', '      retries: 5\n', ''), ['health.timing']],
-  ['curl without -f', (c) => c.editService('web', '[CMD, wget, -q, -O, /dev/null,', '[CMD, curl, -sS,'), ['health.can-fail']],
+  [
+    'curl without -f',
+    (c) => c.editService('web', 'wget, -Y, "off", -q, -O, /dev/null,', 'curl, -sS,'),
+    ['health.can-fail'],
+  ],
   ['a health check with || true', (c) => c.editService('db', '-d $$POSTGRES_DB"', '-d $$POSTGRES_DB || true"'), ['health.can-fail']],
 
   ['web in both networks', (c) => c.editService('web', '[frontend]', '[frontend, backend]'), ['network.separate']],

@@ -1,11 +1,11 @@
 // A project as it looks from outside: its files, the model that Compose makes of them, its containers, and what it answers.
 // Everything is looked up when it is first asked for, once, and with a limit of time.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NotPossible } from './check.ts';
 import { type CommandOptions, type Ended, lastLine, run } from './command.ts';
-import { type Answer, ask, type Call, type Trust } from './http.ts';
+import { type Answer, ask, type Call, certificateName, type Trust } from './http.ts';
 import type { Container, Image, Model, Service, Tier } from './model.ts';
 
 export interface ProjectOptions {
@@ -155,17 +155,23 @@ export class Project {
     return this.once('default and base', () => Promise.all([byDefault, resolve([base])]));
   }
 
-  /** The Compose files that were named, by option or environment. */
+  /** The Compose files that were named, by option, environment or settings. */
   #named(): string[] {
-    const { files = [], envFiles = this.#env.COMPOSE_ENV_FILES?.split(',') ?? [] } = this.options;
+    const { files = [], envFiles = this.#env.COMPOSE_ENV_FILES?.split(',') ?? ['.env'] } =
+      this.options;
     if (files.length > 0) return files;
     const inFiles = envFiles.filter((file) => this.exists(file)).map((file) => /^COMPOSE_FILE=(.*)$/m.exec(this.read(file))?.[1]);
     return (this.#env.COMPOSE_FILE ?? inFiles.find((value) => value !== undefined) ?? '').split(this.#env.COMPOSE_PATH_SEPARATOR ?? ':').filter(Boolean);
   }
 
+  /** True if one of the chosen files is for production. */
+  isProduction(): boolean {
+    return this.#named().some((file) => /prod/.test(basename(file)));
+  }
+
   /** The model of production with all profiles: of the chosen files where one of them is for production, else of base and production file. */
   async production(): Promise<Model> {
-    if (this.#named().some((file) => /prod/.test(file))) return this.wholeModel();
+    if (this.isProduction()) return this.wholeModel();
     const [base, production] = [this.baseFile(), this.productionFile()];
     if (base === undefined || production === undefined) throw new NotPossible(`there is no Compose file for production, such as ${productionNames[0]}`);
     const envFiles = this.options.envFiles ?? ['.env.prod', '.env.prod.example'].filter((name) => this.exists(name)).slice(0, 1);
@@ -195,7 +201,7 @@ export class Project {
 
   /** Looks the containers and the address up again when they are next asked for: they were changed. */
   forgetContainers(): void {
-    for (const name of ['containers', 'url', 'answers']) this.#known.delete(name);
+    for (const name of ['containers', 'url', 'name', 'answers']) this.#known.delete(name);
   }
 
   async containersOf(service: string): Promise<Container[]> {
@@ -255,10 +261,22 @@ export class Project {
       if (this.options.url !== undefined) return new URL(this.options.url);
       const { Ports } = (await this.container('web')).NetworkSettings;
       const published = Object.entries(Ports).flatMap(([port, bindings]) => (bindings ?? []).map((binding) => ({ port, ...binding })));
-      const best = published.find(({ port }) => port.startsWith('443/')) ?? published.find(({ port }) => port.startsWith('80/')) ?? published[0];
+      const isTls = ({ port }: { port: string }) => /^\d*443\//.test(port); // 443, 8443
+      const isPlain = ({ port }: { port: string }) => port.startsWith('80/');
+      const best = published.find(isTls) ?? published.find(isPlain) ?? published[0];
       if (!best) throw new NotPossible('web publishes no port: say with --url where it answers');
       const host = ['0.0.0.0', '::', ''].includes(best.HostIp) ? 'localhost' : best.HostIp;
-      return new URL(`${best.port.startsWith('443/') ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${best.HostPort}`);
+      const scheme = isTls(best) ? 'https' : 'http';
+      return new URL(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${best.HostPort}`);
+    });
+  }
+
+  /** Whom to ask for at an address that we have found: its certificate is for another name. */
+  #name(): Promise<string | undefined> {
+    return this.once('name', async () => {
+      const url = await this.url();
+      const isGiven = this.options.url !== undefined;
+      return isGiven || url.protocol !== 'https:' ? undefined : certificateName(url);
     });
   }
 
@@ -266,7 +284,8 @@ export class Project {
   async #ask(path: string, call: Call = {}): Promise<Answer> {
     const { token, trust = {} } = this.options;
     const headers = { ...(token !== undefined && path.startsWith('/api') && { Authorization: `Bearer ${token}` }), ...call.headers };
-    return ask(new URL(path, await this.url()), { ...call, headers }, trust);
+    const [url, name] = [await this.url(), await this.#name()];
+    return ask(new URL(path, url), { ...call, headers }, { ...trust, name });
   }
 
   /** Throws NotPossible unless something answers at the address, and not by sending us elsewhere. */

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Project } from '../verify/project.ts';
+import { verify } from '../verify/run.ts';
+import { differences } from '../verify/test/expected.ts';
 import { copyForAll, root } from './copy.ts';
 import { type Ended, Load, type LoadOptions, Script } from './live.ts';
 import { docker } from './stack.ts';
@@ -82,6 +85,12 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const hashes = lines(await docker('inspect', '--format', `api ${hash}`, ...(await containers('api'))));
     expect(new Set(hashes)).toEqual(new Set(lines(await compose('config', '--hash', 'api'))));
     console.log(`five releases: ${running.sent} requests, slowest ${Math.round(running.slowestMs)} ms`);
+  });
+
+  it('passes the checks of its files after a release, which writes settings', async () => {
+    const project = new Project({ directory, envFiles: ['.env.prod'], env });
+    expect(settings()).toMatch(/^PREVIOUS_TAG=/m);
+    expect(differences(await verify(project, { only: ['files'] }), [])).toEqual([]);
   });
 
   it('fails nobody who comes when nginx does not know yet that a replica is gone', async () => {

@@ -1,4 +1,4 @@
-// A clone on Windows has the files that a container or a shell reads as they are here. Needs no engine.
+// A clone on Windows has every file as it is here, for containers and shells. Needs no engine.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

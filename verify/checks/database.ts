@@ -1,5 +1,6 @@
-import { type Check, NotPossible } from '../check.ts';
+import { type Check, NotApplicable, NotPossible } from '../check.ts';
 import type { Project } from '../project.ts';
+import { publishedLogins } from '../published.ts';
 import { reachedFrom } from '../reach.ts';
 import { newTask, remove } from '../tasks.ts';
 
@@ -68,6 +69,18 @@ export const database: Check[] = [
       if (code === 0) return [`${user} was let in from another container without a password`];
       if (!/password|authentication|pg_hba/i.test(stderr)) throw new NotPossible(`psql: ${stderr}`);
       return [];
+    },
+  },
+  {
+    id: 'database.published-passwords',
+    title: 'No login of production has a password that is published in the repository',
+    chapter: 'Hardening',
+    points: 3,
+    why: 'Everybody can read them. A volume that the lab has made keeps those of the lab.',
+    fix: 'docker compose exec db psql -U taskapp -d taskdb    # then: \\password LOGIN',
+    run: async (project) => {
+      if (!project.isProduction()) throw new NotApplicable('for production only: name its files');
+      return publishedLogins(project);
     },
   },
 ];

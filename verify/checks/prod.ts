@@ -1,13 +1,7 @@
 import { type Check, NotPossible } from '../check.ts';
 import { isPinned } from '../images.ts';
 import { lasting } from '../model.ts';
-import type { Project } from '../project.ts';
-
-const isSecret = (name: string) => /(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY)$/.test(name);
-
-/** The values that the Compose files have in reserve for passwords. */
-const defaults = (project: Project): Set<string> =>
-  new Set([...project.composeTexts().values()].flatMap((text) => [...text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)]).flatMap(([, name = '', value = '']) => (isSecret(name) ? [value] : [])));
+import { isSecret, reserved } from '../published.ts';
 
 export const prod: Check[] = [
   {
@@ -82,7 +76,7 @@ export const prod: Check[] = [
     why: 'A default is known to everybody who can read the repository.',
     fix: 'POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set}    # or a file: POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
     run: async (project) => {
-      const known = defaults(project);
+      const known = reserved(project);
       return Object.entries((await project.production()).services).flatMap(([service, { environment = {} }]) =>
         Object.entries(environment).filter(([name, value]) => isSecret(name) && value !== null && known.has(value)).map(([name]) => `${name} of ${service}`),
       );

@@ -1,6 +1,7 @@
 // The course-like stack, booted: it passes, and mutations of what it does fail exactly the checks that they should.
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -21,7 +22,9 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   beforeAll(async () => {
     await course.compose('build');
     await up();
-    for (const file of ['compose.yml', 'compose.override.yml', 'api/server.js', 'nginx/default.conf']) pristine.set(file, course.read(file));
+    const files = ['.env', '.env.example', 'api/server.js', 'nginx/default.conf'];
+    files.push('compose.yml', 'compose.override.yml', 'compose.prod.yml');
+    for (const file of files) pristine.set(file, course.read(file));
   });
   afterAll(() => course.remove());
   beforeEach(() => {
@@ -41,7 +44,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     const report = await course.check();
     expect(differences(report, [])).toEqual([]);
     const withoutVerdict = idsOf(report, 'skipped').filter((id) => !checks.find((check) => check.id === id)?.destructive);
-    expect(withoutVerdict).toEqual(['files.secrets-ignored']); // it has none
+    // It has no secrets, and is not production.
+    expect(withoutVerdict).toEqual(['files.secrets-ignored', 'database.published-passwords']);
     expect(report.ms).toBeLessThan(60_000);
     expect([await tasks(), await containers()]).toEqual([rows, ids]);
   });
@@ -172,8 +176,11 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     it('a database that lets everybody in', async () => {
       const hba = '/var/lib/postgresql/data/pg_hba.conf';
       const reload = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT pg_reload_conf()"';
-      await course.compose('exec', '-T', 'db', 'sh', '-c', `cp ${hba} /tmp/hba && sed -i 's/scram-sha-256/trust/' ${hba} && ${reload}`);
-      onTestFinished(() => course.compose('exec', '-T', 'db', 'sh', '-c', `cp /tmp/hba ${hba} && ${reload}`).then(() => undefined));
+      const inDb = (script: string) => course.compose('exec', '-T', 'db', 'sh', '-c', script);
+      // By cat: cp and sed -i of BusyBox make a new file, root's own, which the server cannot read.
+      const open = `sed 's/scram-sha-256/trust/' /tmp/hba | cat > ${hba}`;
+      await inDb(`cat ${hba} > /tmp/hba && ${open} && ${reload}`);
+      onTestFinished(() => inDb(`cat /tmp/hba > ${hba} && ${reload}`).then(() => undefined));
       const report = await course.check({ only: lookAtContainers });
       expect(differences(report, ['database.password'])).toEqual([]);
     });
@@ -193,6 +200,101 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       onTestFinished(() => sql('ALTER TABLE tasks RENAME made TO created_at').then(() => undefined));
       const report = await course.check({ only: lookAtContainers });
       expect(differences(report, ['database.table'])).toEqual([]);
+    });
+  });
+
+  describe('its passwords in production', () => {
+    const only = ['database.published-passwords'];
+    const production = { files: ['compose.yml', 'compose.prod.yml'] };
+    const sql = (statement: string) =>
+      course.compose('exec', '-T', 'db', 'psql', '-qU', 'taskapp', '-d', 'taskdb', '-c', statement);
+    const login = async (name: string, password: string) => {
+      const create = `CREATE ROLE ${name} LOGIN PASSWORD '${password}'`;
+      await sql(`SET password_encryption = 'md5'; ${create}`);
+      onTestFinished(() => sql(`DROP ROLE ${name}`).then(() => undefined));
+    };
+    const nothingInTheExample = () =>
+      course.edit('.env.example', 'PASSWORD=change-me', 'PASSWORD=');
+
+    it('pass when nobody has published them', async () => {
+      nothingInTheExample();
+      const report = await course.check({ only }, production);
+      expect(idsOf(report, 'passed')).toEqual(only);
+    });
+
+    it.each<[what: string, change: () => Promise<void> | void, seen: string[]]>([
+      [
+        'that of .env.example, with a new hash and an old one',
+        () => login('reader', 'change-me'),
+        [
+          'reader has the password that is POSTGRES_PASSWORD of .env.example',
+          'taskapp has the password that is POSTGRES_PASSWORD of .env.example',
+        ],
+      ],
+      [
+        'that of a login which an init file makes',
+        () => {
+          nothingInTheExample();
+          course.write('db/init/02_roles.sql', "CREATE ROLE reader LOGIN PASSWORD 'read';\n");
+          onTestFinished(() => rmSync(join(course.directory, 'db/init/02_roles.sql')));
+          return login('reader', 'read');
+        },
+        ['reader has the password that is 02_roles.sql'],
+      ],
+      [
+        'that of a Compose file',
+        () => {
+          nothingInTheExample();
+          const services = 'x-admin: ${ADMIN_PASSWORD:-lab-only}\nservices:';
+          course.edit('compose.prod.yml', 'services:', services);
+          return login('admin', 'lab-only');
+        },
+        ['admin has the password that is ADMIN_PASSWORD of compose.prod.yml'],
+      ],
+    ])('%s', async (_what, change, seen) => {
+      await change();
+      const { results } = await course.check({ only }, production);
+      expect(results.flatMap((result) => result.seen).toSorted()).toEqual(seen);
+    });
+
+    it('are looked at when .env alone says that this is production', async () => {
+      const { '.env': settings = '' } = Object.fromEntries(pristine);
+      course.write('.env', `COMPOSE_FILE=compose.yml:compose.prod.yml\n${settings}`);
+      expect(idsOf(await course.check({ only }), 'failed')).toEqual(only);
+    });
+  });
+
+  describe('its TLS', () => {
+    const only = ['health', 'api'];
+    afterAll(() => up());
+
+    /** Answers with TLS under a name only; whoever asks for another one gets 404. */
+    function serveTls(address: string, name: string): Buffer {
+      const secrets = join(course.directory, 'secrets');
+      const make = ['--dir', secrets, '--self-signed', name];
+      execFileSync(join(root, 'scripts/make-secrets.sh'), make, { stdio: 'pipe' });
+      onTestFinished(() => rmSync(secrets, { recursive: true }));
+      const pair = 'ssl_certificate /tls/tls.crt;\nssl_certificate_key /tls/tls.key;\n';
+      const others = 'server {\nlisten 443 ssl default_server;\nreturn 404;\n}\n';
+      course.edit('nginx/default.conf', 'server {', `${pair}${others}server {\nlisten 443 ssl;`);
+      course.edit('nginx/default.conf', 'localhost 127.0.0.1;', `${name};`);
+      course.editService('web', '- ${HTTP_PORT:-80}:80', `- "${address}:0:443"`);
+      course.editService('web', '    volumes:\n', '    volumes:\n      - ./secrets:/tls:ro\n');
+      return readFileSync(join(secrets, 'tls.crt'));
+    }
+
+    it.each([
+      ['127.0.0.1', 'localhost'],
+      ['[::1]', 'localhost'],
+      ['0.0.0.0', 'tasks.example.org'],
+      ['127.0.0.1', '192.0.2.7'],
+    ])('on %s, with a certificate for %s: every check is run', async (address, name) => {
+      const ca = serveTls(address, name);
+      await up();
+      const report = await course.check({ only }, { trust: { ca } });
+      expect(differences(report, [])).toEqual([]);
+      // It is still looked at: nobody else has signed this one.
+      expect(idsOf(await course.check({ only: ['health'] }), 'failed')).toEqual(['health.answers']);
     });
   });
 

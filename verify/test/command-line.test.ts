@@ -1,6 +1,9 @@
 // The command line and the formats: what needs no Docker.
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,8 +16,14 @@ import { format } from '../report.ts';
 import { exitCode, type Outcome, type Report, score } from '../run.ts';
 
 /** Runs the command as npm does, without a Docker that it could find. */
-async function command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { ...process.env, DOCKER_HOST: 'unix:///nonexistent.sock', INIT_CWD: tmpdir() };
+const command = (...args: string[]) => commandWith({}, ...args);
+
+async function commandWith(
+  more: NodeJS.ProcessEnv,
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const withoutDocker = { DOCKER_HOST: 'unix:///nonexistent.sock', INIT_CWD: tmpdir() };
+  const env = { ...process.env, ...withoutDocker, ...more };
   const ended = promisify(execFile)(process.execPath, [join(root, 'verify/main.ts'), ...args], { env });
   return ended.then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -89,6 +98,22 @@ describe('npm run verify', () => {
     const cause = expect.stringMatching(/^docker compose config: no configuration file provided|^the command docker is not installed$/) as unknown;
     expect(named['compose.model']).toMatchObject({ outcome: 'failed', seen: [cause] });
     expect(named['api.list']).toMatchObject({ outcome: 'not run', reason: cause });
+  });
+
+  it('asks web itself, whatever proxy the environment names', async () => {
+    const answersWith = async (text: string) => {
+      const server = createServer((_request, response) => void response.end(text));
+      onTestFinished(() => void server.close());
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    };
+    const [web, proxy] = [await answersWith('healthy'), await answersWith('from the proxy')];
+    const names = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'];
+    const env = Object.fromEntries(names.map((name) => [name, proxy]));
+    const only = ['--only', 'health.answers,health.nginx'];
+    const more = { ...env, NODE_USE_ENV_PROXY: '1' };
+    const { code, stdout } = await commandWith(more, '--url', web, ...only);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('2 passed')]);
   });
 
   it('ends with 1 when nothing at all has run', async () => {

@@ -50,6 +50,13 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     expect([await tasks(), await containers()]).toEqual([rows, ids]);
   });
 
+  it.each(['web', 'db'])('has the tools of the official images in %s: BusyBox', async (service) => {
+    const tools = 'awk cp date find grep head sed sh stat tail timeout wget';
+    const script = `for tool in ${tools}; do readlink -f "$(which $tool)"; done`;
+    const paths = await course.compose('exec', '-T', service, 'sh', '-c', script);
+    expect(paths.split('\n').filter((path) => path && !path.endsWith('/busybox'))).toEqual([]);
+  });
+
   it('is what npm run verify says of it, with exit code 0, to programs as well', async () => {
     const args = [join(root, 'verify/main.ts'), '--dir', course.directory, '-p', course.name, '--only', 'health,volumes'];
     const { stdout } = await promisify(execFile)(process.execPath, [...args, '--format', 'junit']); // rejects unless it is 0

@@ -42,11 +42,17 @@ export function worksAgain(project: Project, limitMs: number): Promise<boolean> 
   }, limitMs);
 }
 
+/** Waits until the database answers. An API that does not ask it says 200 before. */
+export function databaseAnswers(project: Project, limitMs: number): Promise<boolean> {
+  return project.eventually(async () => (await project.sql('SELECT 1')) === '1', limitMs);
+}
+
 /** Waits until the application answers again; says what is wrong if it does not, or if the tasks are not those of `before`. */
 async function isAsBefore(project: Project, before: string, event: string): Promise<string[]> {
   if (!(await worksAgain(project, 45_000))) {
     return [`GET /healthz is not 200 within 45 s after ${event}`];
   }
+  await databaseAnswers(project, 20_000);
   const after = await fingerprint(project);
   return after === before ? [] : [`before ${event}: ${before}; after: ${after}`];
 }

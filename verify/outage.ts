@@ -1,5 +1,11 @@
 // The database is stopped and started again, once for all checks that look at it.
-import { fingerprint, healthyAgain, mayBeStopped, worksAgain } from './lifecycle.ts';
+import {
+  databaseAnswers,
+  fingerprint,
+  healthyAgain,
+  mayBeStopped,
+  worksAgain,
+} from './lifecycle.ts';
 import type { Project } from './project.ts';
 
 export interface Outage {
@@ -19,6 +25,7 @@ export function outage(project: Project): Promise<Outage> {
       const during = { healthz: await project.status('/healthz'), nginx: await project.status('/nginx-health') };
       await project.compose(['start', 'db'], { limitMs: 30_000 });
       if (!(await worksAgain(project, 30_000))) return { during, after: ['GET /healthz is not 200 again within 30 s after db was started'] };
+      await databaseAnswers(project, 20_000);
       return { during, after: before === (await fingerprint(project)) ? [] : ['the tasks are not the same as before'] };
     } finally {
       await project.compose(['start', 'db'], { limitMs: 30_000 });

@@ -5,6 +5,7 @@ ADD rootfs.tar /
 RUN userdel _apt 2>/dev/null || true; \
     groupadd --system --gid 101 nginx \
  && useradd --system --uid 101 --gid 101 --no-create-home --home-dir /nonexistent --shell /bin/false nginx \
+ && rm -f /etc/nginx/sites-enabled/default \
  && mkdir -p /docker-entrypoint.d /etc/nginx/templates /etc/nginx/conf.d \
  && ln -sf /dev/stdout /var/log/nginx/access.log \
  && ln -sf /dev/stderr /var/log/nginx/error.log \

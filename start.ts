@@ -8,11 +8,13 @@ if (process.argv.includes('--help') || process.argv.includes('-h')) {
   console.log(`Usage: npm start
 
 Runs the API with the web page on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
-Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)`);
+Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)
+             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network, where API_TOKEN keeps strangers out)`);
   process.exit(0);
 }
 
 const port = process.env.PORT || '8080';
+const host = process.env.HOST || '127.0.0.1';
 // The handlers stay: npm passes Ctrl-C on, so that it may arrive twice, and the second must not end us before the database.
 const stopped = new Promise((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, resolve);
@@ -36,16 +38,20 @@ process.exit(); // the signal handlers would keep waiting
 
 /** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
+  const settings = { LOG_LEVEL: 'warn', PAGE_DIR: join(import.meta.dirname, 'nginx/html') };
   const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
-    env: { LOG_LEVEL: 'warn', PAGE_DIR: join(import.meta.dirname, 'nginx/html'), ...process.env, ...dbEnv, DB_PASS_FILE: '' },
+    env: { ...settings, ...process.env, ...dbEnv, DB_PASS_FILE: '', HOST: host },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
   const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
 
-  api.once('message', () => {
-    const url = `http://localhost:${port}`;
+  api.once('message', (message) => {
+    const { address } = message as { address: string };
+    const everywhere = address === '::' || address === '0.0.0.0';
+    const url = `http://${everywhere ? '127.0.0.1' : bracketed(address)}:${port}`;
     console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks, or a browser    (Ctrl-C stops it)`);
+    if (everywhere) console.log(`taskapp: HOST is ${host}: other machines reach it as well`);
   });
   const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
   if (typeof reason === 'number') return reason;
@@ -53,4 +59,8 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
   api.kill('SIGINT'); // answers what is in flight, then ends; SIGTERM would first wait for a proxy to leave
   const code = await ended;
   return reason === 'signal' ? code : 1;
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
 }

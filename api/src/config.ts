@@ -16,6 +16,7 @@ const Environment = z.object({
   DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
   DB_PASS_FILE: z.string().optional(),
   PORT: port.default(8080),
+  HOST: z.string().optional(), // the address to listen on; unset: all of them
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'is not a log level; use trace, debug, info, warn, error, fatal or silent',

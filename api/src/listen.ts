@@ -1,10 +1,13 @@
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { ListenOptions } from 'node:net';
+import type { AddressInfo, ListenOptions } from 'node:net';
 import { answerParseError } from './errors.ts';
 
 /** The open port. */
 export interface Listener {
+  /** The address, as the system has it: `::` or `0.0.0.0` is all of this machine. */
+  address: string;
   /** How many connections are open. */
   connections(): Promise<number>;
   /** Closes those that have no request now. */
@@ -18,8 +21,17 @@ export interface Listener {
 // The kernel shares the connections of a port out to all sockets that have asked for it with SO_REUSEPORT.
 const sockets = process.platform === 'linux' ? 64 : 1;
 
-/** Serves HTTP on a port. Rejects with the error of the system where that cannot be, such as EADDRINUSE. */
-export async function listen(port: number, handler: RequestListener): Promise<Listener> {
+/**
+ * Serves HTTP on a port of one address, or of all when no host is given. Rejects with the error of the system where
+ * that cannot be, such as EADDRINUSE.
+ */
+export async function listen(
+  port: number,
+  handler: RequestListener,
+  host?: string,
+): Promise<Listener> {
+  // Once: a name with several addresses must mean the same one for all sockets.
+  const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
     // The proxy closes idle connections after 5 s. It must be the first to do so: a connection that we close while it
     // sends a request is a 502.
@@ -30,11 +42,15 @@ export async function listen(port: number, handler: RequestListener): Promise<Li
   const servers = Array.from({ length: sockets }, () => createServer(options, handler).on('clientError', answerParseError));
 
   const probe = createServer();
-  await opened(probe, { port }); // another process that shares its port as well would go unnoticed below
+  // Another process that shares its port as well would go unnoticed below.
+  await opened(probe, { port, host: given });
+  const { address } = probe.address() as AddressInfo;
   await closed(probe);
-  await Promise.all(servers.map((server) => opened(server, { port, backlog: 4_096, reusePort: sockets > 1 })));
+  const shared = { port, host: given, backlog: 4_096, reusePort: sockets > 1 };
+  await Promise.all(servers.map((server) => opened(server, shared)));
 
   return {
+    address,
     connections: async () => (await Promise.all(servers.map(connectionsOf))).reduce((sum, count) => sum + count, 0),
     closeIdleConnections: () => servers.forEach((server) => server.closeIdleConnections()),
     close: async () => void (await Promise.all(servers.map(closed))),

@@ -35,14 +35,14 @@ const app = createApp({
   registry,
 });
 
-const listening = listen(config.PORT, app).then(
+const listening = listen(config.PORT, app, config.HOST).then(
   (listener) => {
-    process.send?.('listening'); // to `npm start`
+    process.send?.({ address: listener.address }); // to `npm start`
     log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
     return listener;
   },
-  (error: Error) => {
-    console.error(`taskapp: cannot listen on PORT ${config.PORT}: ${error.message}; stop what uses it or set another PORT`);
+  (error: NodeJS.ErrnoException) => {
+    console.error(`taskapp: ${cannotListen(error, config)}`);
     process.exit(1);
   },
 );
@@ -79,6 +79,20 @@ async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
 async function connectionsClosed(listener: Listener, atMostMs: number): Promise<void> {
   const deadline = Date.now() + atMostMs;
   while (Date.now() < deadline && (await listener.connections()) > 0) await sleep(100);
+}
+
+function cannotListen(error: NodeJS.ErrnoException, { PORT, HOST }: Config): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `cannot listen on PORT ${PORT}: ${error.message}; stop what uses it or set another PORT`;
+    case 'EACCES':
+      return `cannot listen on PORT ${PORT}: ${error.message}; set a PORT of 1024 or more`;
+    default:
+      return (
+        `cannot listen on HOST ${HOST ?? '(unset)'}: ${error.message}; ` +
+        'set HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all'
+      );
+  }
 }
 
 function configOrExit(): Config {

@@ -98,6 +98,32 @@ describe('the environment', () => {
     expect(second.output.stderr).toMatch(new RegExp(`^taskapp: cannot listen on PORT ${port}: .+\n$`));
   });
 
+  it.each([
+    ['unset', ['127.0.0.1', '127.0.0.2']],
+    ['127.0.0.1', ['127.0.0.1']],
+    ['127.0.0.2', ['127.0.0.2']],
+    ['0.0.0.0', ['127.0.0.1', '127.0.0.2']],
+  ])('listens where HOST says: %s', async (HOST, expected) => {
+    const { port } = await startListening(HOST === 'unset' ? {} : { HOST });
+    const answering: string[] = [];
+    for (const address of ['127.0.0.1', '127.0.0.2']) {
+      const answer = await fetch(`http://${address}:${port}/livez`).catch(() => undefined);
+      if (answer?.ok) answering.push(address);
+    }
+    expect(answering).toEqual(expected);
+  });
+
+  it.each(['192.0.2.1', 'no-such-host.invalid', 'http://127.0.0.1', '127.0.0.1:8080'])(
+    'HOST=%s ends the start with one line that names the variable and the fix',
+    async (HOST) => {
+      const port = await freePort();
+      const { ended, output } = start({ ...inject('database'), PORT: String(port), HOST });
+      expect(await ended).toBe(1);
+      expect(output.stderr).toMatch(/^taskapp: cannot listen on HOST .+; set HOST to .+\n$/);
+      expect(output.stderr).toContain(`HOST ${HOST}: `);
+    },
+  );
+
   it('tells in the log what to do when the password does not fit', async () => {
     const { url, output } = await startListening({ DB_PASS: 'not-the-password' });
     expect((await fetch(`${url}/healthz`)).status).toBe(503); // what a health check asks

@@ -2,19 +2,41 @@ import type { RequestHandler } from 'express';
 import type { Db } from './db.ts';
 import { DatabaseUnavailable } from './db-errors.ts';
 
-/** Readiness: 200 only while a query on the tasks table works and the process is not about to end. */
+// What the API uses, so that a database older than the code is not healthy. A new table is a new line.
+const usedColumns = {
+  tasks: 'id, title, status, created_at',
+  idempotency_keys: 'key, task_id, title, status, created_at',
+};
+const tables = Object.entries(usedColumns);
+const readable = tables.map(([table, columns]) => `EXISTS (SELECT ${columns} FROM ${table})`);
+const query = `SELECT ${readable.join(', ')}`;
+
+/** Readiness: 200 only while the tables can be read and the process is not about to end. */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
   return async (_req, res) => {
     const unhealthy = (reason: string) => res.status(503).json({ status: 'unhealthy', reason });
     if (isDraining()) return void unhealthy('shutting down');
     try {
-      await db.read({ name: 'health', text: 'SELECT id FROM tasks LIMIT 1', values: [] });
+      await db.read({ name: 'health', text: query, values: [] });
       res.json({ status: 'healthy' });
     } catch (error) {
+      if (isOutdated(error)) {
+        res.locals.error = new SchemaOutdated(`${error.message}: scripts/apply-schema.sh mends that`);
+        return void unhealthy('schema is incomplete or older than the code');
+      }
       if (error instanceof Error) res.locals.error = error; // only the log tells the cause
       unhealthy(error instanceof DatabaseUnavailable ? 'database unreachable' : 'tasks table not readable');
     }
   };
+}
+
+class SchemaOutdated extends DatabaseUnavailable {
+  override name = 'SchemaOutdated';
+}
+
+/** Undefined table, undefined column. */
+function isOutdated(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && ['42P01', '42703'].includes(String(error.code));
 }
 
 /** Liveness: the process answers. Never asks the database, whose absence is no reason to restart the API. */

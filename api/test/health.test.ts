@@ -1,0 +1,60 @@
+// A database that is older than the code.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import supertest from 'supertest';
+import { expect, inject, it } from 'vitest';
+import { createApp } from '../src/app.ts';
+import { api, database, owner } from './helper.ts';
+
+const init = join(import.meta.dirname, '../../db/init');
+
+/** A database of its own, with the schema of db/init. */
+async function ownDatabase() {
+  const name = `health_${crypto.randomUUID().replaceAll('-', '')}`;
+  await (await owner()).query(`CREATE DATABASE ${name}`);
+  const sql = await owner(name);
+  for (const file of ['01_schema.sql', '02_indexes.sql']) {
+    await sql.query(readFileSync(join(init, file), 'utf8'));
+  }
+  const login = inject('database').DB_USER;
+  await sql.query(`
+    GRANT CONNECT ON DATABASE ${name} TO ${login};
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${login}`);
+  return { name, sql };
+}
+
+it('/healthz is 503 while any column that db/init makes is missing, and the log names it', async () => {
+  const { name, sql } = await ownDatabase();
+  let log = '';
+  const write = (chunk: Buffer, _encoding: string, done: () => void) => {
+    log += chunk.toString();
+    done();
+  };
+  const logger = pino({ level: 'info' }, new Writable({ write }));
+  const app = createApp({ db: database({ DB_NAME: name }), log: logger, version: '1.2.3' });
+  const health = () => supertest(app).get('/healthz');
+  await health().expect(200);
+
+  const { rows: columns } = await sql.query<{ table: string; column: string }>(`
+    SELECT table_name AS table, column_name AS column
+    FROM information_schema.columns WHERE table_schema = 'public'`);
+  expect(columns).toContainEqual({ table: 'tasks', column: 'title' });
+  for (const { table, column } of columns) {
+    await sql.query(`ALTER TABLE ${table} RENAME ${column} TO elsewhere`);
+    const { status, body } = await health();
+    expect([table, column, status]).toEqual([table, column, 503]);
+    expect(body).toEqual({ status: 'unhealthy', reason: 'schema is incomplete or older than the code' });
+    expect(log).toContain(`SchemaOutdated: column \\"${column}\\" does not exist: scripts/apply-schema.sh`);
+    await sql.query(`ALTER TABLE ${table} RENAME elsewhere TO ${column}`);
+    await health().expect(200);
+  }
+});
+
+it('/healthz is 503 while a table is missing', async () => {
+  const { name, sql } = await ownDatabase();
+  await sql.query('DROP TABLE idempotency_keys');
+  const { body } = await api({ db: database({ DB_NAME: name }) }).get('/healthz').expect(503);
+  expect(body).toEqual({ status: 'unhealthy', reason: 'schema is incomplete or older than the code' });
+});

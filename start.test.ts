@@ -1,18 +1,66 @@
 // `npm start`, in a copy of the repository: its data must not mix with that of a person.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { freePort } from './db/embedded.ts';
+import { freePort, startEmbeddedPostgres } from './db/embedded.ts';
 import { copyOfRepository, root } from './test/copy.ts';
 
-function start(directory: string, port: number, ...args: string[]) {
+const ready = { timeout: 30_000, interval: 50 };
+
+function installedCopy(): string {
+  const directory = copyOfRepository();
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  return directory;
+}
+
+function postmasterOf(directory: string): { pid: number; port: number } {
+  const file = readFileSync(join(directory, '.data/postgres/postmaster.pid'), 'utf8');
+  const [pid, , , port] = file.split('\n').map(Number);
+  return { pid: pid ?? 0, port: port ?? 0 };
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Runs SQL on the data of `npm start`, while that does not run. */
+async function changeData(directory: string, sql: string): Promise<void> {
+  const { env, owner, stop } = await startEmbeddedPostgres(join(directory, '.data'));
+  const client = new pg.Client({
+    host: env.DB_HOST,
+    port: Number(env.DB_PORT),
+    database: env.DB_NAME,
+    user: owner.DB_USER,
+    password: owner.DB_PASS,
+  });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+  await stop();
+}
+
+function start(
+  where: string | { directory: string; env: NodeJS.ProcessEnv },
+  port: number,
+  ...args: string[]
+) {
+  const { directory, env } = typeof where === 'string' ? { directory: where, env: {} } : where;
   const child: ChildProcess = spawn(process.execPath, ['start.ts', ...args], {
     cwd: directory,
-    env: { ...process.env, PORT: String(port) },
+    env: { ...process.env, PORT: String(port), ...env },
     stdio: 'pipe',
   });
   onTestFinished(() => void child.kill('SIGINT'));
@@ -23,11 +71,9 @@ function start(directory: string, port: number, ...args: string[]) {
 
 describe('npm start', () => {
   it('runs the API on a database of its own, refuses a second start, stops on Ctrl-C and finds its data again', async () => {
-    const directory = copyOfRepository();
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    const directory = installedCopy();
     const port = await freePort();
-    const url = `http://localhost:${port}`;
-    const ready = { timeout: 30_000, interval: 50 };
+    const url = `http://127.0.0.1:${port}`;
     const refusesASecondStart = async () => {
       const second = start(directory, await freePort());
       expect(await second.ended).toBe(1);
@@ -64,31 +110,122 @@ describe('npm start', () => {
     expect(await third.ended).toBe(0);
   }, 60_000);
 
-  it('ends the API and tells how to end PostgreSQL when it was killed itself', async () => {
-    const directory = copyOfRepository();
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  it('ends the API when it was killed itself, and then starts again where it was', async () => {
+    const directory = installedCopy();
     const port = await freePort();
     const killed = start(directory, port);
-    await expect.poll(() => killed.output, { timeout: 30_000 }).toContain('ready on');
+    await expect.poll(() => killed.output, ready).toContain('ready on');
+    const left = postmasterOf(directory);
     killed.child.kill('SIGKILL');
-    const answers = () => fetch(`http://localhost:${port}/livez`).then(() => true, () => false);
+    const answers = () => fetch(`http://127.0.0.1:${port}/livez`).then(() => true, () => false);
     await expect.poll(answers, { timeout: 10_000 }).toBe(false);
+    expect(await accepts(left.port)).toBe(true); // the next start ends it
 
     const next = start(directory, port);
-    expect(await next.ended).toBe(1);
-    const pid = /kill -INT (\d+)$/m.exec(next.output)?.[1];
-    process.kill(Number(pid), 'SIGINT');
-    const stopped = () => existsSync(join(directory, '.data/postgres/postmaster.pid'));
-    await expect.poll(stopped, { timeout: 10_000 }).toBe(false);
-    const last = start(directory, port);
-    await expect.poll(() => last.output, { timeout: 30_000 }).toContain('ready on');
-    last.child.kill('SIGINT');
-    expect(await last.ended).toBe(0);
+    await expect.poll(() => next.output, ready).toContain('ready on');
+    expect(await accepts(left.port)).toBe(false);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    next.child.kill('SIGINT');
+    expect(await next.ended).toBe(0);
+  }, 60_000);
+
+  it('takes no lock file for held because its pid belongs to another program now', async () => {
+    const directory = installedCopy();
+    const port = await freePort();
+    const first = start(directory, port);
+    await expect.poll(() => first.output, ready).toContain('ready on');
+    const postmaster = postmasterOf(directory);
+    first.child.kill('SIGKILL');
+    process.kill(postmaster.pid, 'SIGKILL'); // as when the machine lost its power
+    await expect.poll(() => accepts(postmaster.port), { timeout: 10_000 }).toBe(false);
+
+    const other = spawn('sleep', ['60']);
+    onTestFinished(() => void other.kill());
+    for (const file of ['lock', 'pid']) {
+      writeFileSync(join(directory, '.data', file), String(other.pid));
+    }
+    const file = join(directory, '.data/postgres/postmaster.pid');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(other.pid)));
+
+    const next = start(directory, port);
+    await expect.poll(() => next.output, ready).toContain('ready on');
+    expect(next.output).not.toContain('kill');
+    expect(other.exitCode).toBe(null);
+    next.child.kill('SIGINT');
+    expect(await next.ended).toBe(0);
+  }, 60_000);
+
+  it('brings older data to the schema of this code, and deleted tasks do not come back', async () => {
+    const directory = installedCopy();
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await changeData(directory, 'DROP TABLE idempotency_keys; DELETE FROM tasks');
+    const schema = join(directory, 'db/init/01_schema.sql');
+    const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
+    const text = readFileSync(schema, 'utf8');
+    writeFileSync(schema, text.replace('COMMIT;', `${column}\nCOMMIT;`));
+
+    const run = start(directory, port);
+    await expect.poll(() => run.output, ready).toContain('ready on');
+    expect(await (await fetch(`${url}/api/tasks`)).json()).toEqual({ tasks: [] });
+    const keyed = await fetch(`${url}/api/tasks`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': 'one' },
+      body: '{"title":"kept"}',
+    });
+    expect(keyed.status).toBe(201);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+    await changeData(directory, `UPDATE tasks SET note = 'there is such a column'`);
+
+    writeFileSync(schema, text.replace('COMMIT;', 'SELECT\nno_such_column;\nCOMMIT;'));
+    const broken = start(directory, port);
+    expect(await broken.ended).toBe(1);
+    const line = readFileSync(schema, 'utf8').split('\n').indexOf('no_such_column;') + 1;
+    expect(broken.output).toMatch(
+      new RegExp(`^taskapp: db/init/01_schema.sql line ${line}: .*"no_such_column".+$`, 'm'),
+    );
+    expect(broken.output).not.toMatch(/^ +at /m);
+    expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
+  }, 60_000);
+
+  it('says so when .data/password is not that of the database', async () => {
+    const directory = installedCopy();
+    await changeData(directory, 'SELECT 1');
+    const file = join(directory, '.data/password');
+    const write = [() => writeFileSync(file, 'another'), () => rmSync(file)];
+    for (const spoil of write) {
+      spoil();
+      const run = start(directory, 0);
+      expect(await run.ended).toBe(1);
+      expect(run.output).toMatch(/^taskapp: \S+\/password is not the password that .+$/m);
+      expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
+    }
+  }, 60_000);
+
+  it.each([
+    [{}, '127.0.0.1', ['127.0.0.1']],
+    [{ HOST: '' }, '127.0.0.1', ['127.0.0.1']],
+    [{ HOST: '127.0.0.2' }, '127.0.0.2', ['127.0.0.2']],
+    [{ HOST: '0.0.0.0' }, '127.0.0.1', ['127.0.0.1', '127.0.0.2']],
+  ])('with %j, names %s and listens there', async (env, named, listens) => {
+    const directory = installedCopy();
+    const port = await freePort();
+    const run = start({ directory, env: { HOST: undefined, ...env } }, port);
+    await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port},`);
+    const answering: string[] = [];
+    for (const address of ['127.0.0.1', '127.0.0.2']) {
+      const answer = await fetch(`http://${address}:${port}/livez`).catch(() => undefined);
+      if (answer?.ok) answering.push(address);
+    }
+    expect(answering).toEqual(listens);
+    expect(run.output.includes('other machines reach it as well')).toBe(listens.length > 1);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
   }, 60_000);
 
   it('says so when the port is taken, and stops the database', async () => {
-    const directory = copyOfRepository();
-    symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+    const directory = installedCopy();
     const blocker = createServer().listen(0);
     await once(blocker, 'listening');
     onTestFinished(() => void blocker.close());
@@ -104,5 +241,6 @@ describe('npm start', () => {
     const run = start(root, 0, '--help');
     expect(await run.ended).toBe(0);
     expect(run.output).toContain('Usage: npm start');
+    expect(run.output).toMatch(/HOST \(127\.0\.0\.1: /);
   });
 });

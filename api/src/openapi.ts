@@ -70,7 +70,7 @@ const open = { security: [] }; // asks for no token
 const about = answer('The API', object({ application: text, version: text, endpoints: { type: 'array', items: text } }));
 const index = { ...about, content: { ...about.content, 'text/html': {} } };
 const health = {
-  200: answer('A query on the tasks table works', object({ status: only('healthy') })),
+  200: answer('A query on the tables works', object({ status: only('healthy') })),
   503: answer('It does not', object({ status: only('unhealthy'), reason: text })),
 };
 /** Not for those outside: nginx does not pass these on. */

@@ -61,13 +61,15 @@ async function changeData(directory: string, sql: string): Promise<void> {
   await stop();
 }
 
-function start(
-  where: string | { directory: string; env: NodeJS.ProcessEnv },
-  port: number,
-  ...args: string[]
-) {
-  const { directory, env } = typeof where === 'string' ? { directory: where, env: {} } : where;
-  const child: ChildProcess = spawn(process.execPath, ['start.ts', ...args], {
+interface How {
+  command?: string;
+  args?: string[];
+  env?: NodeJS.ProcessEnv;
+}
+
+function start(directory: string, port: number, how: How = {}) {
+  const { command = process.execPath, args = ['start.ts'], env = {} } = how;
+  const child: ChildProcess = spawn(command, args, {
     cwd: directory,
     env: { ...process.env, PORT: String(port), ...env },
     stdio: 'pipe',
@@ -112,11 +114,13 @@ describe('npm start', () => {
     expect(first.output).toContain('taskapp: stopped');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
 
-    const third = start(directory, port);
+    const third = start(directory, port, { command: 'npm', args: ['start'] });
     await expect.poll(() => third.output, ready).toContain('ready on');
     expect(await (await fetch(`${url}/api/tasks/6`)).json()).toMatchObject({ task: { title: 'kept' } });
-    third.child.kill('SIGTERM');
-    expect(await third.ended).toBe(0);
+    third.child.kill('SIGTERM'); // npm passes it on
+    await third.ended;
+    await expect.poll(() => third.output, ready).toContain('taskapp: stopped');
+    expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 60_000);
 
   it('ends the API when it was killed itself, and then starts again where it was', async () => {
@@ -220,7 +224,7 @@ describe('npm start', () => {
   ])('with %j, names %s and listens there', async (env, named, listens) => {
     const directory = installedCopy();
     const port = await freePort();
-    const run = start({ directory, env: { HOST: undefined, ...env } }, port);
+    const run = start(directory, port, { env: { HOST: undefined, ...env } });
     await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port},`);
     const answering: string[] = [];
     for (const address of ['127.0.0.1', '127.0.0.2']) {
@@ -272,7 +276,7 @@ describe('npm start', () => {
   }, 60_000);
 
   it('has --help', async () => {
-    const run = start(root, 0, '--help');
+    const run = start(root, 0, { args: ['start.ts', '--help'] });
     expect(await run.ended).toBe(0);
     expect(run.output).toContain('Usage: npm start');
     expect(run.output).toMatch(/HOST \(127\.0\.0\.1: /);

@@ -44,7 +44,10 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
-  const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
+  const ended = once(api, 'close').then(([code, signal]) => {
+    if (signal) console.error(`taskapp: the API was killed (${signal})`);
+    return (code as number | null) ?? 1;
+  });
 
   api.once('message', (message) => {
     const { address } = message as { address: string };

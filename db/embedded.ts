@@ -228,18 +228,18 @@ async function startServer(
   };
 
   const deadline = Date.now() + 60_000; // a crash recovery may take a while
-  while (!(await accepts(port, login))) {
+  for (;;) {
+    const state = await stateOf(port, login);
+    if (state === 'accepts') return { port, ended, stop };
     const failed = server.exitCode !== null || server.signalCode !== null;
-    const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
-    const refused = output.includes('password authentication failed');
-    if (failed || refused || Date.now() > deadline) {
+    if (failed || state === 'wrong password' || Date.now() > deadline) {
       await stop();
-      if (refused) throw wrongPassword(join(data, '../password'));
+      if (state === 'wrong password') throw wrongPassword(join(data, '../password'));
+      const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
       throw new EmbeddedPostgresError(`PostgreSQL did not start, its log says:\n${output}`);
     }
     await sleep(50);
   }
-  return { port, ended, stop };
 }
 
 /** What the official image runs on an empty volume, in this order. */
@@ -290,12 +290,16 @@ async function query(
   }
 }
 
-async function accepts(port: number, login: Logins): Promise<boolean> {
+async function stateOf(
+  port: number,
+  login: Logins,
+): Promise<'accepts' | 'wrong password' | 'not yet'> {
   try {
     await query(port, login, 'postgres', 'SELECT 1');
-    return true;
-  } catch {
-    return false;
+    return 'accepts';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === '28P01' ? 'wrong password' : 'not yet';
   }
 }
 

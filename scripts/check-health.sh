@@ -6,8 +6,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check-health.sh [--json] [--url URL]
 
-Checks each container, three endpoints, the machine, and the schema of the database. One line for each check: [OK], [FAIL], or [SKIP] with the reason
-why it could not be checked. As root it can check more than as another user.
+Checks each container, three endpoints, the machine, and the schema of the database. One line for
+each check: [OK], [FAIL], or [SKIP] with the reason why it could not be checked. As root it can
+check more than as another user.
 
 --json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
 --url URL  asks there, instead of where nginx is published
@@ -193,12 +194,15 @@ check_endpoints() {
 # Whether the database is as old as the code, or older: what db/init makes, and, as the API finds it
 # with each /healthz, what the API uses.
 check_schema() {
-  local names missing
-  names=$(sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql)
+  local names query missing
+  names=$(
+    sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql |
+      paste -s -d , -
+  )
+  query="SELECT name FROM unnest('{$names}'::text[]) AS name WHERE to_regclass(name) IS NULL"
   # shellcheck disable=SC2016 # variables of the container
-  if ! missing=$(printf "SELECT name FROM unnest('{%s}'::text[]) AS name WHERE to_regclass(name) IS NULL" \
-    "$(printf '%s\n' "$names" | paste -s -d , -)" | timeout 20 docker compose exec -T db \
-    sh -c 'exec psql --no-psqlrc -At -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null); then
+  if ! missing=$(timeout 20 docker compose exec -T db \
+    sh -c 'exec psql -XAt -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null <<<"$query"); then
     report SKIP schema 'db does not answer'
     return
   fi

@@ -164,12 +164,13 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     try {
       const { lines, output } = await check({ env });
       expect(lines).toContain('/healthz: FAIL');
-      expect(output).toContain('schema: lacks idempotency_keys, tasks_title_parts; scripts/apply-schema.sh');
+      const both = 'idempotency_keys, tasks_title_parts';
+      expect(output).toContain(`schema: lacks ${both}; scripts/apply-schema.sh`);
       await sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
-      expect(await schema()).toBe('schema: lacks tasks_title_parts; scripts/apply-schema.sh mends that');
+      expect(await schema()).toContain('lacks tasks_title_parts; scripts/apply-schema.sh');
       await sql('ALTER INDEX parts_elsewhere RENAME TO tasks_title_parts');
       await sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
-      expect(await schema()).toBe('schema: lacks column idempotency_keys.task_id; scripts/apply-schema.sh mends that');
+      expect(await schema()).toContain('lacks column idempotency_keys.task_id; scripts/apply');
     } finally {
       await sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
     }

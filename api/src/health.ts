@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Db } from './db.ts';
 import { DatabaseUnavailable } from './db-errors.ts';
 
-// What the API uses, so that a database older than the code is not healthy. A new table is a new line.
+// What the API uses, so that a database older than the code is not healthy. Each table has a line.
 const usedColumns = {
   tasks: ['id', 'title', 'status', 'created_at'],
   idempotency_keys: ['key', 'task_id', 'title', 'status', 'created_at'],
@@ -23,7 +23,8 @@ export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
       res.json({ status: 'healthy' });
     } catch (error) {
       if (isOutdated(error)) {
-        res.locals.error = new SchemaOutdated(`${error.message}: scripts/apply-schema.sh mends that`);
+        const cause = `${error.message}: scripts/apply-schema.sh mends that`;
+        res.locals.error = new SchemaOutdated(cause);
         return void unhealthy('schema is incomplete or older than the code');
       }
       if (error instanceof Error) res.locals.error = error; // only the log tells the cause
@@ -38,7 +39,8 @@ class SchemaOutdated extends DatabaseUnavailable {
 
 /** Undefined table, undefined column. */
 function isOutdated(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && ['42P01', '42703'].includes(String(error.code));
+  if (!(error instanceof Error && 'code' in error)) return false;
+  return error.code === '42P01' || error.code === '42703';
 }
 
 /** Liveness: the process answers. Never asks the database, whose absence is no reason to restart the API. */

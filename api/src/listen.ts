@@ -22,8 +22,8 @@ export interface Listener {
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**
- * Serves HTTP on a port of one address, or of all when no host is given. Rejects with the error of the system where
- * that cannot be, such as EADDRINUSE.
+ * Serves HTTP on a port of one address, or of all when no host is given. Rejects with the error of
+ * the system where that cannot be, such as EADDRINUSE.
  */
 export async function listen(
   port: number,

@@ -82,11 +82,12 @@ async function connectionsClosed(listener: Listener, atMostMs: number): Promise<
 }
 
 function cannotListen(error: NodeJS.ErrnoException, { PORT, HOST }: Config): string {
+  const onPort = `cannot listen on PORT ${PORT}: ${error.message}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return `cannot listen on PORT ${PORT}: ${error.message}; stop what uses it or set another PORT`;
+      return `${onPort}; stop what uses it or set another PORT`;
     case 'EACCES':
-      return `cannot listen on PORT ${PORT}: ${error.message}; set a PORT of 1024 or more`;
+      return `${onPort}; set a PORT of 1024 or more`;
     default:
       return (
         `cannot listen on HOST ${HOST ?? '(unset)'}: ${error.message}; ` +

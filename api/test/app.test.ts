@@ -50,7 +50,8 @@ describe('GET /healthz', () => {
     await owner.write({ name: '', text: `CREATE DATABASE ${name}`, values: [] });
     await owner.write({ name: '', text: `GRANT CONNECT ON DATABASE ${name} TO taskapp_api`, values: [] });
     const { body } = await api({ db: database({ DB_NAME: name }) }).get('/healthz').expect(503);
-    expect(body).toEqual({ status: 'unhealthy', reason: 'schema is incomplete or older than the code' });
+    const reason = 'schema is incomplete or older than the code';
+    expect(body).toEqual({ status: 'unhealthy', reason });
   });
 
   it('answers 503 while the process is about to end, and asks clients to leave', async () => {

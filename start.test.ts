@@ -19,7 +19,7 @@ import { freePort, startEmbeddedPostgres } from './db/embedded.ts';
 import { copyOfRepository, root } from './test/copy.ts';
 
 const platform = `${process.platform}-${process.arch}`;
-const ready = { timeout: 30_000, interval: 50 };
+const ready = { timeout: 60_000, interval: 50 };
 
 function installedCopy(): string {
   const directory = copyOfRepository();
@@ -42,6 +42,14 @@ async function accepts(port: number): Promise<boolean> {
     return false;
   } finally {
     socket.destroy();
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
@@ -121,7 +129,7 @@ describe('npm start', () => {
     await third.ended;
     await expect.poll(() => third.output, ready).toContain('taskapp: stopped');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   it('ends the API when it was killed itself, and then starts again where it was', async () => {
     const directory = installedCopy();
@@ -142,7 +150,7 @@ describe('npm start', () => {
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
     next.child.kill('SIGINT');
     expect(await next.ended).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   it('takes no lock file for held because its pid belongs to another program now', async () => {
     const directory = installedCopy();
@@ -168,7 +176,29 @@ describe('npm start', () => {
     expect(other.exitCode).toBe(null);
     next.child.kill('SIGINT');
     expect(await next.ended).toBe(0);
-  }, 60_000);
+  }, 120_000);
+
+  it('starts no second PostgreSQL beside one that does not answer', async () => {
+    const directory = installedCopy();
+    const port = await freePort();
+    const killed = start(directory, port);
+    await expect.poll(() => killed.output, ready).toContain('ready on');
+    const { pid } = postmasterOf(directory);
+    process.kill(pid, 'SIGSTOP');
+    onTestFinished(() => void (isRunning(pid) && process.kill(pid, 'SIGKILL')));
+    killed.child.kill('SIGKILL');
+
+    const refused = start(directory, port);
+    expect(await refused.ended).toBe(1);
+    expect(refused.output).toContain('a PostgreSQL that does not answer still uses');
+    expect(postmasterOf(directory).pid).toBe(pid);
+
+    process.kill(pid, 'SIGCONT');
+    const next = start(directory, port);
+    await expect.poll(() => next.output, ready).toContain('ready on');
+    next.child.kill('SIGINT');
+    expect(await next.ended).toBe(0);
+  }, 120_000);
 
   it('brings older data to the schema of this code, without the seed', async () => {
     const directory = installedCopy();
@@ -202,7 +232,7 @@ describe('npm start', () => {
     );
     expect(broken.output).not.toMatch(/^ +at /m);
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   it('says so when .data/password is not that of the database', async () => {
     const directory = installedCopy();
@@ -216,7 +246,7 @@ describe('npm start', () => {
       expect(run.output).toMatch(/^taskapp: \S+\/password is not the password that .+$/m);
       expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
     }
-  }, 60_000);
+  }, 120_000);
 
   it.each([
     [{}, '127.0.0.1', ['127.0.0.1']],
@@ -235,7 +265,7 @@ describe('npm start', () => {
     expect(run.output.includes('other machines reach it as well')).toBe(listens.length > 1);
     run.child.kill('SIGINT');
     expect(await run.ended).toBe(0);
-  }, 60_000);
+  }, 120_000);
 
   it('says so when the port is taken, and stops the database', async () => {
     const directory = installedCopy();
@@ -248,7 +278,7 @@ describe('npm start', () => {
     expect(run.output).toContain(`cannot listen on PORT ${port}`);
     expect(run.output).not.toContain('ready on');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   // What npm leaves out under each setting; the commands other than start would miss it as well.
   it.each([
@@ -274,7 +304,7 @@ describe('npm start', () => {
       expect(stderr).toMatch(/^taskapp: .+; run npm ci --ignore-scripts=false .+\n$/);
       expect(stderr).toContain(cause);
     }
-  }, 60_000);
+  }, 120_000);
 
   it('has --help', async () => {
     const run = start(root, 0, { args: ['start.ts', '--help'] });

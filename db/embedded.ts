@@ -32,13 +32,14 @@ const initDir = join(import.meta.dirname, 'init');
  * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
  */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
-  makeWritable(directory);
+  makeOwn(directory);
   const unlock = lock(directory);
   try {
     const data = join(directory, 'postgres');
     const log = join(directory, 'postgres.log');
     const isNew = !fs.existsSync(data);
     const login = logins(join(directory, 'password'), isNew);
+    await removePartial(directory, login);
     if (isNew) await create(directory, data, log, login);
     await endAbandoned(data, login);
     const { port, ended, stop } = await startServer(data, log, login);
@@ -59,14 +60,18 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
   }
 }
 
-function makeWritable(directory: string): void {
+/** PostgreSQL wants its data to be its user's own, also where another could write there. */
+function makeOwn(directory: string): void {
+  let owner: number;
   try {
     fs.mkdirSync(directory, { recursive: true });
-    fs.accessSync(directory, fs.constants.W_OK);
+    owner = fs.statSync(directory).uid;
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code;
+    throw new EmbeddedPostgresError(`cannot make ${directory}: ${(error as Error).message}`);
+  }
+  if (process.getuid && owner !== process.getuid()) {
     throw new EmbeddedPostgresError(
-      `${directory} cannot be written (${reason}); be the user who made it, or move it away`,
+      `${directory} belongs to another user (uid ${owner}); start as that one, or move it away`,
     );
   }
 }
@@ -101,16 +106,21 @@ function lock(directory: string): () => void {
 
 const sqliteBusy = 5;
 
+const partialPrefix = 'postgres.partial-';
+
+async function removePartial(directory: string, login: Logins): Promise<void> {
+  const names = fs.readdirSync(directory).filter((name) => name.startsWith(partialPrefix));
+  for (const name of names) {
+    const partial = join(directory, name);
+    await endAbandoned(partial, login);
+    fs.rmSync(partial, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
 /** Under another name until it is complete: an interrupted start leaves nothing half-made. */
 async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
-  const prefix = 'postgres.partial';
-  for (const name of fs.readdirSync(directory).filter((entry) => entry.startsWith(prefix))) {
-    const abandoned = join(directory, name);
-    await endAbandoned(abandoned, login);
-    fs.rmSync(abandoned, { recursive: true, force: true, maxRetries: 10 });
-  }
   // A new name each time: the initdb of a killed start may still write to its own.
-  const partial = fs.mkdtempSync(join(directory, `${prefix}-`));
+  const partial = fs.mkdtempSync(join(directory, partialPrefix));
   await createCluster(partial, join(directory, 'password'), login);
   const server = await startServer(partial, log, login);
   try {
@@ -125,7 +135,7 @@ async function create(directory: string, data: string, log: string, login: Login
 /**
  * Ends the server that a killed start has left on `data`; nobody uses it, because we hold the lock.
  * What does not answer for this directory is not that server: its pid has gone to another program,
- * and PostgreSQL would refuse to start for it. Removing the file is safe: a server that lives all
+ * and PostgreSQL would refuse to start for it. Moving the file is safe: a server that lives all
  * the same still has the directory's shared memory, and PostgreSQL looks for that as well.
  */
 async function endAbandoned(data: string, login: Logins): Promise<void> {
@@ -141,7 +151,16 @@ async function endAbandoned(data: string, login: Logins): Promise<void> {
     }
     await sleep(100);
   }
-  fs.rmSync(file, { force: true });
+  if (fs.existsSync(file)) fs.renameSync(file, `${file}.old`);
+}
+
+/** The server that had the moved file lives: it gets the file back, as without it it would end. */
+function stillUsed(data: string): EmbeddedPostgresError {
+  const file = join(data, 'postmaster.pid');
+  if (fs.existsSync(`${file}.old`)) fs.renameSync(`${file}.old`, file);
+  return new EmbeddedPostgresError(
+    `a PostgreSQL that does not answer still uses ${data}; end its processes (ps -ef | grep postgres)`,
+  );
 }
 
 async function vanished(file: string, atMostMs: number): Promise<void> {
@@ -239,6 +258,7 @@ async function startServer(
       await stop();
       if (state === 'wrong password') throw wrongPassword(join(data, '../password'));
       const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
+      if (output.includes('shared memory block')) throw stillUsed(data);
       throw new EmbeddedPostgresError(`PostgreSQL did not start, its log says:\n${output}`);
     }
     await sleep(50);
@@ -287,7 +307,14 @@ async function query(
   sql: string,
 ): Promise<Record<string, unknown>[]> {
   const { POSTGRES_USER, POSTGRES_PASSWORD } = login;
-  const client = new pg.Client({ host: '127.0.0.1', port, database, user: POSTGRES_USER, password: POSTGRES_PASSWORD });
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    database,
+    user: POSTGRES_USER,
+    password: POSTGRES_PASSWORD,
+    connectionTimeoutMillis: 5_000, // a stopped server takes connections, and never answers
+  });
   await client.connect();
   try {
     const result = await client.query<Record<string, unknown>>(sql);

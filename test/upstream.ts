@@ -1,0 +1,30 @@
+// Stands in for the API behind nginx, with the faults that a real one shows too rarely: `?fault=NAME`
+// in a request. Writes each request that it received as a line to standard output.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+const faults: Record<string, (response: ServerResponse) => void> = {
+  /** As one that is killed after the commit. */
+  'no answer': (response) => response.socket?.destroy(),
+  'a broken header': (response) => response.socket?.end('HTTP/1.1 200 OK\r\nX-\0: x\r\n\r\n'),
+  'half an answer': (response) => {
+    response.writeHead(200, { 'Content-Length': 100 }).write('{"tasks":');
+    setTimeout(() => response.socket?.destroy(), 50);
+  },
+  'its own 502': (response) => response.writeHead(502).end('{"error":"its own"}'),
+  silence: () => {},
+};
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://upstream');
+  console.log(`${request.method} ${pathname}`);
+  const fault = faults[searchParams.get('fault') ?? ''];
+  if (fault) fault(response);
+  else response.setHeader('Content-Type', 'application/json').end(JSON.stringify(request.headers));
+}
+
+// The request is carried out first: nginx has sent all of it.
+const server = createServer((request, response) => {
+  request.resume().on('end', () => answer(request, response));
+});
+server.listen(8080, () => console.log('listening'));
+process.on('SIGTERM', () => process.exit());

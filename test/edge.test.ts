@@ -1,8 +1,12 @@
 // nginx alone, before an API that has faults: what it sends again, and what it tells the client.
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { root } from './copy.ts';
+import { newSecrets } from './production.ts';
 import { docker } from './stack.ts';
 
 const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
@@ -56,10 +60,10 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       return this.#run('--network-alias', 'api', '--entrypoint', 'sleep', name, '600');
     }
 
-    async nginx(env: Record<string, string> = {}): Promise<Nginx> {
+    async nginx(env: Record<string, string> = {}, ...options: string[]): Promise<Nginx> {
       const settings = Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
       const ports = ['--publish', '127.0.0.1::80', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'];
-      const id = await this.#run(...ports, ...settings, name);
+      const id = await this.#run(...ports, ...settings, ...options, name);
       const port = (await docker('port', id, '80')).trim().split(':').at(-1);
       const ask: Nginx['ask'] = (path, init) =>
         fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
@@ -163,5 +167,129 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     await edge.refusing();
     await sleep(3_000); // nginx asks for the name every 2 s
     await refused();
+  });
+
+  describe('with TLS', () => {
+    const edge = new Edge();
+    const secrets = newSecrets();
+    let host: string;
+    beforeAll(async () => {
+      await edge.create();
+      const files = { 'tls.crt': 'tls_certificate', 'tls.key': 'tls_key' };
+      const mounts = Object.entries(files).map(([file, to]) => `${secrets}/${file}:/run/secrets/${to}:ro`);
+      const volumes = mounts.flatMap((mount) => ['--volume', mount]);
+      const { id } = await edge.nginx({ TLS: 'on' }, ...volumes);
+      const address = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
+      host = (await docker('inspect', '--format', address, id)).trim();
+    });
+    afterAll(async () => {
+      rmSync(secrets, { recursive: true });
+      await edge.remove();
+    });
+
+    /** What is answered to these bytes, until the connection ends. */
+    async function raw(port: number, text: string): Promise<string> {
+      const socket = connect(port, host);
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+      socket.write(text);
+      await once(socket, 'close');
+      return Buffer.concat(chunks).toString();
+    }
+    const end = 'Host: x\r\nConnection: close\r\n\r\n';
+    const long = 'x'.repeat(40_000);
+
+    it.each([
+      [80, 'GET /api/tasks', `GET /api/tasks HTTP/1.1\r\n${end}`, 308, 'Use https'],
+      [80, 'no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'Bad request'],
+      [80, 'what is no HTTP', 'nonsense\r\n\r\n', 400, 'Bad request'],
+      [80, 'a URI that cannot be decoded', `GET /%ZZ HTTP/1.1\r\n${end}`, 400, 'Bad request'],
+      [80, 'TRACE', `TRACE / HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
+      [80, 'POST /nginx-health', `POST /nginx-health HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
+      [80, 'a long URI', `GET /${long} HTTP/1.1\r\n${end}`, 414, 'Request URI is too long'],
+      [80, 'a long header', `GET / HTTP/1.1\r\nX: ${long}\r\n${end}`, 431, 'Request headers are too large'],
+      [80, 'an unknown version', `GET / HTTP/2.5\r\n${end}`, 505, 'HTTP version not supported'],
+      [443, 'HTTP without TLS', `GET / HTTP/1.1\r\n${end}`, 400, 'Bad request'],
+      [8081, 'an unknown path', `GET / HTTP/1.1\r\n${end}`, 404, 'Not found'],
+      [8081, 'a POST', `POST /stub_status HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
+      [8081, 'what is no HTTP', 'nonsense\r\n\r\n', 400, 'Bad request'],
+    ])('port %i answers %s in JSON', async (port, _what, text, status, error) => {
+      const answer = await raw(port, text);
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(answer).toMatch(/^Content-Type: application\/json\r$/m);
+      expect(answer).toMatch(/^X-Request-Id: \w+\r$/m);
+      expect(answer.endsWith(`\r\n\r\n${JSON.stringify({ error })}`)).toBe(true);
+    });
+
+    it('redirects to the name that the client has used, and to nothing else', async () => {
+      const headers = 'Host: a.example\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n';
+      const answer = await raw(80, `POST /api/tasks?a=b HTTP/1.1\r\n${headers}`);
+      expect(answer).toMatch(/^Location: https:\/\/a\.example\/api\/tasks\?a=b\r$/m);
+      expect(answer).not.toContain('evil');
+    });
+  });
+
+  it('answers a range that a file of the page does not have in JSON', async () => {
+    const edge = new Edge();
+    onTestFinished(() => edge.remove());
+    await edge.create();
+    const { ask } = await edge.nginx();
+    const response = await ask('/app.js', { headers: { Range: 'bytes=999999-' } });
+    expect([response.status, await response.json()]).toEqual([416, { error: 'Range not satisfiable' }]);
+    expect(response.headers.get('content-range')).toMatch(/^bytes \*\/\d+$/);
+  });
+
+  describe('behind a proxy', () => {
+    const edge = new Edge();
+    const claims = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9', 'X-Forwarded-Proto': 'https' };
+    beforeAll(async () => {
+      await edge.create();
+      await edge.upstream();
+    });
+    afterAll(() => edge.remove());
+
+    /** What the API is told of the client. */
+    async function told({ ask }: Nginx): Promise<unknown[]> {
+      const response = await ask('/api/tasks', { headers: claims });
+      const headers = (await response.json()) as Record<string, string>;
+      const strict = response.headers.get('strict-transport-security');
+      return [headers['x-forwarded-for'], headers['x-forwarded-proto'], strict];
+    }
+
+    it('that is trusted, takes the address and the scheme of the client from it', async () => {
+      const nginx = await edge.nginx({ TRUSTED_PROXIES: '10.0.0.0/8 172.16.0.0/12,192.168.0.0/16' });
+      // The last address: what stands before it is the client's own claim.
+      expect(await told(nginx)).toEqual(['203.0.113.9', 'https', 'max-age=63072000']);
+      const log = () => docker('logs', nginx.id);
+      await expect.poll(log, { timeout: 5_000 }).toContain('"client":"203.0.113.9"');
+    });
+
+    it('limits each client of it by itself', async () => {
+      const trusted = '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16';
+      const { ask } = await edge.nginx({ TRUSTED_PROXIES: trusted, RATE_LIMIT: '2' });
+      const statuses = (client: string) => {
+        const asked = Array.from({ length: 12 }, () => ask('/', { headers: { 'X-Forwarded-For': client } }));
+        return Promise.all(asked.map(async (response) => (await response).status));
+      };
+      expect(await statuses('203.0.113.9')).toContain(429);
+      expect((await statuses('203.0.113.10'))[0]).toBe(200);
+    });
+
+    it('that is not trusted, or is only a client, believes nothing', async () => {
+      for (const env of [{}, { TRUSTED_PROXIES: '203.0.113.0/24 198.51.100.0/24' }]) {
+        const [client, scheme, strict] = await told(await edge.nginx(env));
+        expect(client).not.toMatch(/^(198|203)\./);
+        expect([scheme, strict]).toEqual(['http', null]);
+      }
+    });
+
+    it.each(['*', '0.0.0.0/0', '::/0', 'proxy.example.org', '10.0.0.0/8;'])(
+      'does not start with TRUSTED_PROXIES=%s, and says so in one line',
+      async (value) => {
+        const args = ['run', '--rm', '--env', `TRUSTED_PROXIES=${value}`, name];
+        const message = `taskapp web: TRUSTED_PROXIES has '${value}'; use addresses or networks`;
+        await expect(docker(...args)).rejects.toThrow(message);
+      },
+    );
   });
 });

@@ -134,7 +134,7 @@ published() { # published PORT: the address on which others reach nginx's port
 # ask PATH [HEADER]: sets status, 000 where nothing answered, and body. The header goes through standard input, because
 # arguments are seen by everybody on the machine. The certificate names the public host, not 127.0.0.1: not checked here.
 ask() {
-  status=$(printf '%s\n' "${2:-}" | curl --silent --show-error --insecure --max-time 5 --header @- \
+  status=$(printf '%s\n' "${2:-}" | curl --noproxy '*' --silent --show-error --insecure --max-time 5 --header @- \
     --output "$work/body" --write-out '%{http_code}' "$url$1" 2>"$work/error") || true
   body=$(head -c 200 "$work/body" 2>/dev/null | tr -d '\0' || true)
   rm -f "$work/body"
@@ -331,6 +331,22 @@ check_disk() { # check_disk NAME DIRECTORY
   esac
 }
 
+# What is mounted keeps its mode in the container, where others than its owner must read it. A clone
+# made under umask 077, or unpacked without x bits, has other modes.
+check_mounted_files() {
+  local name='mounted files' unfit
+  unfit=$(
+    find api/src db monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print
+    find db/*.sh ! -perm -001 -print
+  )
+  if [ -z "$unfit" ]; then
+    report OK "$name" 'the containers can read them'
+    return
+  fi
+  report FAIL "$name" "not readable, or not executable, for the containers: ${unfit//$'\n'/, };\
+ chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 engine_fault='' timer_installed=no healthz=''
@@ -349,6 +365,7 @@ check_backup
 check_certificate
 check_disk 'disk of the repository' .
 if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
+check_mounted_files
 if [ -n "$engine" ]; then
   begin Database
   check_schema

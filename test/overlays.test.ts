@@ -1,10 +1,13 @@
 // What the other Compose files and .env change, on copies of the repository.
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { verify } from '../verify/run.ts';
 import { differences } from '../verify/test/expected.ts';
 import { copyOfRepository, root } from './copy.ts';
+import { Production } from './production.ts';
 import { type Options, postJson, Stack } from './stack.ts';
 
 function newStack(options: Options): Stack {
@@ -32,11 +35,13 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
       );
     };
     const env = { HTTP_PORT: '80', API_PORT: '8080', POSTGRES_PORT: '5432' };
-    expect(await ports(new Stack({ files: ['compose.yml'], env }))).toEqual(['web 0.0.0.0:80:80']);
+    expect(await ports(new Stack({ files: ['compose.yml'], env }))).toEqual(['web undefined:80:80']);
+    const bound = { files: ['compose.yml'], env: { ...env, HTTP_BIND: '127.0.0.1' } };
+    expect(await ports(new Stack(bound))).toEqual(['web 127.0.0.1:80:80']);
     expect((await ports(new Stack({ files: [], env }))).toSorted((a, b) => a.localeCompare(b))).toEqual([
       'api 127.0.0.1:8080:8080',
       'db 127.0.0.1:5432:5432',
-      'web 0.0.0.0:80:80',
+      'web undefined:80:80',
     ]);
   });
 
@@ -79,6 +84,152 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
     const services = async (...args: string[]) => (await new Stack({ files }).compose(...args, 'config', '--services')).split('\n');
     expect(await services()).not.toContain('adminer');
     expect(await services('--profile', 'debug')).toEqual(expect.arrayContaining(['adminer', 'pgadmin']));
+  });
+});
+
+/** The services of all files and profiles together, as Compose reads them. */
+async function allServices(): Promise<Record<string, Service>> {
+  const files = ['compose.yml', 'compose.prod.yml', 'compose.pitr.yml'];
+  const config = ['--profile', '*', 'config', '--format', 'json'];
+  const text = await new Stack({ files }).compose(...config);
+  return (JSON.parse(text) as { services: Record<string, Service> }).services;
+}
+interface Service {
+  deploy?: { resources?: { limits?: { cpus?: number; memory?: string; pids?: number } } };
+  ports?: { host_ip?: string; published: string; target: number }[];
+  environment?: Record<string, string>;
+}
+
+describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
+  it('let every service start on a machine with one core, whose engine refuses more', async () => {
+    const cpus = Object.entries(await allServices()).map(([name, { deploy }]) => [
+      name,
+      deploy?.resources?.limits?.cpus ?? Infinity,
+    ]);
+    expect(cpus).toHaveLength(9);
+    expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
+  });
+
+  it('do not depend on the cores of the host: nginx has two workers, Go one thread to run', async () => {
+    const nginx = readFileSync(join(root, 'nginx/nginx.conf'), 'utf8');
+    expect(nginx).toMatch(/^worker_processes 2;$/m);
+    const services = await allServices();
+    const go = ['prometheus', 'grafana', 'postgres-exporter', 'nginx-exporter', 'node-exporter'];
+    const threads = go.map((name) => services[name]?.environment?.GOMAXPROCS);
+    expect(threads).toEqual(go.map(() => '1'));
+  });
+
+  it('give Grafana what its data sources need as processes of their own', async () => {
+    const { grafana } = await allServices();
+    expect(Number(grafana?.deploy?.resources?.limits?.memory)).toBe(1024 ** 3);
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('compose.proxy.yml', () => {
+  const files = ['compose.yml', 'compose.prod.yml', 'compose.proxy.yml'];
+
+  it('names the settings that are missing', async () => {
+    const config = (env: Record<string, string>) => new Stack({ files, env }).compose('config');
+    await expect(config({ HTTP_BIND: '127.0.0.1' })).rejects.toThrow('TRUSTED_PROXIES is missing');
+    await expect(config({ TRUSTED_PROXIES: '10.0.0.5' })).rejects.toThrow('HTTP_BIND is missing');
+  });
+});
+
+/** A copy as `git clone` makes it under umask 077, and without any x bit. */
+function copyUnderUmask077(): string {
+  const directory = copyOfRepository();
+  const find = (...args: string[]) => execFileSync('find', [directory, ...args, '+']);
+  find('-type', 'f', '-exec', 'chmod', '0600', '{}');
+  find('-type', 'd', '-exec', 'chmod', '0700', '{}');
+  return directory;
+}
+const letContainersRead = (directory: string) =>
+  execFileSync('chmod', ['-R', 'a+rX', 'api/src', 'db', 'monitoring'], { cwd: directory });
+
+describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without x bits', () => {
+  it('serves as soon as the containers can read what is mounted', async () => {
+    const directory = copyUnderUmask077();
+    letContainersRead(directory);
+    const stack = newStack({ directory, files: ['compose.yml', 'compose.override.yml'] });
+    await stack.up();
+    expect((await stack.fetch('/healthz')).status).toBe(200);
+    expect(await (await stack.fetch('/app.js')).text()).toContain('export');
+    // All init files were run, the last one sourced.
+    const statement = "SELECT count(*) FROM pg_roles WHERE rolname IN ('taskapp_api', 'taskapp_monitor')";
+    const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement];
+    expect((await stack.compose('exec', '-T', 'db', ...psql)).trim()).toBe('2');
+  });
+
+  it('has images that need nothing of it: production runs after one command', async () => {
+    const directory = copyUnderUmask077();
+    const stack = new Production({ directory });
+    onTestFinished(() => stack.remove());
+    await stack.compose('build', '--quiet', 'api', 'web');
+    await stack.compose('up', '-d', '--no-deps', 'db');
+    const log = async () => (await stack.logStreams('db')).stderr;
+    const message = 'taskapp db: db/postgres-without-password.sh cannot be run; on the host:';
+    await expect.poll(log, { timeout: 20_000 }).toContain(message);
+
+    letContainersRead(directory);
+    execFileSync('chmod', ['a+x', 'db/postgres-without-password.sh'], { cwd: directory });
+    await stack.start();
+    expect((await stack.https('/api/tasks')).status).toBe(200);
+  });
+
+  it('is told what the container of development cannot read', async () => {
+    const directory = copyUnderUmask077();
+    const stack = newStack({ directory, files: ['compose.yml', 'compose.override.yml'] });
+    await stack.compose('up', '-d', '--build', '--no-deps', 'api');
+    const log = async () => (await stack.logStreams('api')).stderr;
+    const message = 'taskapp: the container cannot read api/src; on the host: chmod -R a+rX api/src';
+    await expect.poll(log, { timeout: 20_000 }).toContain(message);
+  });
+
+  it('is named by check-health.sh', () => {
+    const directory = copyUnderUmask077();
+    const mounted = () => {
+      const { stdout } = spawnSync('bash', ['scripts/check-health.sh'], { cwd: directory });
+      return stdout.toString().split('\n').find((line) => line.includes('mounted files')) ?? '';
+    };
+    const unfit = mounted();
+    expect(unfit).toMatch(/\[FAIL\] mounted files: .*api\/src, .*db\/init\/01_schema\.sql/);
+    expect(unfit).toContain('chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh');
+    letContainersRead(directory);
+    expect(mounted()).toMatch(/\[FAIL\] mounted files: .*: db\/postgres-without-password\.sh, /);
+    execFileSync('sh', ['-c', 'chmod a+x db/*.sh'], { cwd: directory });
+    expect(mounted()).toMatch(/\[OK\]/);
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('a proxy in ~/.docker/config.json', () => {
+  it('is asked by no health check, and by no command of the course', async () => {
+    const config = mkdtempSync(join(tmpdir(), 'taskapp-docker-'));
+    onTestFinished(() => rmSync(config, { recursive: true }));
+    const away = 'http://127.0.0.1:9'; // nobody answers there
+    const proxies = { default: { httpProxy: away, httpsProxy: away } };
+    writeFileSync(join(config, 'config.json'), JSON.stringify({ proxies }));
+    const stack = newStack({});
+    await stack.compose('build'); // without the proxy, through which it would get no package
+    stack.env.DOCKER_CONFIG = config;
+    await stack.compose('up', '-d', '--wait');
+    expect((await stack.inspect('api')).Config.Env).toContain(`http_proxy=${away}`);
+    const ask = (url: string) => stack.compose('exec', '-T', 'web', 'wget', '-qO-', url);
+    expect(await ask('http://api:8080/healthz')).toBe('{"status":"healthy"}');
+    expect(await ask('http://localhost/nginx-health')).toBe('healthy\n');
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('the default publication', () => {
+  it.skipIf(!existsSync('/proc/net/if_inet6'))('answers by IPv4 and by IPv6', async () => {
+    const stack = newStack({});
+    await stack.up();
+    const { Ports } = (await stack.inspect('web')).NetworkSettings;
+    const hosts = (Ports['80/tcp'] ?? []).map(({ HostIp, HostPort }) => [HostIp, HostPort]);
+    expect(new Set(hosts.map(([ip]) => ip))).toEqual(new Set(['0.0.0.0', '::']));
+    for (const [ip, port] of hosts) {
+      const host = ip === '::' ? '[::1]' : '127.0.0.1';
+      expect((await fetch(`http://${host}:${port}/healthz`)).status).toBe(200);
+    }
   });
 });
 

@@ -121,10 +121,12 @@ export class Stack {
     return address;
   }
 
-  /** Where nginx is published. */
+  /** Where nginx is published, by IPv4: a port of any number is another one by IPv6. */
   async url(): Promise<string> {
-    const published = (await this.compose('port', 'web', '80')).trim();
-    return `http://127.0.0.1:${published.split(':').at(-1)}`;
+    const { Ports } = (await this.inspect('web')).NetworkSettings;
+    const published = Ports['80/tcp']?.find(({ HostIp }) => HostIp !== '::');
+    if (!published) throw new Error('port 80 of web is not published');
+    return `http://127.0.0.1:${published.HostPort}`;
   }
 
   async fetch(path: string, init?: RequestInit): Promise<Response> {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Production } from '../production.ts';
 
 /**
- * `ok`: 201, read in full; the row is there. `no`: refused (4xx, 429, 503), the row is not there.
+ * `ok`: 201, read in full; the row is there. `no`: refused (4xx, 502, 503), the row is not there.
  * `unknown`: everything else, also no answer; the row may be there, once.
  */
 export type Outcome = 'ok' | 'no' | 'unknown';
@@ -24,7 +24,7 @@ export interface Attempt {
 
 export function classify(status: number): Outcome {
   if (status === 201) return 'ok';
-  return status === 503 || (status >= 400 && status < 500) ? 'no' : 'unknown';
+  return status === 502 || status === 503 || (status >= 400 && status < 500) ? 'no' : 'unknown';
 }
 
 /** What is wrong with a table, in the titles concerned; nothing if all is right. */

@@ -169,7 +169,7 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
   const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // what ends with a slash is another name
   const name = `/${normal.join('/')}${normal.length > 0 ? folder : ''}`;
   if (name === '/nginx-health') return ['GET', 'HEAD'].includes(method) ? { status: 200, text: 'healthy\n' } : methodNotAllowed('GET, HEAD');
-  if (['/livez', '/error', '/error-504'].includes(name)) return notFound;
+  if (['/livez', '/error'].includes(name)) return notFound;
   return undefined;
 }
 

@@ -134,8 +134,8 @@ published() { # published PORT: the address on which others reach nginx's port
 # ask PATH [HEADER]: sets status, 000 where nothing answered, and body. The header goes through standard input, because
 # arguments are seen by everybody on the machine. The certificate names the public host, not 127.0.0.1: not checked here.
 ask() {
-  status=$(printf '%s\n' "${2:-}" | curl --noproxy '*' --silent --show-error --insecure --max-time 5 --header @- \
-    --output "$work/body" --write-out '%{http_code}' "$url$1" 2>"$work/error") || true
+  status=$(printf '%s\n' "${2:-}" | curl --silent --show-error --insecure --max-time 5 --header @- \
+    --noproxy '*' --output "$work/body" --write-out '%{http_code}' "$url$1" 2>"$work/error") || true
   body=$(head -c 200 "$work/body" 2>/dev/null | tr -d '\0' || true)
   rm -f "$work/body"
 }

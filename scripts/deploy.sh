@@ -159,9 +159,12 @@ drain() {
   # nginx has the address for 2 s more than the container, and would wait for it in vain. But a replica shuts its port 3 s
   # before it ends, and an address that refuses is left out for 10 s: this makes nginx see it, also when nobody else asks.
   while kill -0 $! 2>/dev/null; do
-    # The second where TLS ends in front.
-    docker exec "$web" sh -c 'for n in 1 2 3 4; do wget -q -O /dev/null --no-check-certificate https://127.0.0.1/healthz ||
-      wget -q -O /dev/null http://127.0.0.1/healthz; done' \
+    # By HTTP where TLS ends in front.
+    docker exec "$web" sh -c '
+      for n in 1 2 3 4; do
+        wget -q -O /dev/null --no-check-certificate https://127.0.0.1/healthz ||
+          wget -q -O /dev/null http://127.0.0.1/healthz
+      done' \
       >/dev/null 2>&1 || true
     sleep 0.5
   done

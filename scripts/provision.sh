@@ -401,10 +401,10 @@ part_app() {
   if [ -n "$("${others[@]}" -print -quit 2>/dev/null)" ]; then
     change "give all in $app to taskapp" "${others[@]}" -exec chown --no-dereference taskapp:taskapp '{}' + || return 0
   fi
-  # Containers read these as other users than taskapp; a clone made under umask 077 would not let them.
-  if [ -d "$app/db" ] && [ -n "$(find "$app/db" "$app/monitoring" ! -perm -004 -print -quit)" ]; then
-    change "let the containers read $app/db and $app/monitoring" \
-      chmod -R a+rX "$app/db" "$app/monitoring" || return 0
+  # Containers read these as other users than taskapp. A clone made under umask 077 forbids it.
+  local mounted=("$app/db" "$app/monitoring")
+  if [ -d "$app/db" ] && [ -n "$(find "${mounted[@]}" ! -perm -004 -print -quit)" ]; then
+    change "let the containers read ${mounted[*]}" chmod -R a+rX "${mounted[@]}" || return 0
   fi
   if [ -d "$app/db" ] && [ -n "$(find "$app"/db/*.sh ! -perm -001 -print -quit)" ]; then
     change "let the containers run $app/db/*.sh" chmod a+x "$app"/db/*.sh || return 0

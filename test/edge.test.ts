@@ -49,7 +49,8 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     /** A replica of the API that answers. Resolves when it does. */
     async upstream(): Promise<string> {
       const mount = ['--volume', `${join(root, 'test/upstream.ts')}:/upstream.ts:ro`];
-      const id = await this.#run('--network-alias', 'api', ...mount, nodeImage, 'node', '/upstream.ts');
+      const program = [nodeImage, 'node', '/upstream.ts'];
+      const id = await this.#run('--network-alias', 'api', ...mount, ...program);
       const log = () => docker('logs', id);
       await vi.waitUntil(async () => (await log()).includes('listening'), { timeout: 20_000 });
       return id;
@@ -62,8 +63,9 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
 
     async nginx(env: Record<string, string> = {}, ...options: string[]): Promise<Nginx> {
       const settings = Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
-      const ports = ['--publish', '127.0.0.1::80', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'];
-      const id = await this.#run(...ports, ...settings, ...options, name);
+      const ports = ['--publish', '127.0.0.1::80'];
+      const sysctl = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'];
+      const id = await this.#run(...ports, ...sysctl, ...settings, ...options, name);
       const port = (await docker('port', id, '80')).trim().split(':').at(-1);
       const ask: Nginx['ask'] = (path, init) =>
         fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
@@ -151,7 +153,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     }
   });
 
-  it('says that nothing was changed when no replica takes a connection, or none is there', async () => {
+  it('says that nothing was changed when no replica is there, or takes a connection', async () => {
     const edge = new Edge();
     onTestFinished(() => edge.remove());
     await edge.create();
@@ -176,8 +178,10 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     beforeAll(async () => {
       await edge.create();
       const files = { 'tls.crt': 'tls_certificate', 'tls.key': 'tls_key' };
-      const mounts = Object.entries(files).map(([file, to]) => `${secrets}/${file}:/run/secrets/${to}:ro`);
-      const volumes = mounts.flatMap((mount) => ['--volume', mount]);
+      const volumes = Object.entries(files).flatMap(([file, to]) => [
+        '--volume',
+        `${secrets}/${file}:/run/secrets/${to}:ro`,
+      ]);
       const { id } = await edge.nginx({ TLS: 'on' }, ...volumes);
       const address = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
       host = (await docker('inspect', '--format', address, id)).trim();
@@ -198,20 +202,22 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     }
     const end = 'Host: x\r\nConnection: close\r\n\r\n';
     const long = 'x'.repeat(40_000);
+    const tooLarge = 'Request headers are too large';
+    const notAllowed = 'Method not allowed';
 
     it.each([
       [80, 'GET /api/tasks', `GET /api/tasks HTTP/1.1\r\n${end}`, 308, 'Use https'],
       [80, 'no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'Bad request'],
       [80, 'what is no HTTP', 'nonsense\r\n\r\n', 400, 'Bad request'],
       [80, 'a URI that cannot be decoded', `GET /%ZZ HTTP/1.1\r\n${end}`, 400, 'Bad request'],
-      [80, 'TRACE', `TRACE / HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
-      [80, 'POST /nginx-health', `POST /nginx-health HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
+      [80, 'TRACE', `TRACE / HTTP/1.1\r\n${end}`, 405, notAllowed],
+      [80, 'POST /nginx-health', `POST /nginx-health HTTP/1.1\r\n${end}`, 405, notAllowed],
       [80, 'a long URI', `GET /${long} HTTP/1.1\r\n${end}`, 414, 'Request URI is too long'],
-      [80, 'a long header', `GET / HTTP/1.1\r\nX: ${long}\r\n${end}`, 431, 'Request headers are too large'],
+      [80, 'a long header', `GET / HTTP/1.1\r\nX: ${long}\r\n${end}`, 431, tooLarge],
       [80, 'an unknown version', `GET / HTTP/2.5\r\n${end}`, 505, 'HTTP version not supported'],
       [443, 'HTTP without TLS', `GET / HTTP/1.1\r\n${end}`, 400, 'Bad request'],
       [8081, 'an unknown path', `GET / HTTP/1.1\r\n${end}`, 404, 'Not found'],
-      [8081, 'a POST', `POST /stub_status HTTP/1.1\r\n${end}`, 405, 'Method not allowed'],
+      [8081, 'a POST', `POST /stub_status HTTP/1.1\r\n${end}`, 405, notAllowed],
       [8081, 'what is no HTTP', 'nonsense\r\n\r\n', 400, 'Bad request'],
     ])('port %i answers %s in JSON', async (port, _what, text, status, error) => {
       const answer = await raw(port, text);
@@ -222,8 +228,9 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
 
     it('redirects to the name that the client has used, and to nothing else', async () => {
-      const headers = 'Host: a.example\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n';
-      const answer = await raw(80, `POST /api/tasks?a=b HTTP/1.1\r\n${headers}`);
+      const headers = ['Host: a.example', 'X-Forwarded-Host: evil.example', 'Connection: close'];
+      const head = ['POST /api/tasks?a=b HTTP/1.1', ...headers].join('\r\n');
+      const answer = await raw(80, `${head}\r\n\r\n`);
       expect(answer).toMatch(/^Location: https:\/\/a\.example\/api\/tasks\?a=b\r$/m);
       expect(answer).not.toContain('evil');
     });
@@ -235,12 +242,14 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     await edge.create();
     const { ask } = await edge.nginx();
     const response = await ask('/app.js', { headers: { Range: 'bytes=999999-' } });
-    expect([response.status, await response.json()]).toEqual([416, { error: 'Range not satisfiable' }]);
+    expect(response.status).toBe(416);
+    expect(await response.json()).toEqual({ error: 'Range not satisfiable' });
     expect(response.headers.get('content-range')).toMatch(/^bytes \*\/\d+$/);
   });
 
   describe('behind a proxy', () => {
     const edge = new Edge();
+    const trusted = '10.0.0.0/8 172.16.0.0/12,192.168.0.0/16';
     const claims = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9', 'X-Forwarded-Proto': 'https' };
     beforeAll(async () => {
       await edge.create();
@@ -257,7 +266,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     }
 
     it('that is trusted, takes the address and the scheme of the client from it', async () => {
-      const nginx = await edge.nginx({ TRUSTED_PROXIES: '10.0.0.0/8 172.16.0.0/12,192.168.0.0/16' });
+      const nginx = await edge.nginx({ TRUSTED_PROXIES: trusted });
       // The last address: what stands before it is the client's own claim.
       expect(await told(nginx)).toEqual(['203.0.113.9', 'https', 'max-age=63072000']);
       const log = () => docker('logs', nginx.id);
@@ -265,10 +274,10 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
 
     it('limits each client of it by itself', async () => {
-      const trusted = '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16';
       const { ask } = await edge.nginx({ TRUSTED_PROXIES: trusted, RATE_LIMIT: '2' });
       const statuses = (client: string) => {
-        const asked = Array.from({ length: 12 }, () => ask('/', { headers: { 'X-Forwarded-For': client } }));
+        const headers = { 'X-Forwarded-For': client };
+        const asked = Array.from({ length: 12 }, () => ask('/', { headers }));
         return Promise.all(asked.map(async (response) => (await response).status));
       };
       expect(await statuses('203.0.113.9')).toContain(429);

@@ -1,6 +1,14 @@
 // What the other Compose files and .env change, on copies of the repository.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -35,7 +43,8 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
       );
     };
     const env = { HTTP_PORT: '80', API_PORT: '8080', POSTGRES_PORT: '5432' };
-    expect(await ports(new Stack({ files: ['compose.yml'], env }))).toEqual(['web undefined:80:80']);
+    const alone = new Stack({ files: ['compose.yml'], env });
+    expect(await ports(alone)).toEqual(['web undefined:80:80']);
     const bound = { files: ['compose.yml'], env: { ...env, HTTP_BIND: '127.0.0.1' } };
     expect(await ports(new Stack(bound))).toEqual(['web 127.0.0.1:80:80']);
     expect((await ports(new Stack({ files: [], env }))).toSorted((a, b) => a.localeCompare(b))).toEqual([
@@ -110,7 +119,7 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
     expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
   });
 
-  it('do not depend on the cores of the host: nginx has two workers, Go one thread to run', async () => {
+  it('do not depend on the cores of the host: two workers of nginx, one thread of Go', async () => {
     const nginx = readFileSync(join(root, 'nginx/nginx.conf'), 'utf8');
     expect(nginx).toMatch(/^worker_processes 2;$/m);
     const services = await allServices();
@@ -155,7 +164,8 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     expect((await stack.fetch('/healthz')).status).toBe(200);
     expect(await (await stack.fetch('/app.js')).text()).toContain('export');
     // All init files were run, the last one sourced.
-    const statement = "SELECT count(*) FROM pg_roles WHERE rolname IN ('taskapp_api', 'taskapp_monitor')";
+    const logins = "('taskapp_api', 'taskapp_monitor')";
+    const statement = `SELECT count(*) FROM pg_roles WHERE rolname IN ${logins}`;
     const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement];
     expect((await stack.compose('exec', '-T', 'db', ...psql)).trim()).toBe('2');
   });
@@ -181,7 +191,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const stack = newStack({ directory, files: ['compose.yml', 'compose.override.yml'] });
     await stack.compose('up', '-d', '--build', '--no-deps', 'api');
     const log = async () => (await stack.logStreams('api')).stderr;
-    const message = 'taskapp: the container cannot read api/src; on the host: chmod -R a+rX api/src';
+    const message = 'the container cannot read api/src; on the host: chmod -R a+rX api/src';
     await expect.poll(log, { timeout: 20_000 }).toContain(message);
   });
 

@@ -1,5 +1,5 @@
-// Stands in for the API behind nginx, with the faults that a real one shows too rarely: `?fault=NAME`
-// in a request. Writes each request that it received as a line to standard output.
+// Stands in for the API behind nginx, with the faults that a real one shows too rarely:
+// `?fault=NAME` in a request. Writes each request that it received as a line to standard output.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 const faults: Record<string, (response: ServerResponse) => void> = {

@@ -2,8 +2,8 @@
 # Creates the API's login, which may read and write rows and nothing else, and that of the monitoring, which may read
 # statistics and no table; marks the database as initialised. Bash and not SQL because the passwords come from the environment.
 
-# Without its x bit the image's entrypoint does not run this file but sources it: then `exit` and the
-# arguments would be the entrypoint's own.
+# Without its x bit the image's entrypoint does not run this file but sources it: then `exit` and
+# the arguments would be the entrypoint's own.
 if [ "${BASH_SOURCE[0]:-$0}" != "$0" ]; then
   bash "${BASH_SOURCE[0]}"
   return

@@ -19,6 +19,8 @@ export class TcpProxy {
   delayMs = 0;
   /** What a connection passes on per second, in each direction. */
   bytesPerSecond = Infinity;
+  /** Changes what the server sends. */
+  rewrite = (chunk: Buffer): Buffer => chunk;
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
 
@@ -85,7 +87,8 @@ export class TcpProxy {
         if (this.delayMs > 0) await sleep(this.delayMs);
         if (this.bytesPerSecond < Infinity) await sleep((chunk.length / this.bytesPerSecond) * 1_000);
         if (pair.isHeld && from === pair.server) continue;
-        if (!to.write(chunk)) await once(to, 'drain');
+        const passedOn = from === pair.server ? this.rewrite(chunk) : chunk;
+        if (!to.write(passedOn)) await once(to, 'drain');
       }
     } catch {
       // It broke: both ends are closed by the 'close' of one.

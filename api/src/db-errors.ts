@@ -5,8 +5,18 @@ export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
+/** The statement was not applied: the database is there, but had no connection or time for it. */
+export class DatabaseBusy extends DatabaseUnavailable {
+  override name = 'DatabaseBusy';
+}
+
+/** The statement was not sent: it has waited too long for those before it. */
+export class TurnTimeout extends DatabaseUnavailable {
+  override name = 'TurnTimeout';
+}
+
 /** The statement was not applied: it has waited too long for a lock of another transaction. */
-export class LockTimeout extends DatabaseUnavailable {
+export class LockTimeout extends DatabaseBusy {
   override name = 'LockTimeout';
   /** Where the server was in the statement; names the table if it waited for a row. */
   readonly where: string;

@@ -1,13 +1,29 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, dbPassword } from './config.ts';
-import { DatabaseUnavailable, explain, LockTimeout, OutcomeUnknown } from './db-errors.ts';
+import {
+  DatabaseBusy,
+  DatabaseUnavailable,
+  explain,
+  LockTimeout,
+  OutcomeUnknown,
+} from './db-errors.ts';
+
+/**
+ * Connections that each kind of statement may have. No kind takes those of another: while a
+ * locked row or a search through all titles holds some, the rest of the API goes on.
+ */
+export const connections = { list: 4, search: 2, get: 3, create: 3, change: 4, health: 2 };
+export type Kind = keyof typeof connections;
+const kinds = Object.keys(connections) as Kind[];
 
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
   name: string;
   text: string;
   values: unknown[];
+  /** Which connections it uses. Default: those of `list` for a read, of `change` for a write. */
+  kind?: Kind;
 }
 
 /** The database as the rest of the API sees it: one statement at a time, each its own transaction. */
@@ -16,7 +32,7 @@ export interface Db {
   read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** Runs a statement that changes rows; returned means committed. Throws like read, and OutcomeUnknown. */
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
-  /** How the pool of connections is used now, and how long statements have waited for one since the start. */
+  /** How the connections are used now, and how long statements have waited for one in all. */
   pool(): { max: number; open: number; idle: number; waiting: number; waits: number; waitedSeconds: number };
   close(): Promise<void>;
 }
@@ -34,33 +50,42 @@ const timeouts = {
 // SQLSTATEs that say "not now": the server rolled the statement back, and it may succeed later. By class: serialization
 // failure and deadlock, out of disk, memory or connections, a statement timeout, a read-only standby.
 const transient = /^(40|53|57014|25006)/;
+const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 
-/** Opens a pool of connections. Connects when first used, and again by itself after the database was away. */
+/** Opens a pool per kind. It connects when first used, and again after the database was away. */
 export function openDb(config: Config, log: Logger): Db {
-  const pool = new pg.Pool({
+  const options: pg.PoolConfig = {
     host: config.DB_HOST,
     port: config.DB_PORT,
     database: config.DB_NAME,
     user: config.DB_USER,
     password: () => dbPassword(config),
     application_name: 'taskapp-api',
-    max: 10,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     ...timeouts,
-  });
-  // Without these two, a database restart ends the process: the first covers idle connections, the second those in use.
-  pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
+  };
   const openedAt = new WeakMap<pg.PoolClient, number>();
-  pool.on('connect', (client) => {
-    openedAt.set(client, performance.now());
-    client.on('error', () => {});
-  });
+  const opened = kinds.map((kind) => [kind, openPool(connections[kind])] as const);
+  const pools = Object.fromEntries(opened) as Record<Kind, pg.Pool>;
 
-  // What broke one connection has often broken all of its time, and nobody was told: the server's machine is gone, or what
-  // is between. They are replaced then, because each would cost one statement its whole time.
+  function openPool(max: number): pg.Pool {
+    const pool = new pg.Pool({ ...options, max });
+    // Without these two, a database restart ends the process: the first covers idle connections,
+    // the second those in use.
+    pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
+    pool.on('connect', (client) => {
+      openedAt.set(client, performance.now());
+      client.on('error', () => {});
+    });
+    return pool;
+  }
+
+  // When one connection dies and the server has not said why, those opened before it are usually
+  // dead too: its machine is gone, or the network. They are replaced, because each would cost one
+  // statement its whole time.
   let lostAt = 0;
-  async function connect(): Promise<pg.PoolClient> {
+  async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
     for (;;) {
       const client = await pool.connect();
       if ((openedAt.get(client) ?? 0) >= lostAt) return client;
@@ -73,13 +98,21 @@ export function openDb(config: Config, log: Logger): Db {
 
   async function run<Row extends pg.QueryResultRow>(
     statement: Statement,
+    kind: Kind,
     Lost: typeof DatabaseUnavailable | typeof OutcomeUnknown,
   ): Promise<Row[]> {
+    const pool = pools[kind];
     let client: pg.PoolClient;
     const askedAt = performance.now();
     try {
-      client = await connect();
+      client = await connect(pool);
     } catch (cause) {
+      if (pool.totalCount >= pool.options.max) {
+        throw new DatabaseBusy(`all ${pool.options.max} connections for ${kind} are in use`);
+      }
+      if (cause instanceof pg.DatabaseError && isTransient(cause)) {
+        throw new DatabaseBusy(explain(cause));
+      }
       throw new DatabaseUnavailable(explain(cause));
     } finally {
       waits++;
@@ -91,31 +124,46 @@ export function openDb(config: Config, log: Logger): Db {
       client.release();
       return rows;
     } catch (cause) {
-      // After an ERROR the connection is as good as before. After anything else (FATAL, a timeout, a broken socket) its
-      // state is unknown, and the server may still be busy with the statement: it is closed, never used again.
-      const refused = cause instanceof pg.DatabaseError && cause.severity === 'ERROR';
+      const answered = cause instanceof pg.DatabaseError;
+      // After an ERROR the server takes the next statement. After a FATAL or a PANIC it ends the
+      // connection, and a commit may have been under way. Only trying tells them apart: the
+      // severity in the message is in the language of lc_messages.
+      const refused = answered && (await takesStatements(client));
+      // If not refused, the server may still be busy with it: never use the connection again.
       client.release(!refused);
       if (!refused) {
-        lostAt = startedAt;
+        if (!answered) lostAt = Math.max(lostAt, startedAt);
         throw new Lost(explain(cause));
       }
       if (cause.code === '55P03') throw new LockTimeout(explain(cause), cause.where);
-      if (transient.test(cause.code ?? '')) throw new DatabaseUnavailable(explain(cause));
+      if (isTransient(cause)) throw new DatabaseBusy(explain(cause));
       throw cause;
     }
   }
 
+  const all = Object.values(pools);
+  const sum = (count: (pool: pg.Pool) => number) =>
+    all.reduce((total, pool) => total + count(pool), 0);
   return {
-    read: (statement) => run(statement, DatabaseUnavailable),
-    write: (statement) => run(statement, OutcomeUnknown),
+    read: (statement) => run(statement, statement.kind ?? 'list', DatabaseUnavailable),
+    write: (statement) => run(statement, statement.kind ?? 'change', OutcomeUnknown),
     pool: () => ({
-      max: pool.options.max,
-      open: pool.totalCount,
-      idle: pool.idleCount,
-      waiting: pool.waitingCount,
+      max: sum((pool) => pool.options.max),
+      open: sum((pool) => pool.totalCount),
+      idle: sum((pool) => pool.idleCount),
+      waiting: sum((pool) => pool.waitingCount),
       waits,
       waitedSeconds: waitedMs / 1_000,
     }),
-    close: () => pool.end(),
+    close: async () => void (await Promise.all(all.map((pool) => pool.end()))),
   };
+}
+
+async function takesStatements(client: pg.PoolClient): Promise<boolean> {
+  try {
+    await client.query(''); // no statement at all
+    return true;
+  } catch {
+    return false;
+  }
 }

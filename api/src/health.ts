@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
-import type { Db } from './db.ts';
-import { DatabaseUnavailable } from './db-errors.ts';
+import { connections, type Db } from './db.ts';
+import { DatabaseBusy, DatabaseUnavailable } from './db-errors.ts';
+import { share } from './share.ts';
 
 // What the API uses, so that a database older than the code is not healthy. Each table has a line.
 const usedColumns = {
@@ -11,24 +12,31 @@ const readable = Object.entries(usedColumns).map(([table, columns]) => {
   const qualified = columns.map((column) => `${table}.${column}`); // an error names both
   return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
 });
-const query = `SELECT ${readable.join(', ')}`;
+const text = `SELECT ${readable.join(', ')}`;
 
-/** Readiness: 200 only while the tables can be read and the process is not about to end. */
+/**
+ * Readiness: 200 only while the tables can be read and the process is not about to end. The query
+ * has connections of its own, so a replica that is merely busy stays in service: taking it out
+ * would make the others busier.
+ */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
+  const check = share<void, void>(
+    async (requests) => {
+      await db.read({ name: 'health', text, values: [], kind: 'health' });
+      return requests;
+    },
+    { maxInFlight: connections.health },
+  );
+
   return async (_req, res) => {
     const unhealthy = (reason: string) => res.status(503).json({ status: 'unhealthy', reason });
     if (isDraining()) return void unhealthy('shutting down');
     try {
-      await db.read({ name: 'health', text: query, values: [] });
+      await check();
       res.json({ status: 'healthy' });
     } catch (error) {
-      if (isOutdated(error)) {
-        const cause = `${error.message}: scripts/apply-schema.sh mends that`;
-        res.locals.error = new SchemaOutdated(cause);
-        return void unhealthy('schema is incomplete or older than the code');
-      }
-      if (error instanceof Error) res.locals.error = error; // only the log tells the cause
-      unhealthy(error instanceof DatabaseUnavailable ? 'database unreachable' : 'tasks table not readable');
+      if (error instanceof Error) res.locals.error = explained(error); // only the log tells the cause
+      unhealthy(reasonOf(error));
     }
   };
 }
@@ -37,10 +45,22 @@ class SchemaOutdated extends DatabaseUnavailable {
   override name = 'SchemaOutdated';
 }
 
+function explained(error: Error): Error {
+  if (!isOutdated(error)) return error;
+  return new SchemaOutdated(`${error.message}: scripts/apply-schema.sh mends that`);
+}
+
 /** Undefined table, undefined column. */
-function isOutdated(error: unknown): error is Error {
+function isOutdated(error: unknown): boolean {
   if (!(error instanceof Error && 'code' in error)) return false;
   return error.code === '42P01' || error.code === '42703';
+}
+
+function reasonOf(error: unknown): string {
+  if (isOutdated(error)) return 'schema is incomplete or older than the code';
+  if (error instanceof DatabaseBusy) return 'database busy';
+  if (error instanceof DatabaseUnavailable) return 'database unreachable';
+  return 'tasks table not readable';
 }
 
 /** Liveness: the process answers. Never asks the database, whose absence is no reason to restart the API. */

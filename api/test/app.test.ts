@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, inject, it } from 'vitest';
-import type { Db } from '../src/db.ts';
+import { describe, expect, it } from 'vitest';
+import { connections, type Db, type Kind } from '../src/db.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
-import { api, database, unique } from './helper.ts';
+import { api, database, owner, unique } from './helper.ts';
 
 describe('GET /', () => {
   it('describes the API, and says that the answer depends on Accept', async () => {
@@ -45,13 +45,44 @@ describe('GET /healthz', () => {
   });
 
   it('answers 503 when the server answers but there is no tasks table', async () => {
-    const owner = database(inject('owner'));
+    const admin = await owner();
     const name = `without_tasks_${Date.now()}`;
-    await owner.write({ name: '', text: `CREATE DATABASE ${name}`, values: [] });
-    await owner.write({ name: '', text: `GRANT CONNECT ON DATABASE ${name} TO taskapp_api`, values: [] });
+    await admin.query(`CREATE DATABASE ${name}`);
+    await admin.query(`GRANT CONNECT ON DATABASE ${name} TO taskapp_api`);
     const { body } = await api({ db: database({ DB_NAME: name }) }).get('/healthz').expect(503);
     const reason = 'schema is incomplete or older than the code';
     expect(body).toEqual({ status: 'unhealthy', reason });
+  });
+
+  it('answers 200 while every connection for the work is in use', async () => {
+    const db = database();
+    const client = api({ db });
+    const sleeps = { name: '', text: 'SELECT pg_sleep(1)', values: [] };
+    const kinds = (Object.keys(connections) as Kind[]).filter((kind) => kind !== 'health');
+    const asked = kinds.flatMap((kind) => {
+      const oneMore = connections[kind] + 1;
+      return Array.from({ length: oneMore }, () => ({ ...sleeps, kind }));
+    });
+    const busy = Promise.all(asked.map((statement) => db.read(statement)));
+    await expect.poll(() => db.pool().waiting).toBeGreaterThan(0);
+    await client.get('/healthz').expect(200, { status: 'healthy' });
+    expect(db.pool().waiting).toBeGreaterThan(0);
+    await busy;
+  });
+
+  it('answers 503 "database busy" when the database is there and has no time', async () => {
+    const admin = await owner();
+    const name = `busy_${Date.now()}`;
+    await admin.query(`CREATE DATABASE ${name}`);
+    await admin.query(`GRANT CONNECT ON DATABASE ${name} TO taskapp_api`);
+    const locker = await owner(name);
+    await locker.query('CREATE TABLE tasks (id int); GRANT SELECT ON tasks TO taskapp_api');
+    await locker.query('BEGIN');
+    await locker.query('LOCK TABLE tasks');
+    const { body } = await api({ db: database({ DB_NAME: name }) })
+      .get('/healthz')
+      .expect(503);
+    expect(body).toEqual({ status: 'unhealthy', reason: 'database busy' });
   });
 
   it('answers 503 while the process is about to end, and asks clients to leave', async () => {

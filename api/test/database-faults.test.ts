@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { api, createTask, database, faultyNetwork, unique } from './helper.ts';
+import { connections, type Db, type Kind } from '../src/db.ts';
+import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
+import { openTaskStore } from '../src/tasks/store.ts';
+import { api, createTask, database, faultyNetwork, owner, unique } from './helper.ts';
 
 const unavailable = { error: 'Database connection failed' };
 
@@ -52,7 +55,7 @@ describe('a connection that breaks', () => {
   it('after a write was sent, is answered with 504, because the write may be stored', async () => {
     const { env, proxy } = await faultyNetwork();
     const client = api({ db: database(env) });
-    await client.get('/healthz').expect(200);
+    await createTask(client);
     proxy.hold();
     setTimeout(() => proxy.cut(), 200);
     const title = unique('unknown outcome');
@@ -84,7 +87,114 @@ describe('a database that does not answer', () => {
   });
 });
 
+describe('one connection that has stalled', () => {
+  it('fails what it carries, and nothing else of its kind', async () => {
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
+    const { id } = await createTask(client);
+    await client.get(`/api/tasks/${id}`).expect(200);
+    await client.get('/api/tasks').expect(200);
+    await client.get('/healthz').expect(200);
+    proxy.hold(); // each kind has used one connection
+    const send = {
+      get: () => client.get(`/api/tasks/${id}`),
+      list: () => client.get('/api/tasks'),
+      create: () => client.post('/api/tasks').send({ title: unique('stalled') }),
+      health: () => client.get('/healthz'),
+    };
+    const stalled = Promise.all(Object.values(send).map((request) => request()));
+    await sleep(20);
+    const start = Date.now();
+    const others = Object.values(send).flatMap((request) => Array.from({ length: 6 }, request));
+    const statuses = (await Promise.all(others)).map(({ status }) => status);
+    expect(statuses).toEqual(
+      [200, 200, 201, 200].flatMap((status) => Array(6).fill(status) as number[]),
+    );
+    expect(Date.now() - start).toBeLessThan(4_000); // the stalled ones take 6 s
+    expect((await stalled).map(({ status }) => status)).toEqual([503, 503, 504, 503]);
+  });
+});
+
+/** Locks the row of a task until the test ends, or the lock is given back. */
+async function locked(...ids: number[]): Promise<() => Promise<unknown>> {
+  const locker = await owner();
+  await locker.query('BEGIN');
+  await locker.query('SELECT FROM tasks WHERE id = ANY($1) FOR UPDATE', [ids]);
+  return () => locker.query('ROLLBACK');
+}
+
+/** That everything but the changes of locked rows works, while it lasts. */
+async function othersWork(client: ReturnType<typeof api>): Promise<void> {
+  const other = await createTask(client);
+  await client.get('/api/tasks').expect(200);
+  await client.get(`/api/tasks?q=${other.title.slice(0, 8)}`).expect(200);
+  await client.get(`/api/tasks/${other.id}`).expect(200);
+  await client.patch(`/api/tasks/${other.id}`).send({ status: 'done' }).expect(200);
+  await client
+    .post('/api/tasks')
+    .set('Idempotency-Key', unique('key').replace(' ', '-'))
+    .send(other)
+    .expect(201);
+  await client.delete(`/api/tasks/${other.id}`).expect(200);
+  await client.get('/healthz').expect(200, { status: 'healthy' });
+}
+
 describe('a row that somebody else has locked', () => {
+  it('holds one connection, however many change it, and the rest of the API works', async () => {
+    const db = database();
+    const client = api({ db });
+    const { id } = await createTask(client);
+    await locked(id);
+    const changes = Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        n % 3 === 0
+          ? client.delete(`/api/tasks/${id}`)
+          : client.patch(`/api/tasks/${id}`).send({ title: 'x' }),
+      ),
+    );
+    await sleep(200);
+    expect(db.pool()).toMatchObject({ waiting: 0 });
+    expect(db.pool().open - db.pool().idle).toBe(1);
+    await othersWork(client);
+    const answers = await changes;
+    expect(answers.map(({ status }) => status)).toEqual(Array(30).fill(503));
+    expect(answers[0]?.body).toEqual(unavailable);
+  });
+
+  it('is one of many: changes never hold all connections', async () => {
+    const db = database();
+    const client = api({ db });
+    const tasks = await Promise.all(Array.from({ length: 20 }, () => createTask(client)));
+    await locked(...tasks.map(({ id }) => id));
+    const changes = Promise.all(
+      tasks.map(({ id }) => client.patch(`/api/tasks/${id}`).send({ title: 'x' })),
+    );
+    await sleep(200);
+    expect(db.pool().open - db.pool().idle).toBe(connections.change);
+    await client.get('/api/tasks').expect(200);
+    await client.get(`/api/tasks/${tasks[0]?.id}`).expect(200);
+    await createTask(client);
+    await client.get('/healthz').expect(200, { status: 'healthy' });
+    expect((await changes).map(({ status }) => status)).toEqual(Array(20).fill(503));
+  });
+
+  it('is changed in the order of the requests when it is free again', async () => {
+    const store = openTaskStore(database());
+    const { id } = await createTask(api());
+    const unlock = await locked(id);
+    const changes = [...'0123456789'].map((title) => store.update(id, { title }));
+    const removed = store.remove(id);
+    const tooLate = store.update(id, { title: 'removed' });
+    await sleep(200);
+    await unlock();
+    const titles = (await Promise.all(changes)).map(
+      (json) => /"title":"(.)"/.exec(json ?? '')?.[1],
+    );
+    expect(titles.join('')).toBe('0123456789');
+    expect(await removed).toBe(true);
+    expect(await tooLate).toBeUndefined();
+  });
+
   it('is answered with 503 after 2 s: the change was not applied', async () => {
     const locker = database();
     const client = api();
@@ -98,6 +208,63 @@ describe('a row that somebody else has locked', () => {
     await lock;
     const { body: after } = await client.get(`/api/tasks/${before.id}`).expect(200);
     expect(after).toEqual({ task: { ...before, status: 'locked' } });
+  });
+});
+
+describe('an Idempotency-Key that is in use', () => {
+  it('holds one connection, however many use it, and the rest of the API works', async () => {
+    const db = database();
+    const client = api({ db });
+    const title = unique('in use');
+    const send = (key: string) =>
+      client.post('/api/tasks').set('Idempotency-Key', key).send({ title });
+    const [used, key] = [crypto.randomUUID(), crypto.randomUUID()];
+    await send(used).expect(201);
+    const other = await owner();
+    await other.query('BEGIN');
+    await other.query(
+      `INSERT INTO idempotency_keys
+       SELECT (jsonb_populate_record(made, jsonb_build_object('key', $1::text))).*
+       FROM idempotency_keys AS made WHERE key = $2`,
+      [key, used],
+    );
+    const requests = Promise.all(Array.from({ length: 30 }, () => send(key)));
+    await sleep(200);
+    expect(db.pool().open - db.pool().idle).toBe(1);
+    await othersWork(client);
+    expect((await requests).map(({ status }) => status)).toEqual(Array(30).fill(409));
+  });
+});
+
+describe('a statement that finds all connections of its kind in use', () => {
+  it('waits 2 s for one, and the log tells so', async () => {
+    const db = database();
+    const text = 'SELECT pg_sleep(3)';
+    const sleeps = { name: '', text, values: [], kind: 'search' as const };
+    const slow = Promise.all([db.read(sleeps), db.read(sleeps)]);
+    await expect(db.read(sleeps)).rejects.toThrow('all 2 connections for search are in use');
+    await slow;
+  });
+});
+
+describe('searches that are slow', () => {
+  it('hold no connection of anything else', async () => {
+    const { env, proxy } = await faultyNetwork();
+    const client = api({ db: database(env) });
+    const search = (n: number) => client.get(`/api/tasks?q=slow${n}`);
+    const ten = () => Promise.all(Array.from({ length: 10 }, (_, n) => search(n)));
+    await ten();
+    proxy.hold();
+    const slow = ten();
+    await sleep(200);
+    await client.get('/api/tasks').expect(200);
+    await client.get('/api/tasks/1').expect(200);
+    await client
+      .patch(`/api/tasks/${(await createTask(client)).id}`)
+      .send({ status: 'done' })
+      .expect(200);
+    await client.get('/healthz').expect(200, { status: 'healthy' });
+    expect((await slow).map(({ status }) => status)).toEqual(Array(10).fill(503));
   });
 });
 
@@ -118,15 +285,90 @@ describe('an SQL error', () => {
 
   it('does not cost the connection', async () => {
     const db = database();
-    const backend = async () => {
-      const [row] = await db.read<{ pid: number }>({ name: 'pid', text: 'SELECT pg_backend_pid() AS pid', values: [] });
-      return row?.pid;
-    };
-    const before = await backend();
-    await expect(db.read({ name: 'zero', text: 'SELECT 1/0', values: [] })).rejects.toThrow('division by zero');
-    expect(await backend()).toBe(before);
+    const before = await backend(db);
+    await expect(db.read(divisionByZero)).rejects.toThrow('division by zero');
+    expect(await backend(db)).toBe(before);
+  });
+
+  it('means the same in whatever language the server speaks', async () => {
+    const { env, proxy } = await faultyNetwork();
+    // What a server with `lc_messages = 'cs_CZ.UTF-8'` sends; not every build has its messages.
+    const czech = (text: string) => text.replaceAll('SERROR\0', 'SCHYBA\0');
+    proxy.rewrite = (chunk) => Buffer.from(czech(chunk.toString('latin1')), 'latin1');
+    const db = database(env);
+    const before = await backend(db);
+    const refused = await db.read(divisionByZero).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ severity: 'CHYBA', code: '22012' });
+    expect(await backend(db)).toBe(before);
+
+    const client = api({ db });
+    const { id } = await createTask(client);
+    await locked(id);
+    await expect(db.write(touch(id))).rejects.toThrow(LockTimeout);
+    expect((await client.patch(`/api/tasks/${id}`).send({ title: 'x' }).expect(503)).body).toEqual(
+      unavailable,
+    );
   });
 });
+
+describe('a connection that the server ends', () => {
+  it('leaves the outcome of its write unknown', async () => {
+    const db = database();
+    const text = 'SELECT pg_sleep(10) AS written';
+    const outcome = db.write({ name: '', text, values: [] }).catch((error: unknown) => error);
+    await terminate(text);
+    expect(await outcome).toBeInstanceOf(OutcomeUnknown);
+    expect(await backend(db, 'change')).toEqual(expect.any(Number));
+  });
+
+  it('does so too if it has told an error before, in whatever words', async () => {
+    const { env, proxy } = await faultyNetwork();
+    // As in a PANIC during a commit: an error, and no "ready for query", which is the last 6 bytes.
+    proxy.rewrite = (chunk) => {
+      if (!chunk.includes('C22012')) return chunk;
+      setTimeout(() => proxy.cut(), 50);
+      return chunk.subarray(0, -6);
+    };
+    await expect(database(env).write(divisionByZero)).rejects.toThrow(OutcomeUnknown);
+  });
+
+  it('takes no other connection with it', async () => {
+    const db = database();
+    const [name, values] = ['', []];
+    const healthy = db.read<{ pid: number }>({
+      name,
+      text: 'SELECT pg_sleep(1), pg_backend_pid() AS pid',
+      values,
+    });
+    const text = 'SELECT pg_sleep(10) AS read';
+    const outcome = db.read({ name, text, values }).catch((error: unknown) => error);
+    await terminate(text);
+    expect(await outcome).toBeInstanceOf(DatabaseUnavailable);
+    const [row] = await healthy;
+    expect(await backend(db)).toBe(row?.pid);
+  });
+});
+
+const divisionByZero = { name: 'zero', text: 'SELECT 1/0', values: [] };
+const touch = (id: number) => ({
+  name: '',
+  text: 'UPDATE tasks SET title = title WHERE id = $1',
+  values: [id],
+});
+
+/** The process of the server that serves the next statement. */
+async function backend(db: Db, kind: Kind = 'list'): Promise<number | undefined> {
+  const text = 'SELECT pg_backend_pid() AS pid';
+  const [row] = await db.read<{ pid: number }>({ name: 'pid', text, values: [], kind });
+  return row?.pid;
+}
+
+/** Ends the connection that runs the statement, as an administrator would. */
+async function terminate(statement: string): Promise<void> {
+  const admin = await owner();
+  const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = $1';
+  await expect.poll(async () => (await admin.query(text, [statement])).rowCount).toBe(1);
+}
 
 describe('the login of the API', () => {
   it.each([

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
-import type { Db } from '../db.ts';
-import { share } from '../share.ts';
+import { connections, type Db } from '../db.ts';
+import { TurnTimeout } from '../db-errors.ts';
+import { openLimit, share } from '../share.ts';
 import { createTaskOnce } from './idempotency.ts';
 import { type Row, type TaskJson, taskJson } from './row.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
@@ -42,18 +43,56 @@ export interface StoreOptions {
 
 export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions = {}): TaskStore {
   const shared: typeof share = sharing ? share : (execute) => async (input) => only(await execute([input]));
+  const limit = openLimit(); // everything that waits for the database counts in it
+
+  // Changes of one task, and uses of one key, would wait for each other in the database, each on a
+  // connection. They take turns here instead, in the order they came.
+  const takeTurns = shared<Turn, unknown>(async (turns) => [await only(turns).run()], {
+    key: ({ of }) => of,
+    maxBatch: 1,
+    limit,
+  });
+  const inTurn = <Result>(of: string, run: () => Promise<Result>) =>
+    takeTurns({ of, run }) as Promise<Result>;
+
   return {
-    list: shared(async (queries) => Array(queries.length).fill(await listTasks(db, only(queries))) as Page[], {
-      key: (query) => JSON.stringify(query),
-      maxBatch: Infinity, // they all want the same page
-      onStart: (size) => onBatch?.('list', size),
+    list: shared(
+      async (queries) => Array(queries.length).fill(await listTasks(db, only(queries))) as Page[],
+      {
+        key: (query) => JSON.stringify(query),
+        maxBatch: Infinity, // they all want the same page
+        maxInFlight: 2,
+        limit,
+        onStart: (size) => onBatch?.('list', size),
+      },
+    ),
+    get: shared((ids) => getTasks(db, ids), {
+      maxInFlight: connections.get,
+      limit,
+      onStart: (size) => onBatch?.('get', size),
     }),
-    get: shared((ids) => getTasks(db, ids), { onStart: (size) => onBatch?.('get', size) }),
-    create: shared((tasks) => createTasks(db, tasks), { onStart: (size) => onBatch?.('create', size) }),
-    createOnce: (key, task) => createTaskOnce(db, key, task),
-    update: (id, change) => updateTask(db, id, change),
-    remove: (id) => deleteTask(db, id),
+    create: shared((tasks) => createTasks(db, tasks), {
+      maxInFlight: connections.create,
+      limit,
+      onStart: (size) => onBatch?.('create', size),
+    }),
+    createOnce: (key, task) =>
+      inTurn(`key ${key}`, () => createTaskOnce(db, key, task)).catch(stillRunning),
+    update: (id, change) => inTurn(`task ${id}`, () => updateTask(db, id, change)),
+    remove: (id) => inTurn(`task ${id}`, () => deleteTask(db, id)),
   };
+}
+
+interface Turn {
+  /** What is changed: only one turn of it at a time. */
+  of: string;
+  run: () => Promise<unknown>;
+}
+
+/** The request before it with the same key took longer than this one could wait. */
+function stillRunning(error: unknown): 'running' {
+  if (error instanceof TurnTimeout) return 'running';
+  throw error;
 }
 
 function only<Item>(items: Item[]): Item {
@@ -77,6 +116,7 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
     // Newest first, then by id. Both descending, as one row comparison against the cursor needs it: see 02_indexes.sql.
     text: `SELECT ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
     values,
+    kind: q ? 'search' : 'list',
   });
   const page = rows.slice(0, limit).map((row) => row.json);
   const last = page.at(-1);
@@ -91,6 +131,7 @@ async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]
     name: 'get',
     text: `SELECT id, ${taskJson} FROM tasks WHERE id = ANY($1::int[])`,
     values: [ids],
+    kind: 'get',
   });
   const found = new Map(rows.map(({ id, json }) => [id, json]));
   return ids.map((id) => found.get(id));
@@ -105,6 +146,7 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
       SELECT title, status FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (title, status, n) ORDER BY n
       RETURNING id, ${taskJson}`,
     values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
+    kind: 'create',
   });
   return rows.toSorted((a, b) => a.id - b.id);
 }

@@ -17,6 +17,11 @@ export const connections = { list: 4, search: 2, get: 3, create: 3, change: 4, h
 export type Kind = keyof typeof connections;
 const kinds = Object.keys(connections) as Kind[];
 
+function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
+  const entries = kinds.map((kind) => [kind, value(kind)] as const);
+  return Object.fromEntries(entries) as Record<Kind, Value>;
+}
+
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
   name: string;
@@ -26,14 +31,26 @@ export interface Statement {
   kind?: Kind;
 }
 
+/** The connections of one kind. */
+export interface Connections {
+  max: number;
+  open: number;
+  /** Open, and used by no statement. */
+  idle: number;
+  /** Statements that wait for one. */
+  waiting: number;
+}
+
 /** The database as the rest of the API sees it: one statement at a time, each its own transaction. */
 export interface Db {
   /** Runs a statement that changes nothing. Throws DatabaseUnavailable, or the SQL error. */
   read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** Runs a statement that changes rows; returned means committed. Throws like read, and OutcomeUnknown. */
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
-  /** How the connections are used now, and how long statements have waited for one in all. */
-  pool(): { max: number; open: number; idle: number; waiting: number; waits: number; waitedSeconds: number };
+  /** How the connections are used now. */
+  connections(): Record<Kind, Connections>;
+  /** How many statements have asked for a connection since the start, and how long they waited. */
+  waits(): { count: number; seconds: number };
   close(): Promise<void>;
 }
 
@@ -66,8 +83,7 @@ export function openDb(config: Config, log: Logger): Db {
     ...timeouts,
   };
   const openedAt = new WeakMap<pg.PoolClient, number>();
-  const opened = kinds.map((kind) => [kind, openPool(connections[kind])] as const);
-  const pools = Object.fromEntries(opened) as Record<Kind, pg.Pool>;
+  const pools = ofEach((kind) => openPool(connections[kind]));
 
   function openPool(max: number): pg.Pool {
     const pool = new pg.Pool({ ...options, max });
@@ -141,23 +157,23 @@ export function openDb(config: Config, log: Logger): Db {
     }
   }
 
-  const all = Object.values(pools);
-  const sum = (count: (pool: pg.Pool) => number) =>
-    all.reduce((total, pool) => total + count(pool), 0);
   return {
     read: (statement) => run(statement, statement.kind ?? 'list', DatabaseUnavailable),
     write: (statement) => run(statement, statement.kind ?? 'change', OutcomeUnknown),
-    pool: () => ({
-      max: sum((pool) => pool.options.max),
-      open: sum((pool) => pool.totalCount),
-      idle: sum((pool) => pool.idleCount),
-      waiting: sum((pool) => pool.waitingCount),
-      waits,
-      waitedSeconds: waitedMs / 1_000,
-    }),
-    close: async () => void (await Promise.all(all.map((pool) => pool.end()))),
+    connections: () => ofEach((kind) => connectionsOf(pools[kind])),
+    waits: () => ({ count: waits, seconds: waitedMs / 1_000 }),
+    close: async () => {
+      await Promise.all(kinds.map((kind) => pools[kind].end()));
+    },
   };
 }
+
+const connectionsOf = (pool: pg.Pool): Connections => ({
+  max: pool.options.max,
+  open: pool.totalCount,
+  idle: pool.idleCount,
+  waiting: pool.waitingCount,
+});
 
 async function takesStatements(client: pg.PoolClient): Promise<boolean> {
   try {

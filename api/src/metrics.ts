@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Db } from './db.ts';
+import type { Connections, Db } from './db.ts';
 
 /** What the API counts of its work. */
 export interface Metrics {
@@ -36,12 +36,25 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
     new Counter({ name, help, registers, collect() { this.reset(); this.inc(value()); } });
 
   gauge('http_requests_in_flight', 'Requests that are not answered yet, this one included', () => inFlight);
-  gauge('db_pool_connections_max', 'Connections that may be open to the database', () => db.pool().max);
-  gauge('db_pool_connections_open', 'Connections that are open to the database', () => db.pool().open);
-  gauge('db_pool_connections_idle', 'Open connections that no statement uses', () => db.pool().idle);
-  gauge('db_pool_waiting', 'Statements that wait for a connection now', () => db.pool().waiting);
-  counter('db_pool_waits_total', 'Statements that asked for a connection', () => db.pool().waits);
-  counter('db_pool_wait_seconds_total', 'Seconds that they waited for it', () => db.pool().waitedSeconds);
+  const ofKinds = (name: string, help: string, value: keyof Connections) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        for (const [kind, used] of Object.entries(db.connections()))
+          this.set({ kind }, used[value]);
+      },
+    });
+  ofKinds('db_pool_connections_max', 'Connections that may be open to the database', 'max');
+  ofKinds('db_pool_connections_open', 'Connections that are open to the database', 'open');
+  ofKinds('db_pool_connections_idle', 'Open connections that no statement uses', 'idle');
+  ofKinds('db_pool_waiting', 'Statements that wait for a connection now', 'waiting');
+  const waits = 'db_pool_waits_total';
+  counter(waits, 'Statements that asked for a connection', () => db.waits().count);
+  const seconds = 'db_pool_wait_seconds_total';
+  counter(seconds, 'Seconds that they waited for it', () => db.waits().seconds);
   const batches = new Histogram({
     name: 'db_batch_size',
     help: 'Requests that shared a statement',

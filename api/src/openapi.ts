@@ -49,7 +49,7 @@ const responses = {
   TooMany: failure('Too many requests from this address', later),
   Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
   NoApi: failure('nginx cannot reach the API. Nothing was changed', later),
-  Unavailable: failure('The database cannot be reached. Nothing was changed', later),
+  Unavailable: failure('The database is away or busy. Nothing was changed', later),
   Unknown: failure('Nobody knows whether the change was stored: read before you send it again'),
 };
 const named = (names: Record<number, keyof typeof responses>) =>

@@ -24,6 +24,11 @@ export function database(overrides: Record<string, string> = {}): Db {
   return db;
 }
 
+/** The connections that statements use now, of all kinds together. */
+export function inUse(db: Db): number {
+  return Object.values(db.connections()).reduce((sum, { open, idle }) => sum + open - idle, 0);
+}
+
 /** A connection of the owner, without the API's limits of time. */
 export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> {
   const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASS: password } = inject('owner');

@@ -69,14 +69,16 @@ describe('GET /metrics', () => {
     expect(await metrics(client, 'http_requests_in_flight')).toEqual({ http_requests_in_flight: 1 });
   });
 
-  it('knows how the pool is used, and how long statements waited for a connection', async () => {
+  it('knows how each kind uses its connections, and how long statements waited', async () => {
     const db = database();
     const client = api({ db });
-    expect(await metrics(client, 'db_pool')).toEqual({
-      db_pool_connections_max: 18,
-      db_pool_connections_open: 0,
-      db_pool_connections_idle: 0,
-      db_pool_waiting: 0,
+    const before = await metrics(client, 'db_pool');
+    expect(before).toMatchObject({
+      'db_pool_connections_max{kind="list"}': 4,
+      'db_pool_connections_max{kind="health"}': 2,
+      'db_pool_connections_open{kind="list"}': 0,
+      'db_pool_connections_idle{kind="list"}': 0,
+      'db_pool_waiting{kind="list"}': 0,
       db_pool_waits_total: 0,
       db_pool_wait_seconds_total: 0,
     });
@@ -86,16 +88,17 @@ describe('GET /metrics', () => {
     await expect
       .poll(() => metrics(client, 'db_pool'))
       .toMatchObject({
-        db_pool_connections_open: 4,
-        db_pool_connections_idle: 0,
-        db_pool_waiting: 2,
+        'db_pool_connections_open{kind="list"}': 4,
+        'db_pool_connections_idle{kind="list"}': 0,
+        'db_pool_waiting{kind="list"}': 2,
+        'db_pool_waiting{kind="get"}': 0,
       });
     await slow;
     const after = await metrics(client, 'db_pool');
     expect(after).toMatchObject({
-      db_pool_connections_open: 4,
-      db_pool_connections_idle: 4,
-      db_pool_waiting: 0,
+      'db_pool_connections_open{kind="list"}': 4,
+      'db_pool_connections_idle{kind="list"}': 4,
+      'db_pool_waiting{kind="list"}': 0,
       db_pool_waits_total: 6,
     });
     expect(after.db_pool_wait_seconds_total).toBeGreaterThan(0.5); // two of them half a second

@@ -177,6 +177,22 @@ describe('a row that somebody else has locked', () => {
     expect((await changes).map(({ status }) => status)).toEqual(Array(20).fill(503));
   });
 
+  it('counts its waiting changes in the limit of everything that waits', async () => {
+    const store = openTaskStore(database());
+    const { id } = await createTask(api());
+    await locked(id);
+    const waiting = Promise.allSettled([
+      ...Array.from({ length: 1_000 }, () => store.update(id, { title: 'x' })),
+      ...Array.from({ length: 900 }, () => store.remove(id)),
+      ...Array.from({ length: 100 }, () => store.createOnce(crypto.randomUUID(), newTask)),
+    ]);
+    const more = await Promise.allSettled([store.get(id), store.create(newTask), store.remove(id)]);
+    const reasons = more.map((answer) => answer.status === 'rejected' && String(answer.reason));
+    expect(reasons).toEqual(Array(3).fill('DatabaseUnavailable: 2000 calls wait already'));
+    await waiting;
+    expect(await store.get(id)).toContain(`"id":${id},`);
+  });
+
   it('is changed in the order of the requests when it is free again', async () => {
     const store = openTaskStore(database());
     const { id } = await createTask(api());
@@ -348,6 +364,7 @@ describe('a connection that the server ends', () => {
   });
 });
 
+const newTask = { title: 'new', status: 'pending' };
 const divisionByZero = { name: 'zero', text: 'SELECT 1/0', values: [] };
 const touch = (id: number) => ({
   name: '',

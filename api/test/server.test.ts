@@ -136,7 +136,7 @@ describe('GET /metrics', () => {
   it("has the process's own figures too: CPU time, memory, the event loop's lag", async () => {
     const { url } = await startListening();
     const text = await (await fetch(`${url}/metrics`)).text();
-    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'db_pool_waiting']) {
+    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'db_pool_waits_total']) {
       expect(text).toMatch(new RegExp(`^${name} [0-9.e-]+$`, 'm'));
     }
   });

@@ -80,13 +80,14 @@ function requestLog(log: Logger, metrics: Metrics): RequestHandler {
 
     // 'close' comes after the last byte, or when the client is gone before.
     res.on('close', () => {
-      ended(res.writableFinished ? res.statusCode : 499); // nginx's number for a client that is gone
+      const status = res.writableFinished ? res.statusCode : 499; // nginx's number for a client that is gone
+      ended(status);
       const { error } = res.locals;
       const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';
       const line = {
         request_id: id,
         req: { method: req.method, url: req.originalUrl },
-        res: { status: res.statusCode },
+        res: { status },
         duration_ms: Math.round(performance.now() - startedAt),
         ...(error && describe(error)),
       };

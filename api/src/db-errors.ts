@@ -41,6 +41,10 @@ export function explain(cause: unknown): string {
       return `${message}: DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one`;
     case '3D000':
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
+    case '23505':
+      return `${message}: a row has an id that the sequence is still to give; scripts/apply-schema.sh sets it past all rows`;
+    case '2200H':
+      return `${message}: tasks.id is an INTEGER, and no ids are left`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `${message}: is the database running, and DB_HOST its name?`;

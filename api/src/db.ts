@@ -69,6 +69,10 @@ const timeouts = {
 const transient = /^(40|53|57014|25006)/;
 const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 
+// The sequence of tasks.id is behind the rows, or at its end. Only somebody who runs the database can mend that.
+const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
+  code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');
+
 /** Opens a pool per kind. It connects when first used, and again after the database was away. */
 export function openDb(config: Config, log: Logger): Db {
   const options: pg.PoolConfig = {
@@ -153,6 +157,7 @@ export function openDb(config: Config, log: Logger): Db {
       }
       if (cause.code === '55P03') throw new LockTimeout(explain(cause), cause.where);
       if (isTransient(cause)) throw new DatabaseBusy(explain(cause));
+      if (hasNoId(cause)) throw new DatabaseUnavailable(explain(cause));
       throw cause;
     }
   }

@@ -43,24 +43,33 @@ const responses = {
   Unauthorized: failure('The API token is missing or wrong', { 'WWW-Authenticate': header('How to give it', true) }),
   NotFound: failure('There is no such task'),
   Running: failure('A request with this Idempotency-Key is still running', later),
+  Deleted: failure('The task that this Idempotency-Key has made was deleted'),
+  ConditionFailed: failure('The condition of If-Match or If-None-Match does not hold. Nothing was changed'),
   OtherTask: failure('This Idempotency-Key was used for another task'),
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
-  TooMany: failure('Too many requests from this address', later),
+  TooMany: failure('Too many requests, from this address or in all. Nothing was changed', later),
   Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
-  NoApi: failure('nginx cannot reach the API. Nothing was changed', later),
+  NoApi: failure('No replica of the API took the connection. Nothing was changed', later),
   Unavailable: failure('The database is away or busy. Nothing was changed', later),
-  Unknown: failure('Nobody knows whether the change was stored: read before you send it again'),
+  Unknown: failure(
+    'The request was sent and its answer is missing: a change may or may not be stored. Read before you send it again, ' +
+      'or send it with an idempotency-key',
+  ),
 };
 const named = (names: Record<number, keyof typeof responses>) =>
   Object.fromEntries(Object.entries(names).map(([status, name]) => [status, ref(`responses/${name}`)]));
 const common = named({ 400: 'Invalid', 401: 'Unauthorized', 429: 'TooMany', 500: 'Unforeseen', 502: 'NoApi', 503: 'Unavailable', 504: 'Unknown' });
 const ofBody = named({ 413: 'TooLarge', 415: 'NoJson' });
-const ofKey = named({ 409: 'Running', 422: 'OtherTask' });
-const ofId = named({ 404: 'NotFound' });
+const ofKey = named({ 409: 'Running', 410: 'Deleted', 422: 'OtherTask' });
+const ofId = named({ 404: 'NotFound', 412: 'ConditionFailed' });
 
 const task = object({ task: ref('schemas/Task') });
 const page = object({ tasks: { type: 'array', maxItems: 500, items: ref('schemas/Task') }, next_cursor: text }, ['next_cursor']);
+const created = {
+  Location: header('Its path', true),
+  'Idempotency-Replayed': header('`true`: an earlier request has made the task', false),
+};
 const change = (summary: string) => ({
   summary,
   requestBody: body('TaskChange'),
@@ -86,6 +95,7 @@ const paths: OpenApi['paths'] = {
       responses: {
         200: answer('A page of tasks', page, { Link: header('The next page, where there is one', false), ETag: header('Names this content', true) }),
         304: { description: 'The page is still the one that If-None-Match names', headers: { ETag: header('Its name', true) } },
+        ...named({ 412: 'ConditionFailed' }),
         ...common,
       },
     },
@@ -93,11 +103,19 @@ const paths: OpenApi['paths'] = {
       summary: 'Create a task; with an idempotency-key it can be sent again without making a second one',
       parameters: parameters('header', IdempotencyKey),
       requestBody: body('NewTask'),
-      responses: { 201: answer('The new task', task, { Location: header('Its path', true) }), ...ofKey, ...ofBody, ...common },
+      responses: { 201: answer('The new task, or with a known idempotency-key its task as it is now', task, created), ...ofKey, ...ofBody, ...common },
     },
   },
   '/api/tasks/{id}': {
-    get: { summary: 'Get a task', responses: { 200: answer('The task', task), ...ofId, ...common } },
+    get: {
+      summary: 'Get a task',
+      responses: {
+        200: answer('The task', task),
+        304: { description: 'If-None-Match is `*`, and there is such a task' },
+        ...ofId,
+        ...common,
+      },
+    },
     put: change('Change a task: what is absent stays as it is'),
     patch: change('Change a task, the same as PUT'),
     delete: { summary: 'Delete a task', responses: { 200: answer('Deleted', object({ message: text })), ...ofId, ...common } },

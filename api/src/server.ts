@@ -6,6 +6,7 @@ import { createApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
 import { type Listener, listen } from './listen.ts';
+import { startForgetting } from './tasks/idempotency.ts';
 
 const config = configOrExit();
 const log = pino({
@@ -39,6 +40,7 @@ const listening = listen(config.PORT, app, config.HOST).then(
   (listener) => {
     process.send?.({ address: listener.address }); // to `npm start`
     log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
+    startForgetting(db, log);
     return listener;
   },
   (error: NodeJS.ErrnoException) => {

@@ -219,11 +219,11 @@ describe('the log', () => {
     ]);
   });
 
-  it('tells when the client went away before its answer', async () => {
+  it('tells when the client went away before its answer: 499, as the metric has it', async () => {
     const { log, lines } = logged();
     const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(200) as Promise<undefined> };
     await expect(api({ log, store }).get('/api/tasks/1').timeout(50)).rejects.toThrow('Timeout');
-    await expect.poll(() => lines).toMatchObject([{ level: info, msg: 'request aborted' }]);
+    await expect.poll(() => lines).toMatchObject([{ level: info, res: { status: 499 }, msg: 'request aborted' }]);
   });
 
   it('has probes at level trace only', async () => {

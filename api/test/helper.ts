@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { pino } from 'pino';
 import supertest from 'supertest';
@@ -15,7 +17,7 @@ export interface Task {
   created_at: string;
 }
 
-const silent = pino({ level: 'silent' });
+export const silent = pino({ level: 'silent' });
 
 /** A pool on the test database, closed after the test. `overrides` replaces variables, such as DB_PORT. */
 export function database(overrides: Record<string, string> = {}): Db {
@@ -36,6 +38,18 @@ export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> 
   await client.connect();
   onTestFinished(() => client.end());
   return client;
+}
+
+/** The SQL of a file of db/init. */
+export const initFile = (name: string) => readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
+
+/** A database of its own, empty but for the schema: as the API sees it, and a connection of its owner. */
+export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: string }> {
+  const name = `own_${crypto.randomUUID().replaceAll('-', '')}`;
+  await (await owner()).query(`CREATE DATABASE ${name}`);
+  const admin = await owner(name);
+  await admin.query(initFile('01_schema.sql'));
+  return { db: database({ ...inject('owner'), DB_NAME: name }), owner: admin, name };
 }
 
 /** The API with a supertest client in front. The test fails when an answer is not as the OpenAPI document has it. */

@@ -208,6 +208,33 @@ describe('GET /api/tasks', () => {
     await list(changed.headers.etag).expect(200, '{"tasks":[]}');
   });
 
+  it('answers 304 for If-None-Match: *, and finds its tag in any list of tags', async () => {
+    const client = api();
+    const status = unique('s');
+    await createTask(client, { status });
+    const list = (headers: Record<string, string>, method: 'get' | 'head' = 'get') =>
+      client[method]('/api/tasks').query({ status }).set(headers);
+    const { etag = '' } = (await list({}).expect(200)).headers as Record<string, string>;
+    for (const tags of ['*', ' * ', `"a,b", W/${etag}`, `${etag},"x"`, `"a" ,\t${etag}`]) {
+      await list({ 'If-None-Match': tags }).expect(304);
+      await list({ 'If-None-Match': tags }, 'head').expect(304);
+    }
+    const bare = etag.slice(1, -1);
+    for (const tags of [`"x,${bare},y"`, bare, `"*"`, '']) await list({ 'If-None-Match': tags }).expect(200);
+  });
+
+  it('answers 412 for an If-Match that does not name the page', async () => {
+    const client = api();
+    const status = unique('s');
+    const list = (tags: string) => client.get('/api/tasks').query({ status }).set('If-Match', tags);
+    const { etag = '' } = (await list('*').expect(200)).headers as Record<string, string>;
+    await list(`"x", ${etag}`).expect(200);
+    for (const tags of ['"x"', `W/${etag}`]) {
+      const { body } = await list(tags).expect(412);
+      expect(body).toEqual({ error: 'The condition of If-Match or If-None-Match does not hold' });
+    }
+  });
+
   it('ignores parameters it does not know', async () => {
     await api().get('/api/tasks?limit=1&page=2&status[]=x').expect(200);
   });
@@ -315,6 +342,13 @@ describe('POST /api/tasks', () => {
     },
   );
 
+  it('takes JSON behind a byte order mark, but behind one only', async () => {
+    const title = unique('mark');
+    const { body } = await api().post('/api/tasks').type('json').send(`\ufeff{"title":"\ufeff${title}"}`).expect(201);
+    expect(body).toMatchObject({ task: { title } });
+    await api().post('/api/tasks').type('json').send(`\ufeff\ufeff{"title":"${title}"}`).expect(400);
+  });
+
   it('answers 400 for bytes that are not UTF-8, instead of storing other characters', async () => {
     const bytes = Buffer.concat([Buffer.from('{"title":"'), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from('"}')]);
     const { body } = await api().post('/api/tasks').type('json').serialize(() => bytes as unknown as string).send({}).expect(400);
@@ -372,6 +406,18 @@ describe('GET /api/tasks/<id>', () => {
   it('answers 404 for an id that no task has', async () => {
     const { body } = await api().get('/api/tasks/2147483647').expect(404);
     expect(body).toEqual({ error: 'Task 2147483647 not found' });
+  });
+
+  it('answers 304 for If-None-Match: * and 412 for an If-Match that names a tag, if there is such a task', async () => {
+    const client = api();
+    const { id } = await createTask(client);
+    for (const method of ['get', 'head'] as const) {
+      const ask = (headers: Record<string, string>, of = id) => client[method](`/api/tasks/${of}`).set(headers);
+      await ask({ 'If-None-Match': '*' }).expect(304);
+      await ask({ 'If-None-Match': '"x"', 'If-Match': '*' }).expect(200);
+      await ask({ 'If-Match': '"x"' }).expect(412);
+      await ask({ 'If-None-Match': '*', 'If-Match': '"x"' }, 2_147_483_647).expect(404);
+    }
   });
 });
 
@@ -451,6 +497,23 @@ describe('DELETE /api/tasks/<id>', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => client.delete(`/api/tasks/${id}`)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 404)).toHaveLength(7);
+  });
+});
+
+describe('a change with a condition', () => {
+  it.each(['put', 'patch', 'delete'] as const)('%s is not made when the condition does not hold', async (method) => {
+    const client = api();
+    const before = await createTask(client);
+    const change = (headers: Record<string, string>, id = before.id) =>
+      client[method](`/api/tasks/${id}`).set(headers).send({ title: 'changed' });
+    const failing: Record<string, string>[] = [{ 'If-Match': '"x"' }, { 'If-None-Match': '*' }];
+    for (const headers of failing) {
+      const { body } = await change(headers).expect(412);
+      expect(body).toEqual({ error: 'The condition of If-Match or If-None-Match does not hold' });
+      await change(headers, 2_147_483_647).expect(404);
+    }
+    expect((await client.get(`/api/tasks/${before.id}`).expect(200)).body).toEqual({ task: before });
+    await change({ 'If-Match': '*', 'If-None-Match': '"x"' }).expect(200);
   });
 });
 

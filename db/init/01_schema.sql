@@ -8,13 +8,56 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- What a POST with an Idempotency-Key has made, for 24 hours: the same request again gets this task instead of another one.
+-- The next id is above all ids, also after rows with ids of their own were imported: otherwise each new task would fail until
+-- the sequence has passed them. Never backwards. Only a sequence that is behind is locked for, while nobody can insert.
+DO $$
+BEGIN
+    IF (SELECT max(id) FROM tasks) >= (SELECT last_value + is_called::int FROM tasks_id_seq) THEN
+        LOCK TABLE tasks IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM setval('tasks_id_seq', greatest((SELECT max(id) FROM tasks), (SELECT last_value FROM tasks_id_seq)));
+    END IF;
+END
+$$;
+
+-- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets this task instead of another
+-- one. Of what was asked there is only a hash, so that no text outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
+    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, as in api/src/tasks/idempotency.ts
     task_id    INTEGER NOT NULL, -- no foreign key: the task may be deleted meanwhile
-    title      VARCHAR(255) NOT NULL,
-    status     VARCHAR(50) NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+
+-- Earlier versions of this table have title and status instead. They stay until a later version drops them, because the API
+-- of the last release goes on writing them until the new one has replaced it. Nobody else does, and the API deletes the rows
+-- of that time after 24 hours.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'idempotency_keys'::regclass AND attname = 'request' AND NOT attisdropped
+    ) THEN
+        ALTER TABLE idempotency_keys
+            ADD COLUMN request BYTEA,
+            ALTER COLUMN title DROP NOT NULL,
+            ALTER COLUMN status DROP NOT NULL;
+
+        CREATE FUNCTION hash_idempotency_request() RETURNS trigger LANGUAGE plpgsql AS $body$
+        BEGIN
+            NEW.request := sha256(
+                convert_to(NEW.key, 'UTF8') || '\x00'
+                || convert_to(NEW.title, 'UTF8') || '\x00'
+                || convert_to(NEW.status, 'UTF8'));
+            RETURN NEW;
+        END
+        $body$;
+        CREATE TRIGGER hash_idempotency_request BEFORE INSERT OR UPDATE OF title ON idempotency_keys
+            FOR EACH ROW WHEN (NEW.title IS NOT NULL) EXECUTE FUNCTION hash_idempotency_request();
+
+        UPDATE idempotency_keys SET title = title;
+        ALTER TABLE idempotency_keys ALTER COLUMN request SET NOT NULL;
+    END IF;
+END
+$$;
 
 COMMIT;

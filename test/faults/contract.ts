@@ -141,7 +141,7 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     }
     if (!isUtf8(bytes)) return noJson;
     try {
-      return { json: JSON.parse(bytes.toString()) };
+      return { json: JSON.parse(bytes.toString().replace(/^\ufeff/, '')) };
     } catch {
       return noJson;
     }

@@ -1,45 +1,90 @@
+import { hash } from 'node:crypto';
+import type { Logger } from 'pino';
 import type { Db } from '../db.ts';
 import { LockTimeout } from '../db-errors.ts';
 import { type Row, taskJson } from './row.ts';
 import type { NewTask } from './schema.ts';
 
+/** `replayed`: the key has made the task earlier; this is the task as it is now. */
+export type CreatedOnce = Row & { replayed: boolean };
+/** 'other task': the key was used for another body. 'deleted': its task is gone. 'running': its request has not ended. */
+export type NotCreated = 'other task' | 'deleted' | 'running';
+
 /**
  * The key and the task are one statement, so that neither is ever stored without the other. While another transaction has the
- * key and has not ended, the INSERT waits for it. A key older than 24 hours is taken over, and ten more of them are forgotten.
+ * key and has not ended, the INSERT waits for it. A key older than 24 hours is taken over. Of the body only a hash is kept.
  */
-export async function createTaskOnce(db: Db, key: string, { title, status }: NewTask): Promise<Row | 'other task' | 'running'> {
+export async function createTaskOnce(db: Db, key: string, task: NewTask): Promise<CreatedOnce | NotCreated> {
+  const { title, status } = task;
+  const request = hashOf(key, task);
   const [created] = await db
     .write<Row>({
       name: 'create-once',
+      // A known key takes no id from the sequence. One whose first request has not ended is not known yet; it may.
       text: `
-        WITH forgotten AS (
-          DELETE FROM idempotency_keys WHERE key IN (
-            SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' AND key <> $1
-            ORDER BY created_at LIMIT 10 FOR UPDATE SKIP LOCKED)
-        ), claimed AS (
-          INSERT INTO idempotency_keys AS old (key, task_id, title, status) VALUES ($1, nextval('tasks_id_seq'), $2, $3)
+        WITH claimed AS (
+          INSERT INTO idempotency_keys AS old (key, request, task_id)
+          SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
+          WHERE NOT EXISTS (
+            SELECT FROM idempotency_keys WHERE key = $1::text AND created_at >= now() - interval '24 hours')
           ON CONFLICT (key) DO UPDATE
-          SET task_id = EXCLUDED.task_id, title = EXCLUDED.title, status = EXCLUDED.status, created_at = EXCLUDED.created_at
+          SET request = EXCLUDED.request, task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
           WHERE old.created_at < now() - interval '24 hours'
-          RETURNING *
+          RETURNING task_id
         )
-        INSERT INTO tasks (id, title, status, created_at) SELECT task_id, title, status, created_at FROM claimed
+        INSERT INTO tasks (id, title, status) SELECT task_id, $3, $4 FROM claimed
         RETURNING id, ${taskJson}`,
-      values: [key, title, status],
+      values: [key, request, title, status],
     })
     .catch((error: unknown) => {
       if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return [];
       throw error;
     });
-  if (created) return created;
+  if (created) return { ...created, replayed: false };
 
-  const [made] = await db.read<Row & { same: boolean }>({
+  const [made] = await db.read<{ same: boolean; id: number | null; json: string }>({
     name: 'created-once',
     text: `
-      SELECT id, ${taskJson}, title = $2 AND status = $3 AS same
-      FROM (SELECT task_id AS id, * FROM idempotency_keys WHERE key = $1) AS made`,
-    values: [key, title, status],
+      SELECT request = $2 AS same, id, ${taskJson}
+      FROM (SELECT request, task_id FROM idempotency_keys WHERE key = $1) AS made
+      LEFT JOIN tasks ON id = task_id`,
+    values: [key, request],
   });
   if (!made) return 'running';
-  return made.same ? made : 'other task';
+  if (!made.same) return 'other task';
+  return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
+}
+
+/** 01_schema.sql computes the same. No part can have a NUL in it; the key makes equal tasks have different hashes. */
+function hashOf(key: string, { title, status }: NewTask): Buffer {
+  return hash('sha256', `${key}\0${title}\0${status}`, 'buffer');
+}
+
+const tenMinutes = 600_000; // milliseconds
+
+/** Forgets old keys now and again and again, so that they also go when no other key comes. */
+export function startForgetting(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
+  const forget = () => {
+    forgetOldKeys(db).catch((error: Error) => log.warn(`old idempotency keys are not deleted: ${error.message}`));
+  };
+  forget();
+  return setInterval(forget, interval).unref();
+}
+
+const batch = 1_000; // rows of one statement, which then is short
+
+/** Deletes the keys that are older than 24 hours. Those that a request has just taken over are left alone. */
+export async function forgetOldKeys(db: Db): Promise<void> {
+  let forgotten = [];
+  do {
+    forgotten = await db.write({
+      name: 'forget-keys',
+      text: `
+        DELETE FROM idempotency_keys WHERE key IN (
+          SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+          ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        RETURNING key`,
+      values: [batch],
+    });
+  } while (forgotten.length === batch);
 }

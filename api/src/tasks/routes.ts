@@ -1,6 +1,8 @@
-import { Buffer, isUtf8 } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
+import { precondition } from '../preconditions.ts';
+import type { CreatedOnce, NotCreated } from './idempotency.ts';
 import type { TaskJson } from './row.ts';
 import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
 import type { TaskStore } from './store.ts';
@@ -16,12 +18,15 @@ const requireJson: RequestHandler = (req, _res, next) => {
   next();
 };
 
+// Drops a byte order mark, which RFC 8259 lets us do. Fatal: otherwise it would replace what is not UTF-8, and something
+// else than what was sent would be stored.
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 const parseJson: RequestHandler = (req, _res, next) => {
   const bytes: unknown = req.body;
-  // Decoding would replace what is not UTF-8, and something else than what was sent would be stored.
-  if (!Buffer.isBuffer(bytes) || !isUtf8(bytes)) throw noJson();
+  if (!Buffer.isBuffer(bytes)) throw noJson();
   try {
-    req.body = JSON.parse(bytes.toString());
+    req.body = JSON.parse(utf8.decode(bytes));
   } catch {
     throw noJson();
   }
@@ -37,17 +42,17 @@ export function taskRoutes(store: TaskStore): Router {
 
   const create: RequestHandler = async (req, res) => {
     const task = NewTask.parse(req.body);
-    const created = 'idempotency-key' in req.headers ? createOnce(req.headers, task) : store.create(task);
+    const created = 'idempotency-key' in req.headers ? createOnce(req, res, task) : store.create(task);
     const { id, json } = await timed(res, created);
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
   };
 
-  async function createOnce(headers: Request['headers'], task: NewTask) {
-    const { 'idempotency-key': key } = IdempotencyKey.parse(headers);
+  async function createOnce(req: Request, res: Response, task: NewTask): Promise<CreatedOnce> {
+    const { 'idempotency-key': key } = IdempotencyKey.parse(req.headers);
     const outcome = await store.createOnce(key, task);
-    if (outcome === 'running') throw new HttpError(409, 'A request with this Idempotency-Key is still running', { 'Retry-After': '1' });
-    if (outcome === 'other task') throw new HttpError(422, 'This Idempotency-Key was used for another task');
+    if (typeof outcome === 'string') throw notCreated[outcome]();
+    if (outcome.replayed) res.set('Idempotency-Replayed', 'true');
     return outcome;
   }
 
@@ -57,7 +62,9 @@ export function taskRoutes(store: TaskStore): Router {
       const query = ListQuery.parse(req.query);
       const { json, etag, nextCursor } = await timed(res, store.list(query));
       res.setHeader('ETag', etag);
-      if (isKnown(req, etag)) return void res.status(304).end();
+      const met = precondition(req, etag);
+      if (met === 304) return void res.status(304).end();
+      if (met === 412) throw conditionFailed();
       if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
       sendJson(res, json);
     })
@@ -66,19 +73,32 @@ export function taskRoutes(store: TaskStore): Router {
 
   const change: RequestHandler<{ id: string }> = async (req, res) => {
     const { id } = TaskPath.parse(req.params);
-    sendTask(res, id, await timed(res, store.update(id, TaskChange.parse(req.body))));
+    const wanted = TaskChange.parse(req.body);
+    await checkCondition(req, id);
+    sendTask(res, id, await timed(res, store.update(id, wanted)));
   };
+
+  /** A change that a condition forbids is 412, unless there is nothing to change. */
+  async function checkCondition(req: Request<{ id: string }>, id: number): Promise<void> {
+    if (precondition(req) === undefined) return;
+    throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
+  }
 
   router
     .route('/api/tasks/:id')
     .get(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
-      sendTask(res, id, await timed(res, store.get(id)));
+      const json = await timed(res, store.get(id));
+      const met = json === undefined ? undefined : precondition(req);
+      if (met === 304) return void res.status(304).end();
+      if (met === 412) throw conditionFailed();
+      sendTask(res, id, json);
     })
     .put(jsonBody, change)
     .patch(jsonBody, change)
     .delete(async (req, res) => {
       const { id } = TaskPath.parse(req.params);
+      await checkCondition(req, id);
       if (!(await timed(res, store.remove(id)))) throw taskNotFound(id);
       res.json({ message: `Task ${id} deleted` });
     })
@@ -96,19 +116,18 @@ async function timed<Result>(res: Response, result: Promise<Result>): Promise<Re
   return got;
 }
 
-/**
- * Whether the client has what the tag names. Not req.fresh: it is never true for a browser's fetch, which adds `Cache-Control:
- * no-cache` to a condition of its own. nginx makes a tag weak when it compresses.
- */
-function isKnown(req: Request, etag: string): boolean {
-  return req.get('If-None-Match')?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ?? false;
-}
-
 function nextPage({ limit, status, q }: ListQuery, cursor: string): string {
   const parameters = new URLSearchParams({ limit: String(limit), ...(status && { status }), ...(q && { q }), cursor });
   return `/api/tasks?${parameters.toString()}`;
 }
 
+const notCreated: Record<NotCreated, () => HttpError> = {
+  running: () => new HttpError(409, 'A request with this Idempotency-Key is still running', { 'Retry-After': '1' }),
+  deleted: () => new HttpError(410, 'The task that this Idempotency-Key has made was deleted'),
+  'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
+};
+
+const conditionFailed = () => new HttpError(412, 'The condition of If-Match or If-None-Match does not hold');
 const taskNotFound = (id: number) => new HttpError(404, `Task ${id} not found`);
 
 function sendTask(res: Response, id: number, json: TaskJson | undefined): void {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { connections, type Db } from '../db.ts';
 import { TurnTimeout } from '../db-errors.ts';
 import { openLimit, share } from '../share.ts';
-import { createTaskOnce } from './idempotency.ts';
+import { type CreatedOnce, createTaskOnce, type NotCreated } from './idempotency.ts';
 import { type Row, type TaskJson, taskJson } from './row.ts';
 import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
 
@@ -23,11 +23,8 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolved means committed. */
   create: (task: NewTask) => Promise<Row>;
-  /**
-   * Creates the task unless `key` has made one in the last 24 hours: then returns that one, as it was made.
-   * 'other task': the key was used for another. 'running': the key is in use by a request that has not ended.
-   */
-  createOnce: (key: string, task: NewTask) => Promise<Row | 'other task' | 'running'>;
+  /** Creates the task unless `key` has made one in the last 24 hours: then returns that one, as it is now. */
+  createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
   /** False: there was no such task. */

@@ -11,8 +11,10 @@ what is there stays as it is. Left out are the seed data and the API's password 
 
 The API goes on working meanwhile:
 - A statement waits at most half a second for a lock, because queries would queue behind it; then all is tried again.
-- Indexes are built CONCURRENTLY, which lets others write. What an interrupted build has left is removed first.
-For that, db/init writes each index as CREATE INDEX IF NOT EXISTS, at the start of a line.
+- Indexes are built and dropped CONCURRENTLY, which lets others write. What an interrupted build has left is removed first.
+For that, db/init writes CREATE INDEX IF NOT EXISTS and DROP INDEX IF EXISTS at the start of a line.
+
+The sequence of the ids is set past all rows, where rows with ids of their own were imported.
 
 A column is added in 01_schema.sql, after the table, by: ALTER TABLE tasks ADD COLUMN IF NOT EXISTS …;
 
@@ -42,7 +44,9 @@ WHERE NOT indisvalid AND relnamespace = 'public'::regnamespace \gexec
 -- This one waits for the end of transactions that are older, and nobody queues behind it.
 SET lock_timeout = '10min';
 SQL
-  sed -E -e '/^(BEGIN|COMMIT);$/d' -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' "$1"
+  sed -E -e '/^(BEGIN|COMMIT);$/d' \
+    -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' \
+    -e 's/^DROP INDEX IF EXISTS/DROP INDEX CONCURRENTLY IF EXISTS/' "$1"
 }
 
 statements() {

@@ -147,6 +147,32 @@ describe('GET /api/tasks', () => {
     expect(await ids('')).not.toEqual([]); // part of every title
   });
 
+  it('finds q in any Unicode form of the same text, and in any case of a letter that has several small ones', async () => {
+    const client = api();
+    const mark = unique('').trim();
+    const ids = async (q: string) => {
+      const { body } = await client.get('/api/tasks').query({ q: `${mark} ${q}` }).expect(200);
+      return (body as Page).tasks.map((task) => task.id);
+    };
+    const groups = [
+      ['Café 100%', 'Cafe\u0301 100%', 'CAFE\u0301 100%', 'café 100%'],
+      ['Ὀδυσσεύς', 'ὈΔΥΣΣΕΎΣ', 'ὀδυσσεύσ'.normalize('NFD')],
+      ['İstanbul', 'istanbul', 'I\u0307stanbul'],
+      ['5 µm', '5 μm', '5 ΜM'],
+      ['Straẞe', 'straße'],
+      ['각', '각'.normalize('NFD')],
+      ['a\\_b', 'A\\_B'],
+    ];
+    for (const texts of groups) {
+      const tasks = [];
+      for (const text of texts) tasks.unshift(await createTask(client, { title: `${mark} ${text}` }));
+      for (const text of texts) expect([text, await ids(text)]).toEqual([text, tasks.map(({ id }) => id)]);
+      expect(tasks.map(({ title }) => title)).toEqual(texts.toReversed().map((text) => `${mark} ${text}`)); // as it was sent
+    }
+    expect(await ids('Cafe 100')).toEqual([]);
+    expect(await ids('Café 1_0')).toEqual([]);
+  });
+
   it('keeps the filters in the link to the next page', async () => {
     const client = api();
     const status = unique('a&b=c');

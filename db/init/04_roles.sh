@@ -27,15 +27,19 @@ TEXT
 
 fail() { echo "04_roles.sh: $*" >&2; exit 1; }
 
-# secret NAME: the text of the variable NAME or of the file that NAME_FILE points to; nothing if neither is set.
-secret() {
+# read_secret NAME: sets `secret` to the text of the variable NAME, or of the file that NAME_FILE points to, without one newline
+# at its end, LF or CRLF, which editors add. As api/src/config.ts reads it.
+read_secret() {
   local file=${1}_FILE
-  if [ -n "${!file:-}" ]; then
-    [ -z "${!1:-}" ] || fail "$1 and $file are both set; set one of them"
-    [ -r "${!file}" ] || fail "$file (${!file}) cannot be read"
-    printf '%s' "$(<"${!file}")"
-  else
-    printf '%s' "${!1:-}"
+  secret=${!1:-}
+  if [ -z "${!file:-}" ]; then return; fi
+  [ -z "$secret" ] || fail "$1 and $file are both set; set one of them"
+  [ -r "${!file}" ] || fail "$file (${!file}) cannot be read"
+  secret=$(cat "${!file}" && printf .) # $() would take all newlines
+  secret=${secret%.}
+  if [ "$secret" != "${secret%$'\n'}" ]; then
+    secret=${secret%$'\n'}
+    secret=${secret%$'\r'}
   fi
 }
 
@@ -111,8 +115,10 @@ done
 [ -n "${DB_USER:-}" ] || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
 password='' monitor_password=''
 if [ -z "$keep_password" ]; then
-  password=$(secret DB_PASS)
-  monitor_password=$(secret MONITOR_PASS)
+  read_secret DB_PASS
+  password=$secret
+  read_secret MONITOR_PASS
+  monitor_password=$secret
 fi
 [ -n "$password$keep_password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
 if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then

@@ -177,6 +177,21 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     expect(await schema()).toBe('schema: has what db/init makes');
   });
 
+  it('names the sequence of the ids when it is behind the rows, and what sets it right', async () => {
+    const sql = (statement: string) =>
+      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
+    await sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);
+    try {
+      const { lines, output, code } = await check({ env });
+      expect(lines).toContain('tasks_id_seq: FAIL');
+      expect(output).toContain('so new tasks fail; scripts/apply-schema.sh sets it past them');
+      expect(code).toBe(1);
+    } finally {
+      await sql('DELETE FROM tasks WHERE id = 1000');
+    }
+    expect((await check({ env })).lines).toContain('tasks_id_seq: OK');
+  });
+
   it('fails three times when the API is stopped: its container, and both answers that need it', async () => {
     await stack.compose('stop', 'api');
     try {

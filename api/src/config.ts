@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
 import { z } from 'zod';
 
 const portError = 'is not a port; use a whole number from 1 to 65535';
@@ -15,6 +17,8 @@ const Environment = z.object({
   DB_USER: z.string('is not set; set it to the database login, for example taskapp_api'),
   DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
   DB_PASS_FILE: z.string().optional(),
+  DB_SSL: z.enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full').default('off'),
+  DB_SSL_CA: z.string().optional(), // given as a path, here the certificates in that file
   PORT: port.default(8080),
   HOST: z.string().optional(), // the address to listen on; unset: all of them
   LOG_LEVEL: z
@@ -37,7 +41,8 @@ export class ConfigError extends Error {}
 /** Reads the environment once. An empty variable counts as unset. Throws ConfigError. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const settings = { ...given, ...readSecret(given, 'DB_PASS'), ...readSecret(given, 'API_TOKEN') };
+  const secrets = { ...readSecret(given, 'DB_PASS'), ...readSecret(given, 'API_TOKEN') };
+  const settings = { ...given, ...secrets, ...readCertificates(given) };
 
   const parsed = Environment.safeParse(settings);
   if (parsed.success) return parsed.data;
@@ -49,6 +54,17 @@ export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
   return DB_PASS_FILE === undefined ? DB_PASS : withoutNewline(readFileSync(DB_PASS_FILE, 'utf8'));
 }
 
+/**
+ * How connections to the database are encrypted, as in libpq: `require` asks for TLS and believes any certificate; with
+ * `verify-full` it must be for DB_HOST and from one of DB_SSL_CA, or of the public authorities that Node.js knows.
+ */
+export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
+  if (DB_SSL === 'off') return false;
+  if (DB_SSL === 'require') return { rejectUnauthorized: false };
+  // The host, because pg names it only if it is no address: then the certificate would have to be for localhost.
+  return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
+}
+
 const withoutNewline = (text: string) => text.replace(/\r?\n$/, '');
 
 /** A secret comes from NAME or from the file that NAME_FILE points to, without the newline editors add at the end. */
@@ -56,12 +72,31 @@ function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Reco
   const file = env[`${name}_FILE`];
   if (file === undefined) return {};
   if (env[name] !== undefined) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
+  const secret = withoutNewline(readFileOf(`${name}_FILE`, file));
+  if (secret === '') throw new ConfigError(`${name}_FILE points to ${file}, which is empty; write the secret into it`);
+  return { [name]: secret };
+}
+
+/** DB_SSL_CA is the path of a file with certificates in PEM form. */
+function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Record<string, string> {
+  if (file === undefined) return {};
+  if (DB_SSL !== 'verify-full') {
+    throw new ConfigError('DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA');
+  }
+  const certificates = readFileOf('DB_SSL_CA', file);
   try {
-    const secret = withoutNewline(readFileSync(file, 'utf8'));
-    if (secret !== '') return { [name]: secret };
+    new X509Certificate(certificates);
+  } catch {
+    throw new ConfigError(`DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM form`);
+  }
+  return { DB_SSL_CA: certificates };
+}
+
+function readFileOf(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new ConfigError(`${name}_FILE points to ${file}, which cannot be read (${reason}); check its path and mode`);
+    throw new ConfigError(`${name} points to ${file}, which cannot be read (${reason}); check its path and mode`);
   }
-  throw new ConfigError(`${name}_FILE points to ${file}, which is empty; write the secret into it`);
 }

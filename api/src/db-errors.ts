@@ -50,7 +50,19 @@ export function explain(cause: unknown): string {
       return `${message}: is the database running, and DB_HOST its name?`;
     case 'ECONNREFUSED':
       return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
-    default:
-      return message;
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `${message}: DB_SSL=verify-full wants DB_HOST in the server's certificate`;
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+      return `${message}: DB_SSL_CA must be the certificate of who has signed the server's`;
   }
+  if (message === 'The server does not support SSL connections') {
+    return `${message}: DB_SSL=off, or turn on ssl in the server`;
+  }
+  if (code === '28000' && message.includes('no encryption')) {
+    return `${message}: if the server wants TLS, DB_SSL=require or verify-full`;
+  }
+  return message;
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { type Config, dbPassword } from './config.ts';
+import { type Config, dbPassword, dbSsl } from './config.ts';
 import {
   DatabaseBusy,
   DatabaseUnavailable,
@@ -81,6 +81,7 @@ export function openDb(config: Config, log: Logger): Db {
     database: config.DB_NAME,
     user: config.DB_USER,
     password: () => dbPassword(config),
+    ssl: dbSsl(config),
     application_name: 'taskapp-api',
     idleTimeoutMillis: 30_000,
     keepAlive: true,

@@ -6,7 +6,7 @@ import { share } from './share.ts';
 // What the API uses, so that a database older than the code is not healthy. Each table has a line.
 const usedColumns = {
   tasks: ['id', 'title', 'status', 'created_at'],
-  idempotency_keys: ['key', 'task_id', 'title', 'status', 'created_at'],
+  idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
 };
 const readable = Object.entries(usedColumns).map(([table, columns]) => {
   const qualified = columns.map((column) => `${table}.${column}`); // an error names both

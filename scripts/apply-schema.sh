@@ -11,7 +11,8 @@ what is there stays as it is. Left out are the seed data and the API's password 
 
 The API goes on working meanwhile:
 - A statement waits at most half a second for a lock, because queries would queue behind it; then all is tried again.
-- Indexes are built and dropped CONCURRENTLY, which lets others write. What an interrupted build has left is removed first.
+- Indexes are built and dropped CONCURRENTLY, which lets others write. What an interrupted build has
+  left is removed first.
 For that, db/init writes CREATE INDEX IF NOT EXISTS and DROP INDEX IF EXISTS at the start of a line.
 
 The sequence of the ids is set past all rows, where rows with ids of their own were imported.

@@ -160,15 +160,15 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
     const schema = async () => (await check({ env })).output.match(/schema: .*/)?.[0];
     await sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
-    await sql('ALTER INDEX tasks_title_parts RENAME TO parts_elsewhere');
+    await sql('ALTER INDEX tasks_title_search RENAME TO search_elsewhere');
     try {
       const { lines, output } = await check({ env });
       expect(lines).toContain('/healthz: FAIL');
-      const both = 'idempotency_keys, tasks_title_parts';
+      const both = 'idempotency_keys, tasks_title_search';
       expect(output).toContain(`schema: lacks ${both}; scripts/apply-schema.sh`);
       await sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
-      expect(await schema()).toContain('lacks tasks_title_parts; scripts/apply-schema.sh');
-      await sql('ALTER INDEX parts_elsewhere RENAME TO tasks_title_parts');
+      expect(await schema()).toContain('lacks tasks_title_search; scripts/apply-schema.sh');
+      await sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
       await sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
       expect(await schema()).toContain('lacks column idempotency_keys.task_id; scripts/apply');
     } finally {
@@ -177,7 +177,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     expect(await schema()).toBe('schema: has what db/init makes');
   });
 
-  it('names the sequence of the ids when it is behind the rows, and what sets it right', async () => {
+  it('names the sequence that is behind the rows, and what sets it right', async () => {
     const sql = (statement: string) =>
       stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
     await sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);

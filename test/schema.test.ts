@@ -35,8 +35,11 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     await sql('DROP INDEX tasks_title_search');
     await sql('CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops)');
     await sql('DROP TABLE idempotency_keys');
-    const keys = 'key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL, title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL';
-    await sql(`CREATE TABLE idempotency_keys (${keys}, created_at TIMESTAMPTZ NOT NULL DEFAULT now())`);
+    await sql(`
+      CREATE TABLE idempotency_keys (
+        key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL,
+        title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL DEFAULT now())`);
     // As an import leaves it.
     await sql(`INSERT INTO tasks (id, title) VALUES (1000000, 'imported')`);
     await sql(`INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`);
@@ -66,10 +69,15 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     const indexes = () =>
       sql(`SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index WHERE indrelid = 'tasks'::regclass ORDER BY 1`);
     const before = await indexes();
-    expect(before.match(/^\w+/gm)).toEqual(['tasks_pkey', 'tasks_newest_first', 'tasks_status_newest_first', 'tasks_title_search']);
+    expect(before.match(/^\w+/gm)).toEqual([
+      'tasks_pkey',
+      'tasks_newest_first',
+      'tasks_status_newest_first',
+      'tasks_title_search',
+    ]);
     expect(before).not.toContain('|f');
-    const keyColumns = `SELECT attname FROM pg_attribute WHERE attrelid = 'idempotency_keys'::regclass AND attnum > 0`;
-    expect((await sql(keyColumns)).split('\n')).toContain('request');
+    const request = `attrelid = 'idempotency_keys'::regclass AND attname = 'request'`;
+    expect(await sql(`SELECT attnotnull FROM pg_attribute WHERE ${request}`)).toBe('t');
     expect(await sql(`SELECT nextval('tasks_id_seq') > 1000000`)).toBe('t');
 
     await sql('TRUNCATE tasks');

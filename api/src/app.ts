@@ -80,7 +80,8 @@ function requestLog(log: Logger, metrics: Metrics): RequestHandler {
 
     // 'close' comes after the last byte, or when the client is gone before.
     res.on('close', () => {
-      const status = res.writableFinished ? res.statusCode : 499; // nginx's number for a client that is gone
+      const isAnswered = res.writableFinished;
+      const status = isAnswered ? res.statusCode : 499; // nginx's number for a client that is gone
       ended(status);
       const { error } = res.locals;
       const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';
@@ -91,7 +92,7 @@ function requestLog(log: Logger, metrics: Metrics): RequestHandler {
         duration_ms: Math.round(performance.now() - startedAt),
         ...(error && describe(error)),
       };
-      log[level](line, res.writableFinished ? 'request completed' : 'request aborted');
+      log[level](line, isAnswered ? 'request completed' : 'request aborted');
     });
     next();
   };

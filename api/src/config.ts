@@ -17,7 +17,9 @@ const Environment = z.object({
   DB_USER: z.string('is not set; set it to the database login, for example taskapp_api'),
   DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
   DB_PASS_FILE: z.string().optional(),
-  DB_SSL: z.enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full').default('off'),
+  DB_SSL: z
+    .enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full')
+    .default('off'),
   DB_SSL_CA: z.string().optional(), // given as a path, here the certificates in that file
   PORT: port.default(8080),
   HOST: z.string().optional(), // the address to listen on; unset: all of them
@@ -55,13 +57,14 @@ export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
 }
 
 /**
- * How connections to the database are encrypted, as in libpq: `require` asks for TLS and believes any certificate; with
- * `verify-full` it must be for DB_HOST and from one of DB_SSL_CA, or of the public authorities that Node.js knows.
+ * How connections to the database are encrypted, as in libpq: `require` asks for TLS and believes
+ * any certificate; with `verify-full` it must be for DB_HOST and signed by one of DB_SSL_CA, or by
+ * a public authority that Node.js knows.
  */
 export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
   if (DB_SSL === 'off') return false;
   if (DB_SSL === 'require') return { rejectUnauthorized: false };
-  // The host, because pg names it only if it is no address: then the certificate would have to be for localhost.
+  // pg names the host only if it is no address: the certificate would have to be for localhost.
   return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
 }
 
@@ -73,7 +76,10 @@ function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Reco
   if (file === undefined) return {};
   if (env[name] !== undefined) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
   const secret = withoutNewline(readFileOf(`${name}_FILE`, file));
-  if (secret === '') throw new ConfigError(`${name}_FILE points to ${file}, which is empty; write the secret into it`);
+  if (secret === '')
+    throw new ConfigError(
+      `${name}_FILE points to ${file}, which is empty; write the secret into it`,
+    );
   return { [name]: secret };
 }
 
@@ -81,13 +87,17 @@ function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Reco
 function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Record<string, string> {
   if (file === undefined) return {};
   if (DB_SSL !== 'verify-full') {
-    throw new ConfigError('DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA');
+    throw new ConfigError(
+      'DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA',
+    );
   }
   const certificates = readFileOf('DB_SSL_CA', file);
   try {
-    new X509Certificate(certificates);
+    void new X509Certificate(certificates); // throws
   } catch {
-    throw new ConfigError(`DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM form`);
+    throw new ConfigError(
+      `DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM form`,
+    );
   }
   return { DB_SSL_CA: certificates };
 }
@@ -97,6 +107,8 @@ function readFileOf(name: string, file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new ConfigError(`${name} points to ${file}, which cannot be read (${reason}); check its path and mode`);
+    throw new ConfigError(
+      `${name} points to ${file}, which cannot be read (${reason}); check its path and mode`,
+    );
   }
 }

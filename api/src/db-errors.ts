@@ -42,7 +42,7 @@ export function explain(cause: unknown): string {
     case '3D000':
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
     case '23505':
-      return `${message}: a row has an id that the sequence is still to give; scripts/apply-schema.sh sets it past all rows`;
+      return `${message}: the sequence is behind the rows; run scripts/apply-schema.sh`;
     case '2200H':
       return `${message}: tasks.id is an INTEGER, and no ids are left`;
     case 'ENOTFOUND':

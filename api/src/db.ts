@@ -69,7 +69,7 @@ const timeouts = {
 const transient = /^(40|53|57014|25006)/;
 const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 
-// The sequence of tasks.id is behind the rows, or at its end. Only somebody who runs the database can mend that.
+// The sequence of tasks.id is behind the rows, or at its end. Only an operator can mend that.
 const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
   code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');
 

@@ -44,7 +44,9 @@ const responses = {
   NotFound: failure('There is no such task'),
   Running: failure('A request with this Idempotency-Key is still running', later),
   Deleted: failure('The task that this Idempotency-Key has made was deleted'),
-  ConditionFailed: failure('The condition of If-Match or If-None-Match does not hold. Nothing was changed'),
+  ConditionFailed: failure(
+    'The condition of If-Match or If-None-Match does not hold. Nothing was changed',
+  ),
   OtherTask: failure('This Idempotency-Key was used for another task'),
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
@@ -53,8 +55,8 @@ const responses = {
   NoApi: failure('No replica of the API took the connection. Nothing was changed', later),
   Unavailable: failure('The database is away or busy. Nothing was changed', later),
   Unknown: failure(
-    'The request was sent and its answer is missing: a change may or may not be stored. Read before you send it again, ' +
-      'or send it with an idempotency-key',
+    'The request was sent and its answer is missing: a change may or may not be stored. ' +
+      'Read before you send it again, unless it had an idempotency-key',
   ),
 };
 const named = (names: Record<number, keyof typeof responses>) =>
@@ -103,7 +105,16 @@ const paths: OpenApi['paths'] = {
       summary: 'Create a task; with an idempotency-key it can be sent again without making a second one',
       parameters: parameters('header', IdempotencyKey),
       requestBody: body('NewTask'),
-      responses: { 201: answer('The new task, or with a known idempotency-key its task as it is now', task, created), ...ofKey, ...ofBody, ...common },
+      responses: {
+        201: answer(
+          'The new task, or with a known idempotency-key its task as it is now',
+          task,
+          created,
+        ),
+        ...ofKey,
+        ...ofBody,
+        ...common,
+      },
     },
   },
   '/api/tasks/{id}': {

@@ -223,7 +223,9 @@ describe('the log', () => {
     const { log, lines } = logged();
     const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(200) as Promise<undefined> };
     await expect(api({ log, store }).get('/api/tasks/1').timeout(50)).rejects.toThrow('Timeout');
-    await expect.poll(() => lines).toMatchObject([{ level: info, res: { status: 499 }, msg: 'request aborted' }]);
+    await expect
+      .poll(() => lines)
+      .toMatchObject([{ level: info, res: { status: 499 }, msg: 'request aborted' }]);
   });
 
   it('has probes at level trace only', async () => {

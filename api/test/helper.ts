@@ -41,9 +41,10 @@ export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> 
 }
 
 /** The SQL of a file of db/init. */
-export const initFile = (name: string) => readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
+export const initFile = (name: string) =>
+  readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
 
-/** A database of its own, empty but for the schema: as the API sees it, and a connection of its owner. */
+/** A database of its own without rows: as the API sees it, and a connection of its owner. */
 export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: string }> {
   const name = `own_${crypto.randomUUID().replaceAll('-', '')}`;
   await (await owner()).query(`CREATE DATABASE ${name}`);

@@ -1,7 +1,17 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startForgetting } from '../src/tasks/idempotency.ts';
-import { api, createTask, database, initFile, owner, ownDatabase, silent, type Task, unique } from './helper.ts';
+import {
+  api,
+  createTask,
+  database,
+  initFile,
+  owner,
+  ownDatabase,
+  silent,
+  type Task,
+  unique,
+} from './helper.ts';
 
 const key = () => crypto.randomUUID();
 const taskOf = ({ body }: { body: unknown }) => (body as { task: Task }).task;
@@ -12,7 +22,7 @@ async function tasksCalled(title: string): Promise<Task[]> {
 }
 
 describe('POST /api/tasks with an Idempotency-Key', () => {
-  it('answers the same key and body with the task, also by another replica, and makes one task', async () => {
+  it('answers the same key and body with the task, also by another replica', async () => {
     const sent = { title: unique('once'), status: 'active' };
     const header = key();
     const first = await api().post('/api/tasks').set('Idempotency-Key', header).send(sent).expect(201);
@@ -28,9 +38,13 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
   it('answers with the task as it is now, and with 410 once it was deleted', async () => {
     const client = api();
     const [title, header] = [unique('changed'), key()];
-    const send = (body: object = { title }) => client.post('/api/tasks').set('Idempotency-Key', header).send(body);
+    const send = (body: object = { title }) =>
+      client.post('/api/tasks').set('Idempotency-Key', header).send(body);
     const { id } = taskOf(await send().expect(201));
-    await client.patch(`/api/tasks/${id}`).send({ title: unique('other'), status: 'done' }).expect(200);
+    await client
+      .patch(`/api/tasks/${id}`)
+      .send({ title: unique('other'), status: 'done' })
+      .expect(200);
     const now = await client.get(`/api/tasks/${id}`).expect(200);
     expect((await send().expect(201)).text).toBe(now.text);
     await client.delete(`/api/tasks/${id}`).expect(200);
@@ -41,10 +55,20 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
   });
 
   it('keeps no text of the task, and takes no id for a request that was sent again', async () => {
-    const [client, title, status, header, db] = [api(), unique('secret'), unique('s'), key(), await owner()];
-    const send = () => client.post('/api/tasks').set('Idempotency-Key', header).send({ title, status });
+    const [client, title, status, header, db] = [
+      api(),
+      unique('secret'),
+      unique('s'),
+      key(),
+      await owner(),
+    ];
+    const send = () =>
+      client.post('/api/tasks').set('Idempotency-Key', header).send({ title, status });
     await send().expect(201);
-    const kept = await db.query<{ row: string }>('SELECT k::text AS row FROM idempotency_keys k WHERE key = $1', [header]);
+    const kept = await db.query<{ row: string }>(
+      'SELECT k::text AS row FROM idempotency_keys k WHERE key = $1',
+      [header],
+    );
     expect(kept.rows).toHaveLength(1);
     for (const text of [title, status]) {
       expect(kept.rows[0]?.row).not.toContain(text);
@@ -52,10 +76,17 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     }
     // Other tests take ids meanwhile, so a sequence of its own is looked at.
     const own = await ownDatabase();
-    const again = () => api({ db: own.db }).post('/api/tasks').set('Idempotency-Key', header).send({ title, status }).expect(201);
+    const again = () =>
+      api({ db: own.db })
+        .post('/api/tasks')
+        .set('Idempotency-Key', header)
+        .send({ title, status })
+        .expect(201);
     const ids = [];
     for (let n = 0; n < 5; n++) ids.push(taskOf(await again()).id);
-    const { rows } = await own.owner.query<{ last: string }>('SELECT last_value AS last FROM tasks_id_seq');
+    const { rows } = await own.owner.query<{ last: string }>(
+      'SELECT last_value AS last FROM tasks_id_seq',
+    );
     expect(rows).toEqual([{ last: String(ids[0]) }]);
   });
 
@@ -83,7 +114,9 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
   it('answers 409 while the first request is still running, and 201 once it is not', async () => {
     const [title, header, other] = [unique('running'), key(), await owner()];
     await other.query('BEGIN');
-    await other.query(`INSERT INTO idempotency_keys (key, task_id, request) VALUES ($1, 4, '')`, [header]);
+    await other.query(`INSERT INTO idempotency_keys (key, task_id, request) VALUES ($1, 4, '')`, [
+      header,
+    ]);
     const send = () => api().post('/api/tasks').set('Idempotency-Key', header).send({ title });
     const running = await send().expect(409);
     expect(running.body).toEqual({ error: 'A request with this Idempotency-Key is still running' });
@@ -114,7 +147,8 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
       SELECT $1 || n, '', 1, now() - make_interval(hours => $2) FROM generate_series(1, $3) AS n`;
     await other.query(make, ['young', 23, 2]);
     await other.query(make, ['old', 25, 2_500]);
-    const keys = async () => (await other.query<{ key: string }>('SELECT key FROM idempotency_keys ORDER BY key')).rows;
+    const keys = async () =>
+      (await other.query<{ key: string }>('SELECT key FROM idempotency_keys ORDER BY key')).rows;
     const young = [{ key: 'young1' }, { key: 'young2' }];
     const timer = startForgetting(db, silent, 20); // milliseconds
     onTestFinished(() => clearInterval(timer));
@@ -159,48 +193,69 @@ describe('a database of the last release, whose keys have title and status', () 
   // As the API of the last release writes and reads them, until the new one has replaced it.
   const claim = `
     WITH claimed AS (
-      INSERT INTO idempotency_keys AS old (key, task_id, title, status) VALUES ($1, nextval('tasks_id_seq'), $2, $3)
-      ON CONFLICT (key) DO UPDATE
-      SET task_id = EXCLUDED.task_id, title = EXCLUDED.title, status = EXCLUDED.status, created_at = EXCLUDED.created_at
+      INSERT INTO idempotency_keys AS old (key, task_id, title, status)
+      VALUES ($1, nextval('tasks_id_seq'), $2, $3)
+      ON CONFLICT (key) DO UPDATE SET
+        task_id = EXCLUDED.task_id, title = EXCLUDED.title,
+        status = EXCLUDED.status, created_at = EXCLUDED.created_at
       WHERE old.created_at < now() - interval '24 hours'
       RETURNING *
     )
-    INSERT INTO tasks (id, title, status, created_at) SELECT task_id, title, status, created_at FROM claimed
+    INSERT INTO tasks (id, title, status, created_at)
+    SELECT task_id, title, status, created_at FROM claimed
     RETURNING id, title`;
-  const find = 'SELECT task_id, title = $2 AND status = $3 AS same FROM idempotency_keys WHERE key = $1';
+  const find =
+    'SELECT task_id, title = $2 AND status = $3 AS same FROM idempotency_keys WHERE key = $1';
 
   async function lastRelease() {
     const { db, owner: other } = await ownDatabase();
     await other.query(`
       DROP TABLE idempotency_keys;
       CREATE TABLE idempotency_keys (
-        key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL, title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
+        key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL,
+        title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL DEFAULT now());`);
-    const ask = async (sql: string, ...values: string[]) => (await other.query<Record<string, unknown>>(sql, values)).rows;
+    const ask = async (sql: string, ...values: string[]) =>
+      (await other.query<Record<string, unknown>>(sql, values)).rows;
     return { client: api({ db }), other, ask, apply: () => other.query(initFile('01_schema.sql')) };
   }
 
-  it('goes on: what the old API has made is known to the new one, before and after the change, and the change runs again', async () => {
+  it('goes on: old and new API know the keys of each other, and the change can run again', async () => {
     const { client, other, ask, apply } = await lastRelease();
-    const send = (header: string, title: string) => client.post('/api/tasks').set('Idempotency-Key', header).send({ title });
+    const send = (header: string, title: string) =>
+      client.post('/api/tasks').set('Idempotency-Key', header).send({ title });
     const [before] = await ask(claim, 'before', 'Ünïcode', 'pending');
     await apply();
     await apply();
     const [after] = await ask(claim, 'after', 'after', 'pending'); // the old API still runs
-    expect(await ask(find, 'before', 'Ünïcode', 'pending')).toEqual([{ task_id: before?.id, same: true }]);
-    expect(await ask(find, 'after', 'after', 'pending')).toEqual([{ task_id: after?.id, same: true }]);
+    expect(await ask(find, 'before', 'Ünïcode', 'pending')).toEqual([
+      { task_id: before?.id, same: true },
+    ]);
+    expect(await ask(find, 'after', 'after', 'pending')).toEqual([
+      { task_id: after?.id, same: true },
+    ]);
 
-    for (const [header, title, id] of [['before', 'Ünïcode', before?.id], ['after', 'after', after?.id]] as const) {
+    for (const [header, title, id] of [
+      ['before', 'Ünïcode', before?.id],
+      ['after', 'after', after?.id],
+    ] as const) {
       const answer = await send(header, title).expect(201);
       expect([answer.headers['idempotency-replayed'], taskOf(answer).id]).toEqual(['true', id]);
       await send(header, 'another').expect(422);
     }
 
     await send('new', 'new').expect(201);
-    expect(await ask(claim, 'new', 'new', 'pending')).toEqual([]); // and the old API makes no second task of it
-    expect(await ask('SELECT title, status FROM idempotency_keys WHERE key = $1', 'new')).toEqual([{ title: null, status: null }]);
+    // The old API makes no second task of it.
+    expect(await ask(claim, 'new', 'new', 'pending')).toEqual([]);
+    expect(await ask('SELECT title, status FROM idempotency_keys WHERE key = $1', 'new')).toEqual([
+      { title: null, status: null },
+    ]);
     await other.query(`UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`);
-    expect(await ask(claim, 'new', 'taken over', 'pending')).toMatchObject([{ title: 'taken over' }]);
-    expect((await send('new', 'taken over').expect(201)).headers['idempotency-replayed']).toBe('true');
+    expect(await ask(claim, 'new', 'taken over', 'pending')).toMatchObject([
+      { title: 'taken over' },
+    ]);
+    expect((await send('new', 'taken over').expect(201)).headers['idempotency-replayed']).toBe(
+      'true',
+    );
   });
 });

@@ -1,4 +1,4 @@
-// A secret file is read by two programs, the API and db/init/04_roles.sh, which must find the same password in it.
+// The API and db/init/04_roles.sh both read a secret file, and must find the same password in it.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

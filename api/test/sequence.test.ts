@@ -6,19 +6,27 @@ import { api, createTask, initFile, ownDatabase } from './helper.ts';
 type Own = Awaited<ReturnType<typeof ownDatabase>>;
 
 const importRows = ({ owner }: Own, from: number, to: number) =>
-  owner.query('INSERT INTO tasks (id, title) SELECT n, $1 FROM generate_series($2::int, $3::int) AS n', ['imported', from, to]);
+  owner.query(
+    'INSERT INTO tasks (id, title) SELECT n, $1 FROM generate_series($2::int, $3::int) AS n',
+    ['imported', from, to],
+  );
 const applySchema = ({ owner }: Own) => owner.query(initFile('01_schema.sql'));
 
 async function nextId({ owner }: Own): Promise<number> {
-  const { rows } = await owner.query<{ next: number }>('SELECT (last_value + is_called::int)::int AS next FROM tasks_id_seq');
+  const { rows } = await owner.query<{ next: number }>(
+    'SELECT (last_value + is_called::int)::int AS next FROM tasks_id_seq',
+  );
   return rows[0]?.next ?? 0;
 }
 
 describe('ids that the sequence is still to give', () => {
-  it('make a creation 503 with a cause that says what to do, for all who share it, and store nothing', async () => {
+  it('make creations 503, for all who share one, with a cause that says what to do', async () => {
     const own = await ownDatabase();
     const lines: Record<string, unknown>[] = [];
-    const log = pino({ base: null }, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
+    const log = pino(
+      { base: null },
+      { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+    );
     const client = api({ db: own.db, log });
     await importRows(own, 1, 200);
     const titles = Array.from({ length: 20 }, (_, n) => `together ${n}`);
@@ -27,15 +35,25 @@ describe('ids that the sequence is still to give', () => {
       client.post('/api/tasks').set('Idempotency-Key', 'k').send({ title: 'with a key' }),
     ]);
     for (const { status, body, headers } of answers) {
-      expect([status, body, headers['retry-after']]).toEqual([503, { error: 'Database connection failed' }, '1']);
+      expect([status, body, headers['retry-after']]).toEqual([
+        503,
+        { error: 'Database connection failed' },
+        '1',
+      ]);
     }
-    expect(lines.find(({ cause }) => cause !== undefined)?.cause).toMatch(/tasks_pkey.*scripts\/apply-schema\.sh/);
+    expect(lines.find(({ cause }) => cause !== undefined)?.cause).toMatch(
+      /tasks_pkey.*scripts\/apply-schema\.sh/,
+    );
     const { rows } = await own.owner.query(`SELECT FROM tasks WHERE title <> 'imported'`);
     expect(rows).toEqual([]);
 
     await applySchema(own);
     expect((await createTask(client)).id).toBe(201);
-    await client.post('/api/tasks').set('Idempotency-Key', 'k').send({ title: 'with a key' }).expect(201);
+    await client
+      .post('/api/tasks')
+      .set('Idempotency-Key', 'k')
+      .send({ title: 'with a key' })
+      .expect(201);
   });
 
   it('are 503 as well when none is left', async () => {
@@ -64,19 +82,20 @@ describe('01_schema.sql', () => {
     expect(await nextId(own)).toBe(901);
   });
 
-  it('can run while tasks are created: none of them meets an id that was given before', async () => {
+  it('can run while tasks are created: no id is given twice', async () => {
     const own = await ownDatabase();
     const client = api({ db: own.db });
     let ended = false;
     const create = async () => {
       const statuses = [];
-      while (!ended) statuses.push((await client.post('/api/tasks').send({ title: 'meanwhile' })).status);
+      while (!ended)
+        statuses.push((await client.post('/api/tasks').send({ title: 'meanwhile' })).status);
       return statuses;
     };
     const load = [create(), create(), create()];
     for (let n = 1; n <= 20; n++) {
       const next = await nextId(own);
-      await importRows(own, next + 30, next + 31); // the creations run into these, or the file is faster
+      await importRows(own, next + 30, next + 31); // creations run into these, or the file is faster
       await applySchema(own);
       await applySchema(own);
     }

@@ -11,22 +11,46 @@ import { api, database } from './helper.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'taskapp-tls-'));
 const file = (name: string) => join(directory, name);
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
+const openssl = (...args: string[]) =>
+  execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
 
 /** A certificate authority of its own, and what it says of a server by the name of `san`. */
 function makeCertificate(ca: string, san: string): void {
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl('req', '-x509', ...newKey, '-subj', `/CN=${ca}`, '-keyout', `${ca}.key`, '-out', `${ca}.crt`, '-days', '2');
+  openssl(
+    'req',
+    '-x509',
+    ...newKey,
+    '-subj',
+    `/CN=${ca}`,
+    '-keyout',
+    `${ca}.key`,
+    '-out',
+    `${ca}.crt`,
+    '-days',
+    '2',
+  );
   openssl('req', ...newKey, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.csr');
   writeFileSync(file('extensions'), `subjectAltName=${san}`);
-  const signed = ['-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-extfile', 'extensions', '-days', '2'];
+  const signed = [
+    '-CA',
+    `${ca}.crt`,
+    '-CAkey',
+    `${ca}.key`,
+    '-CAcreateserial',
+    '-extfile',
+    'extensions',
+    '-days',
+    '2',
+  ];
   openssl('x509', '-req', '-in', 'server.csr', '-out', 'server.crt', ...signed);
 }
 
 /** Writes a file of the server's, as its own user. */
 async function writeInServer(owner: pg.Client, name: string): Promise<void> {
-  const rows = `SELECT unnest(string_to_array(${owner.escapeLiteral(readFileSync(file(name), 'utf8').trimEnd())}, E'\\n'))`;
-  await owner.query(`COPY (${rows}) TO PROGRAM 'umask 077; cat > ${name}'`);
+  const text = owner.escapeLiteral(readFileSync(file(name), 'utf8').trimEnd());
+  const lines = `SELECT unnest(string_to_array(${text}, E'\\n'))`;
+  await owner.query(`COPY (${lines}) TO PROGRAM 'umask 077; cat > ${name}'`);
 }
 
 describe('DB_SSL', () => {
@@ -76,12 +100,16 @@ describe('DB_SSL', () => {
 
   it('require: encrypts, whoever has signed the certificate and for whatever name', async () => {
     expect((await use({ DB_SSL: 'require' })).result).toEqual([{ tls: true }]);
-    await api({ db: database({ ...server.env, DB_SSL: 'require' }) }).get('/healthz').expect(200);
+    await api({ db: database({ ...server.env, DB_SSL: 'require' }) })
+      .get('/healthz')
+      .expect(200);
   });
 
   it('require: refuses a server without TLS', async () => {
     const { error } = await use({ DB_SSL: 'require' }, inject('database'));
-    expect(error).toBe('The server does not support SSL connections: DB_SSL=off, or turn on ssl in the server');
+    expect(error).toBe(
+      'The server does not support SSL connections: DB_SSL=off, or turn on ssl in the server',
+    );
   });
 
   it('verify-full: takes the server that the CA has signed for this name', async () => {
@@ -91,20 +119,31 @@ describe('DB_SSL', () => {
 
   it('verify-full: refuses a certificate of another CA, also of none that is known', async () => {
     const env = { DB_SSL: 'verify-full', DB_HOST: 'localhost' };
-    expect((await use({ ...env, DB_SSL_CA: file('another.crt') })).error).toMatch(/certificate.*: DB_SSL_CA must be/);
+    expect((await use({ ...env, DB_SSL_CA: file('another.crt') })).error).toMatch(
+      /certificate.*: DB_SSL_CA must be/,
+    );
     expect((await use(env)).error).toMatch(/certificate.*: DB_SSL_CA must be/);
   });
 
-  it('verify-full: refuses a certificate for another name, and an address that it does not have', async () => {
+  it('verify-full: refuses a certificate that is for another name or address', async () => {
     const env = { DB_SSL: 'verify-full', DB_SSL_CA: file('authority.crt'), DB_HOST: '127.0.0.1' };
     expect((await use(env)).error).toMatch(/127\.0\.0\.1.*: DB_SSL=verify-full wants DB_HOST in/);
   });
 
   it.each([
     [{ DB_SSL: 'on' }, 'DB_SSL is none of these: off, require or verify-full'],
-    [{ DB_SSL: 'verify-full', DB_SSL_CA: '/nope' }, 'DB_SSL_CA points to /nope, which cannot be read (ENOENT); check its path and mode'],
-    [{ DB_SSL: 'verify-full', DB_SSL_CA: import.meta.filename }, /^DB_SSL_CA points to .*, which has no certificate; use a file in PEM form$/],
-    [{ DB_SSL_CA: '/x' }, 'DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA'],
+    [
+      { DB_SSL: 'verify-full', DB_SSL_CA: '/nope' },
+      'DB_SSL_CA points to /nope, which cannot be read (ENOENT); check its path and mode',
+    ],
+    [
+      { DB_SSL: 'verify-full', DB_SSL_CA: import.meta.filename },
+      /^DB_SSL_CA points to .*, which has no certificate; use a file in PEM form$/,
+    ],
+    [
+      { DB_SSL_CA: '/x' },
+      'DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA',
+    ],
     [{ DB_SSL: 'require', DB_SSL_CA: '/x' }, /^DB_SSL_CA is set, but nothing is verified; /],
   ])('%j is refused at the start', (env, message) => {
     expect(() => readConfig({ DB_USER: 'u', DB_PASS: 'p', ...env })).toThrow(message);

@@ -8,29 +8,31 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- The next id is above all ids, also after rows with ids of their own were imported: otherwise each new task would fail until
--- the sequence has passed them. Never backwards. Only a sequence that is behind is locked for, while nobody can insert.
+-- The next id is above all ids, also after rows with ids of their own were imported: otherwise each
+-- new task would fail until the sequence has passed them. The lock keeps others from taking an id
+-- meanwhile, which would be given twice; it is only taken where the sequence is behind.
 DO $$
 BEGIN
     IF (SELECT max(id) FROM tasks) >= (SELECT last_value + is_called::int FROM tasks_id_seq) THEN
         LOCK TABLE tasks IN SHARE ROW EXCLUSIVE MODE;
-        PERFORM setval('tasks_id_seq', greatest((SELECT max(id) FROM tasks), (SELECT last_value FROM tasks_id_seq)));
+        PERFORM setval('tasks_id_seq', greatest(max(id), (SELECT last_value FROM tasks_id_seq)))
+        FROM tasks;
     END IF;
 END
 $$;
 
--- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets this task instead of another
--- one. Of what was asked there is only a hash, so that no text outlives its task.
+-- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets it
+-- instead of another one. Of what was asked there is only a hash, so no text outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
-    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, as in api/src/tasks/idempotency.ts
+    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
     task_id    INTEGER NOT NULL, -- no foreign key: the task may be deleted meanwhile
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Earlier versions of this table have title and status instead. They stay until a later version drops them, because the API
--- of the last release goes on writing them until the new one has replaced it. Nobody else does, and the API deletes the rows
--- of that time after 24 hours.
+-- An earlier version of this table has title and status instead. They stay until a later version
+-- drops them, because the API of the last release goes on writing them until the new one has
+-- replaced it. The API deletes the rows of that time after 24 hours.
 DO $$
 BEGIN
     IF NOT EXISTS (

@@ -27,8 +27,8 @@ TEXT
 
 fail() { echo "04_roles.sh: $*" >&2; exit 1; }
 
-# read_secret NAME: sets `secret` to the text of the variable NAME, or of the file that NAME_FILE points to, without one newline
-# at its end, LF or CRLF, which editors add. As api/src/config.ts reads it.
+# read_secret NAME: sets `secret` to the text of the variable NAME, or of the file that NAME_FILE
+# points to, without one newline at its end, LF or CRLF, which editors add. As api/src/config.ts.
 read_secret() {
   local file=${1}_FILE
   secret=${!1:-}

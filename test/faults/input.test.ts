@@ -83,7 +83,8 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     expect(page.next_cursor === undefined).toBe(headers.link === undefined);
     if (page.next_cursor !== undefined) expect(page.tasks.length).toBe(limit);
     const first = ([character = '']: Iterable<string>) => character;
-    const withoutCase = (character: string) => first(first(first(character.toLowerCase()).toUpperCase()).toLowerCase());
+    const withoutCase = (character: string) =>
+      first(first(first(character.toLowerCase()).toUpperCase()).toLowerCase());
     const small = (value: string) => Array.from(value.normalize('NFC'), withoutCase).join('');
     for (const [n, task] of page.tasks.entries()) {
       expect(Object.keys(task)).toEqual(['id', 'title', 'status', 'created_at']);

@@ -7,28 +7,39 @@ import type { NewTask } from './schema.ts';
 
 /** `replayed`: the key has made the task earlier; this is the task as it is now. */
 export type CreatedOnce = Row & { replayed: boolean };
-/** 'other task': the key was used for another body. 'deleted': its task is gone. 'running': its request has not ended. */
+/**
+ * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': its
+ * request has not ended.
+ */
 export type NotCreated = 'other task' | 'deleted' | 'running';
 
 /**
- * The key and the task are one statement, so that neither is ever stored without the other. While another transaction has the
- * key and has not ended, the INSERT waits for it. A key older than 24 hours is taken over. Of the body only a hash is kept.
+ * The key and the task are one statement, so that neither is ever stored without the other. While
+ * another transaction has the key and has not ended, the INSERT waits for it. A key older than 24
+ * hours is taken over. Of the body only a hash is kept.
  */
-export async function createTaskOnce(db: Db, key: string, task: NewTask): Promise<CreatedOnce | NotCreated> {
+export async function createTaskOnce(
+  db: Db,
+  key: string,
+  task: NewTask,
+): Promise<CreatedOnce | NotCreated> {
   const { title, status } = task;
   const request = hashOf(key, task);
   const [created] = await db
     .write<Row>({
       name: 'create-once',
-      // A known key takes no id from the sequence. One whose first request has not ended is not known yet; it may.
+      // A known key takes no id from the sequence. One whose first request still runs may.
       text: `
         WITH claimed AS (
           INSERT INTO idempotency_keys AS old (key, request, task_id)
           SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
           WHERE NOT EXISTS (
-            SELECT FROM idempotency_keys WHERE key = $1::text AND created_at >= now() - interval '24 hours')
-          ON CONFLICT (key) DO UPDATE
-          SET request = EXCLUDED.request, task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
+            SELECT FROM idempotency_keys
+            WHERE key = $1::text AND created_at >= now() - interval '24 hours')
+          ON CONFLICT (key) DO UPDATE SET
+            request = EXCLUDED.request,
+            task_id = EXCLUDED.task_id,
+            created_at = EXCLUDED.created_at
           WHERE old.created_at < now() - interval '24 hours'
           RETURNING task_id
         )
@@ -55,7 +66,7 @@ export async function createTaskOnce(db: Db, key: string, task: NewTask): Promis
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** 01_schema.sql computes the same. No part can have a NUL in it; the key makes equal tasks have different hashes. */
+/** No part can have a NUL in it. The key makes equal tasks have different hashes. */
 function hashOf(key: string, { title, status }: NewTask): Buffer {
   return hash('sha256', `${key}\0${title}\0${status}`, 'buffer');
 }
@@ -65,7 +76,9 @@ const tenMinutes = 600_000; // milliseconds
 /** Forgets old keys now and again and again, so that they also go when no other key comes. */
 export function startForgetting(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
   const forget = () => {
-    forgetOldKeys(db).catch((error: Error) => log.warn(`old idempotency keys are not deleted: ${error.message}`));
+    forgetOldKeys(db).catch((error: Error) =>
+      log.warn(`old idempotency keys are not deleted: ${error.message}`),
+    );
   };
   forget();
   return setInterval(forget, interval).unref();
@@ -73,7 +86,7 @@ export function startForgetting(db: Db, log: Logger, interval = tenMinutes): Nod
 
 const batch = 1_000; // rows of one statement, which then is short
 
-/** Deletes the keys that are older than 24 hours. Those that a request has just taken over are left alone. */
+/** Deletes the keys that are older than 24 hours, but for one that a request takes over now. */
 export async function forgetOldKeys(db: Db): Promise<void> {
   let forgotten = [];
   do {

@@ -18,8 +18,8 @@ const requireJson: RequestHandler = (req, _res, next) => {
   next();
 };
 
-// Drops a byte order mark, which RFC 8259 lets us do. Fatal: otherwise it would replace what is not UTF-8, and something
-// else than what was sent would be stored.
+// Drops a byte order mark, which RFC 8259 lets us do. Fatal: otherwise it would replace what is not
+// UTF-8, and something else than what was sent would be stored.
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 const parseJson: RequestHandler = (req, _res, next) => {
@@ -42,7 +42,8 @@ export function taskRoutes(store: TaskStore): Router {
 
   const create: RequestHandler = async (req, res) => {
     const task = NewTask.parse(req.body);
-    const created = 'idempotency-key' in req.headers ? createOnce(req, res, task) : store.create(task);
+    const created =
+      'idempotency-key' in req.headers ? createOnce(req, res, task) : store.create(task);
     const { id, json } = await timed(res, created);
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
@@ -122,12 +123,16 @@ function nextPage({ limit, status, q }: ListQuery, cursor: string): string {
 }
 
 const notCreated: Record<NotCreated, () => HttpError> = {
-  running: () => new HttpError(409, 'A request with this Idempotency-Key is still running', { 'Retry-After': '1' }),
+  running: () =>
+    new HttpError(409, 'A request with this Idempotency-Key is still running', {
+      'Retry-After': '1',
+    }),
   deleted: () => new HttpError(410, 'The task that this Idempotency-Key has made was deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
 
-const conditionFailed = () => new HttpError(412, 'The condition of If-Match or If-None-Match does not hold');
+const conditionFailed = () =>
+  new HttpError(412, 'The condition of If-Match or If-None-Match does not hold');
 const taskNotFound = (id: number) => new HttpError(404, `Task ${id} not found`);
 
 function sendTask(res: Response, id: number, json: TaskJson | undefined): void {

@@ -23,7 +23,7 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolved means committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task unless `key` has made one in the last 24 hours: then returns that one, as it is now. */
+  /** Creates the task unless `key` has made one in the last 24 hours: that is returned. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -98,9 +98,10 @@ function only<Item>(items: Item[]): Item {
   return item;
 }
 
-// A title as a search compares it, by canonical form and without case. Not lower() alone: it tells ς from σ. normalize() takes
-// long, and most titles do not need it. The index tasks_title_search is on this very expression: see 02_indexes.sql.
-const comparedTitle = 'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
+// A title as a search compares it: in canonical form, without case. lower() alone tells ς from σ.
+// normalize() takes long, and most titles do not need it. 02_indexes.sql has the same expression.
+const comparedTitle =
+  'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
 /** The pattern for LIKE that finds `part` anywhere, in the same form but for its case. */
 const patternOf = (part: string) => `%${part.normalize('NFC').replace(/[\\%_]/g, '\\$&')}%`;
@@ -115,9 +116,10 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   if (cursor) conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 
-  const name = `list${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
+  // A search is planned for its own words: rare ones want the index, frequent ones do not.
+  const name = q ? '' : `list${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
   const rows = await db.read<Pick<Row, 'json'>>({
-    name: q ? '' : name, // a search is planned for its own words: rare ones want the index, frequent ones do not
+    name,
     // Newest first, then by id. Both descending, as one row comparison against the cursor needs it: see 02_indexes.sql.
     text: `SELECT ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
     values,

@@ -86,7 +86,7 @@ wanted_containers() {
 }
 
 check_containers() {
-  local ids id fields service number one_off state health code count found=()
+  local ids id fields service number one_off state health code count why found=()
   if [ -z "$engine" ]; then report SKIP containers 'no Docker Engine answers'; return; fi
   # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
   if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
@@ -102,11 +102,14 @@ check_containers() {
   while IFS='|' read -r service number one_off state health code; do
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
+    why="see docker compose logs $service"
+    if [ "$service/$health" = db/unhealthy ]; then why=$(refusal_of_db); fi
+    why=${why:-see docker compose logs $service}
     case $state/$health in
       running/healthy) report OK "$service-$number" 'running, healthy' ;;
       running/) report OK "$service-$number" 'running, has no health check' ;;
-      running/*) report FAIL "$service-$number" "running, but $health; see docker compose logs $service" ;;
-      *) report FAIL "$service-$number" "$state, exit code $code; see docker compose logs $service" ;;
+      running/*) report FAIL "$service-$number" "running, but $health; $why" ;;
+      *) report FAIL "$service-$number" "$state, exit code $code; $why" ;;
     esac
   done <"$work/containers"
   while read -r service number; do
@@ -152,8 +155,8 @@ judge() { # judge PATH START_OF_THE_BODY: what ask found
 check_tasks() {
   local path='/api/tasks?limit=1' directory token=''
   directory=${SECRETS_DIR:-}
-  if [ -z "$directory" ] && [ -r .env.prod ]; then
-    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" .env.prod | tail -n 1)
+  if [ -z "$directory" ] && [ -r "$settings" ]; then
+    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$settings" | tail -n 1)
   fi
   directory=${directory:-secrets}
   if [ -r "$directory/api_token" ]; then token="Authorization: Bearer $(<"$directory/api_token")"; fi
@@ -285,6 +288,53 @@ check_certificate() {
   fi
 }
 
+on_a_server() {
+  [ -f .env.prod ] || means_production .env || [[ ${COMPOSE_FILE:-} == *compose.prod.yml* ]]
+}
+
+check_settings() {
+  local file open=()
+  if [ ! -f .env ] && [ ! -f .env.prod ]; then
+    report SKIP settings 'there is no .env'
+    return
+  fi
+  for file in .env .env.prod; do
+    [ ! -f "$file" ] || [ -z "$(find -L "$file" \( -perm -040 -o -perm -004 \))" ] || open+=("$file")
+  done
+  if [ -f .env.prod ] && ! means_production .env; then
+    report FAIL settings "docker compose would start development here; run scripts/make-secrets.sh"
+  elif [ -f .env.prod ] && [ "$(grep '^TAG=' .env)" != "$(grep '^TAG=' .env.prod)" ]; then
+    report FAIL settings '.env and .env.prod have another TAG; make one a link: ln -sf .env.prod .env'
+  elif [ "${#open[@]}" -gt 0 ]; then
+    report FAIL settings "others can read ${open[*]}; run chmod 600 ${open[*]}"
+  else
+    report OK settings "in $settings, which others cannot read"
+  fi
+}
+
+check_passwords() {
+  local published
+  if [ -z "$engine" ]; then
+    report SKIP passwords 'no Docker Engine answers'
+    return
+  fi
+  # shellcheck disable=SC2016 # variables of the container
+  if ! published=$(timeout 20 docker compose exec -T db sh -c \
+    'exec psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' \
+    <db/published-passwords.sql 2>/dev/null); then
+    report SKIP passwords 'the database cannot be asked'
+    return
+  fi
+  published=${published//$'\n'/, }
+  if [ -z "$published" ]; then
+    report OK passwords 'no login has one that this repository publishes'
+  elif on_a_server; then
+    report FAIL passwords "everybody knows those of $published; run scripts/rotate-password.sh all"
+  else
+    report SKIP passwords "those of the lab ($published); this is not a server"
+  fi
+}
+
 check_disk() { # check_disk NAME DIRECTORY
   local used
   used=$(timeout 10 df -P "$2" 2>/dev/null | awk 'NR == 2 { sub("%", "", $5); print $5 }') || true
@@ -316,6 +366,8 @@ check_fail2ban
 check_backup_timer
 check_backup
 check_certificate
+check_settings
+check_passwords
 check_disk 'disk of the repository' .
 if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
 

@@ -9,7 +9,8 @@ Usage: scripts/deploy.sh [--timeout SECONDS] [--force] TAG
 
 Releases the version TAG: takes the images …-api:TAG and …-web:TAG that are here, or pulls them if IMAGE_PREFIX names a
 registry, or builds them from the working tree. Starts the new API replicas beside the old ones, waits until they are healthy,
-lets nginx know them, then drains and removes the old ones one by one. Then writes TAG into .env.prod.
+lets nginx know them, then drains and removes the old ones one by one. Then writes TAG into the settings, .env.prod,
+so that `docker compose up -d` starts that version as well.
 
 If the new replicas do not get healthy, they are removed, the old ones go on serving, and the exit code is 1. So it is
 after Ctrl-C, except while the old ones are drained: that is finished first.
@@ -50,9 +51,8 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$action$tag" ] || misused
 
-settings=${COMPOSE_ENV_FILES:-.env.prod}
-settings=${settings##*,}
-[ -f "$settings" ] || fail "$settings is not there; for production: cp .env.prod.example .env.prod"
+[ -f "$settings" ] || settings=.env.prod
+[ -f "$settings" ] || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
 setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1 | tr -d "\"'"; }
 current=$(setting TAG)
 [ -n "$current" ] || fail "TAG is not set in $settings; set it to the version that runs now, or to the first one"
@@ -124,7 +124,10 @@ record() {
 
 if [ ${#old[@]} = 0 ]; then
   say 'no API runs: starts the whole stack'
-  docker compose up -d --wait --wait-timeout "$timeout" || fail 'the stack does not get healthy: docker compose ps and docker compose logs say why'
+  if ! docker compose up -d --wait --wait-timeout "$timeout"; then
+    why=$(refusal_of_db)
+    fail "the stack does not get healthy: ${why:-docker compose ps and docker compose logs say why}"
+  fi
   record
   say "version $tag runs"
   exit 0

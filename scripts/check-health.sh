@@ -30,6 +30,7 @@ done
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 PATH=$PATH:/usr/sbin:/sbin # ufw is there, and a user's PATH may lack it
 
 readonly backup_hours=26 # a backup each day, and two hours to make it
@@ -37,8 +38,8 @@ readonly disk_percent=90
 readonly certificate_days=14
 
 failures=0 section='' checks=()
-declare -A colours=([OK]='' [FAIL]='' [SKIP]='') # only a terminal shows colours
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then colours=([OK]=$'\e[32m' [FAIL]=$'\e[31m' [SKIP]=$'\e[33m'); fi
+green='' red='' yellow='' plain='' # only a terminal shows colours
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
 
 json_string() {
   local text=${1//\\/\\\\}
@@ -52,16 +53,19 @@ begin() { # begin SECTION
 }
 
 report() { # report STATUS NAME DETAIL: the result of one check
-  if [ "$1" = FAIL ]; then failures=$((failures + 1)); fi
+  local colour=$green
+  case $1 in
+    FAIL) colour=$red failures=$((failures + 1)) ;;
+    SKIP) colour=$yellow ;;
+  esac
   if [ "$json" = no ]; then
-    printf '  %s%-6s%s %s: %s\n' "${colours[$1]}" "[$1]" "${colours[$1]:+$'\e[0m'}" "$2" "$3"
+    printf '  %s%-6s%s %s: %s\n' "$colour" "[$1]" "$plain" "$2" "$3"
   else
     checks+=("{\"section\":$(json_string "$section"),\"name\":$(json_string "$2"),\"status\":\"$1\",\"detail\":$(json_string "$3")}")
   fi
 }
 
 last_line() { printf '%s' "${1##*$'\n'}"; }
-installed() { command -v "$1" >/dev/null; }
 
 # Nothing may hang: a health check is most needed when something else does. So each command has a limit.
 engine=''
@@ -110,7 +114,7 @@ check_containers() {
     esac
   done <"$work/containers"
   while read -r service number; do
-    count=$(printf '%s\n' "${found[@]}" | grep -cx "$service") || true
+    count=$(printf '%s\n' ${found[@]+"${found[@]}"} | grep -cx "$service") || true
     if [ "$count" -lt "$number" ]; then
       report FAIL "$service" "$count of $number containers; start it with $as_typed up -d"
     fi
@@ -249,7 +253,7 @@ check_backup() {
   # scripts/backup.sh writes these two once the dump was verified; scripts/restore-to-time.sh writes no .sums.
   for dump in "$directory"/*.dump; do
     if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
-    changed=$(stat --format %Y "$dump")
+    changed=$(changed_at "$dump")
     if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
   done
   if [ -n "$newest" ]; then

@@ -20,6 +20,7 @@ fail() { echo "rotate-password: $*" >&2; exit 1; }
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 whose='' from_stdin=''
 while [ $# -gt 0 ]; do
@@ -32,10 +33,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 whose=${whose:-api}
+need docker
 
 # The lock of releases: both replace the API replicas.
-exec 9<scripts/deploy.sh
-flock --nonblock 9 || { echo 'rotate-password: a release or another password change runs; wait for it' >&2; exit 3; }
+take_lock scripts/deploy.sh || { echo 'rotate-password: a release or another password change runs; wait for it' >&2; exit 3; }
 
 if [ -n "$from_stdin" ]; then
   IFS= read -r password || [ -n "$password" ] || fail 'standard input is empty; give the password as one line'

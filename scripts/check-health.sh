@@ -6,8 +6,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check-health.sh [--json] [--url URL]
 
-Checks each container, three endpoints, and the machine. One line for each check: [OK], [FAIL], or [SKIP] with the reason
-why it could not be checked. As root it can check more than as another user.
+Checks each container, three endpoints, the machine, and the owner's password. One line for each
+check: [OK], [FAIL], or [SKIP] with the reason why it could not be checked. As root it can check
+more than as another user.
 
 --json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
 --url URL  asks there, instead of where nginx is published
@@ -89,8 +90,14 @@ wanted_containers() {
     END { for (service in wanted) print service, wanted[service] }' | sort >"$work/wanted"
 }
 
+# said_by_health_check CONTAINER: the last line of what it printed last.
+said_by_health_check() {
+  local outputs='{{range .State.Health.Log}}{{println .Output}}{{end}}'
+  timeout 20 docker inspect --format "$outputs" "$1" 2>/dev/null | grep . | tail -n 1 || true
+}
+
 check_containers() {
-  local ids id fields service number one_off state health code count found=()
+  local ids id fields service number one_off state health code count said found=()
   if [ -z "$engine" ]; then report SKIP containers 'no Docker Engine answers'; return; fi
   # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
   if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
@@ -99,17 +106,22 @@ check_containers() {
   fi
   fields='{{index .Config.Labels "com.docker.compose.service"}}|{{index .Config.Labels "com.docker.compose.container-number"}}'
   fields+='|{{index .Config.Labels "com.docker.compose.oneoff"}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}|{{.State.ExitCode}}'
+  fields+='|{{.Id}}'
   for id in $ids; do
     # One that was removed in between is none.
     timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
   done | sort >"$work/containers"
-  while IFS='|' read -r service number one_off state health code; do
+  while IFS='|' read -r service number one_off state health code id; do
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
     case $state/$health in
       running/healthy) report OK "$service-$number" 'running, healthy' ;;
       running/) report OK "$service-$number" 'running, has no health check' ;;
-      running/*) report FAIL "$service-$number" "running, but $health; see docker compose logs $service" ;;
+      running/*)
+        said=$(said_by_health_check "$id")
+        said=${said:+: $said}
+        report FAIL "$service-$number" "running, but $health$said; see docker compose logs $service"
+        ;;
       *) report FAIL "$service-$number" "$state, exit code $code; see docker compose logs $service" ;;
     esac
   done <"$work/containers"
@@ -189,6 +201,38 @@ check_endpoints() {
   ask /healthz
   judge /healthz '{"status":"healthy"}'
   check_tasks
+}
+
+# --- database -----------------------------------------------------------------------------------
+
+# The owner's password counts on the first start only, and the API does not use it: nothing else
+# tells that a changed one has no effect.
+check_owner_password() {
+  local name='password of the owner' change='scripts/rotate-password.sh owner changes both'
+  local id state started_with present
+  id=$(timeout 20 docker compose ps --quiet db 2>/dev/null) || true
+  state=$(timeout 20 docker inspect --format '{{.State.Health.Status}}' "$id" 2>/dev/null) || true
+  if [ "$state" != healthy ]; then
+    report SKIP "$name" 'db is not healthy'
+    return
+  fi
+  started_with=$(timeout 20 docker inspect \
+    --format 'db {{index .Config.Labels "com.docker.compose.config-hash"}}' "$id")
+  present=$(timeout 20 docker compose config --hash db)
+  if [ "$started_with" != "$present" ]; then
+    report SKIP "$name" "the settings have changed; $as_typed up -d db brings them into effect"
+    return
+  fi
+  # From an address that is not local: only there does the server ask for the password.
+  # shellcheck disable=SC2016 # variables of the container
+  if timeout 20 docker exec "$id" sh -c '
+    PGPASSWORD=${POSTGRES_PASSWORD:-$(cat "$POSTGRES_PASSWORD_FILE")} \
+      psql -Xw -h "$(hostname -i | cut -d " " -f 1)" -U "$POSTGRES_USER" -d "$POSTGRES_DB" \
+      -c "SELECT 1"' >/dev/null 2>&1; then
+    report OK "$name" 'as in the settings'
+  else
+    report FAIL "$name" "is not that of the settings, which count on the first start only; $change"
+  fi
 }
 
 # --- the machine ------------------------------------------------------------------------------------------------------------
@@ -322,6 +366,10 @@ check_backup
 check_certificate
 check_disk 'disk of the repository' .
 if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
+if [ -n "$engine" ]; then
+  begin Database
+  check_owner_password
+fi
 
 if [ "$json" = yes ]; then
   (IFS=,; printf '{"failures":%s,"checks":[%s]}\n' "$failures" "${checks[*]}")

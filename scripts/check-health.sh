@@ -220,7 +220,7 @@ check_owner_password() {
     --format 'db {{index .Config.Labels "com.docker.compose.config-hash"}}' "$id")
   present=$(timeout 20 docker compose config --hash db)
   if [ "$started_with" != "$present" ]; then
-    report SKIP "$name" "the settings have changed; $as_typed up -d db brings them into effect"
+    report SKIP "$name" "the settings have changed since db was started; $as_typed up -d"
     return
   fi
   # From an address that is not local: only there does the server ask for the password.

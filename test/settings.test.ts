@@ -51,14 +51,19 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
   });
 
   it.each([
-    [{ POSTGRES_DB: 'other' }, 'the volume has no database other', 'the volume has: taskdb'],
+    [
+      { POSTGRES_DB: 'other' },
+      'the volume has no database other',
+      'the tasks are in the database taskdb',
+    ],
+    [{ POSTGRES_DB: 'postgres' }, 'the tasks are in the database taskdb', 'POSTGRES_DB now'],
     [{ POSTGRES_USER: 'other' }, 'the volume has no login other', 'POSTGRES_USER now'],
     [{ DB_USER: 'other' }, 'the volume has no login other', 'DB_USER now'],
   ])(
     '%o: the health check names it, and setting it back is enough',
     async (change, cause, more) => {
       await start('--wait');
-        await startChanged(change);
+      await startChanged(change);
       await expect.poll(said, patience).toContain(cause);
       expect(await said()).toContain(more);
       expect(await said()).toMatch(/set it back/i);

@@ -45,7 +45,7 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
 
   api.once('message', () => {
     const url = `http://localhost:${port}`;
-    console.log(`taskapp: ready on ${url}, try: curl -s ${url}/api/tasks, or a browser    (Ctrl-C stops it)`);
+    console.log(`taskapp: ready on ${url}, try: curl -sS ${url}/api/tasks, or a browser    (Ctrl-C stops it)`);
   });
   const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
   if (typeof reason === 'number') return reason;

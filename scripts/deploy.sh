@@ -34,6 +34,7 @@ misused() { usage >&2; exit 2; }
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 tag='' action='' force='' timeout=60
 while [ $# -gt 0 ]; do
@@ -50,6 +51,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$action$tag" ] || misused
+need docker
 
 [ -f "$settings" ] || settings=.env.prod
 [ -f "$settings" ] || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
@@ -66,8 +68,7 @@ esac
 
 # rotate-password.sh holds the lock itself when it calls this script.
 if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
-  exec 9<scripts/deploy.sh
-  flock --nonblock 9 || { echo 'deploy: another release or password change runs; wait for it' >&2; exit 3; }
+  take_lock scripts/deploy.sh || { echo 'deploy: another release or password change runs; wait for it' >&2; exit 3; }
 fi
 
 export TAG=$tag # goes before the one in the settings
@@ -118,7 +119,8 @@ old_web=${webs[0]:-}
 record() {
   [ "$tag" != "$current" ] || return 0
   cp -p "$settings" "$settings.part"
-  sed -e '/^PREVIOUS_TAG=/d' -e "s/^TAG=.*/TAG=$tag\nPREVIOUS_TAG=$current/" "$settings" >"$settings.part"
+  sed -e '/^PREVIOUS_TAG=/d' -e "s/^TAG=.*/TAG=$tag\\
+PREVIOUS_TAG=$current/" "$settings" >"$settings.part"
   mv "$settings.part" "$settings" # at once: never half a file
 }
 

@@ -57,8 +57,8 @@ if [ -n "$name" ]; then
     command -v openssl >/dev/null || fail 'openssl is not installed'
     kind=DNS
     case $name in *[!0-9.]*) ;; *) kind=IP ;; esac
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
-      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>/dev/null
+    error=$(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
+      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>&1) || fail "openssl makes no certificate: $error"
     chmod 444 "$directory"/tls.{key,crt}.part
     mv "$directory/tls.key.part" "$directory/tls.key"
     mv "$directory/tls.crt.part" "$directory/tls.crt"

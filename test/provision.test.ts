@@ -392,7 +392,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
     expect(await call()).toMatch(/provision: 0 changes\n$/);
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
-    const backup = await sh('systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups/.lock');
+    const backup = await sh('systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups');
     expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
     await sh('systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer');
     expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([

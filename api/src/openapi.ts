@@ -46,7 +46,7 @@ const responses = {
   OtherTask: failure('This Idempotency-Key was used for another task'),
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
-  TooMany: failure('Too many requests from this address', later),
+  TooMany: failure('Too many requests, from this address or from all together', later),
   Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
   NoApi: failure('nginx cannot reach the API. Nothing was changed', later),
   Unavailable: failure('The database cannot be reached. Nothing was changed', later),

@@ -16,8 +16,8 @@ sql_literal() {
   printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"
 }
 
-# Prints `published NAME` for a login with a password of the lab, and `other NAME` if the API's login
-# does not accept the API's secret.
+# Prints `published NAME` for a login with a password of the lab, and `other NAME` if the API's
+# login does not accept the API's secret.
 unfit_logins() {
   password=$(tr -d '\r' <"$DB_PASS_FILE")
   {

@@ -1,6 +1,6 @@
--- Lists the logins with a password that anybody can read in this repository. It runs in psql, and in
--- PostgreSQL's single-user mode, where a blank line ends a statement: leave one after each statement
--- and none inside.
+-- Lists the logins with a password that anybody can read in this repository. It runs in psql, and
+-- in PostgreSQL's single-user mode, where a blank line ends a statement: leave one after each
+-- statement and none inside.
 
 CREATE FUNCTION pg_temp.pad(key bytea, with_byte integer) RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,6 +44,7 @@ CREATE FUNCTION pg_temp.accepts(login text, verifier text, password text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     scram text[] := regexp_match(verifier, '^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):');
+    salt  bytea := decode(scram[2], 'base64');
     key   bytea;
 BEGIN
     IF verifier LIKE 'md5%' THEN
@@ -51,7 +52,7 @@ BEGIN
     ELSIF scram IS NULL OR password ~ '[^ -~]' THEN -- a client normalises what is not ASCII
         RETURN NULL;
     END IF;
-    key := pg_temp.pbkdf2(convert_to(password, 'UTF8'), decode(scram[2], 'base64'), scram[1]::integer);
+    key := pg_temp.pbkdf2(convert_to(password, 'UTF8'), salt, scram[1]::integer);
     RETURN encode(sha256(pg_temp.hmac(key, 'Client Key')), 'base64') = scram[3];
 END
 $$;

@@ -39,7 +39,7 @@ if ! installed timeout; then
   timeout() { # timeout SECONDS COMMAND...
     local seconds=$1 command watcher status=0
     shift
-    "$@" &
+    "$@" <&0 & # or bash would give it /dev/null
     command=$!
     (sleep "$seconds" && kill "$command") >/dev/null 2>&1 &
     watcher=$!

@@ -81,13 +81,14 @@ find_database() {
   done
 }
 
-# psql as the owner, over the container's socket, which asks for no password. Nothing of what it does
-# gets into the server's log. SQL and passwords come on standard input: a command line can be read by
-# everybody on the host.
+# psql as the owner, over the container's socket, which asks for no password. Nothing of what it
+# does gets into the server's log. SQL and passwords come on standard input: everybody on the host
+# can read a command line.
 # shellcheck disable=SC2016 # variables of the container
 psql_in_db() {
-  local log='-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic'
-  docker exec -i -e "PGOPTIONS=$log" "$container" sh -c \
+  local quiet='-c log_statement=none -c log_min_duration_statement=-1'
+  quiet+=' -c log_min_error_statement=panic'
+  docker exec -i -e "PGOPTIONS=$quiet" "$container" sh -c \
     'exec psql -XqAt -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"' psql "$@"
 }
 
@@ -264,7 +265,7 @@ find_database
 logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') ||
   fail 'cannot ask the database container'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
-# What runs may be the lab, although production is meant: then nothing that runs reads these secrets.
+# What runs may be the lab, although production is meant: then nothing that runs reads the secrets.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then
   stack_uses_it=''

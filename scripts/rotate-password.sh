@@ -60,12 +60,12 @@ is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 >/dev/null 2>&1
 find_database() {
   local deadline=$((SECONDS + 120))
   container=$(docker compose ps --all --quiet db) || fail 'docker compose failed, see above'
-  [ -n "$container" ] || fail "the database was never started: $as_typed up -d --wait db"
-  if is_ready; then return; fi
-  if [ -z "$production" ]; then
+  if [ -n "$container" ] && is_ready; then
+    return
+  elif [ -z "$production" ]; then
     fail "the database does not run: $as_typed up -d --wait db"
-  elif [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ] &&
-    [ -z "$(refusal_of_db)" ]; then
+  elif [ -n "$container" ] && [ -z "$(refusal_of_db)" ] &&
+    [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
     fail 'the database is not ready: docker compose logs db'
   fi
   say 'the database does not run: starts it for this change only'

@@ -338,16 +338,25 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(listed(directory)).toHaveLength(3 * dumps.length);
   });
 
+  const example = fs.readFileSync(join(root, '.env.prod.example'), 'utf8');
   it.each([
-    ['', 'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml'],
-    ['COMPOSE_FILE=compose.yml:compose.prod.yml:compose.pitr.yml\n', 'docker compose --env-file .env.prod'],
-  ])('say on a server with %j in .env.prod what is to be typed there', async (setting, typed) => {
+    ['a .env that is a link to .env.prod', example, 'docker compose'],
+    ['.env.prod alone', example, 'docker compose --env-file .env.prod'],
+    [
+      'a .env.prod from before it named the Compose files',
+      example.replace(/^COMPOSE_FILE=.*\n/m, ''),
+      'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml',
+    ],
+  ])('say on a server with %s what is to be typed there', async (what, settings, typed) => {
     const directory = copyOfRepository();
-    fs.writeFileSync(join(directory, '.env.prod'), `${fs.readFileSync(join(root, '.env.prod.example'), 'utf8')}${setting}`);
+    fs.writeFileSync(join(directory, '.env.prod'), settings);
+    if (what.includes('link')) fs.symlinkSync('.env.prod', join(directory, '.env'));
     const env: NodeJS.ProcessEnv = { ...process.env, COMPOSE_PROJECT_NAME: new Stack().project };
     delete env.COMPOSE_FILE;
-    const { code, stderr } = await ended(spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env }));
-    expect([code, stderr]).toEqual([1, `backup: the database is not running: ${typed} up -d --wait db\n`]);
+    const child = spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env });
+    const { code, stderr } = await ended(child);
+    const message = `backup: the database is not running: ${typed} up -d --wait db\n`;
+    expect([code, stderr]).toEqual([1, message]);
   });
 
   it.each([

@@ -106,7 +106,7 @@ check_containers() {
   fi
   fields='{{index .Config.Labels "com.docker.compose.service"}}|{{index .Config.Labels "com.docker.compose.container-number"}}'
   fields+='|{{index .Config.Labels "com.docker.compose.oneoff"}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}|{{.State.ExitCode}}'
-  fields+='|{{.Id}}'
+  fields+='|{{.ID}}' # not .Id: with that, a container without a health check is an error
   for id in $ids; do
     # One that was removed in between is none.
     timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
@@ -115,7 +115,7 @@ check_containers() {
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
     why=''
-    if [ "$service/$health" = db/unhealthy ]; then why=$(refusal_of_db); fi
+    if [ "$service" = db ] && [ "$health" != healthy ]; then why=$(refusal_of_db); fi
     why=${why:-see docker compose logs $service}
     case $state/$health in
       running/healthy) report OK "$service-$number" 'running, healthy' ;;

@@ -115,7 +115,8 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     );
   const checked = async (check: string) => {
     const { output } = await script('check-health.sh');
-    return output.split('\n').find((line) => line.includes(`] ${check}: `))?.trim() ?? '';
+    const lines = output.replaceAll(/ +/g, ' ').split('\n');
+    return lines.find((line) => line.includes(`] ${check}: `))?.trim() ?? '';
   };
 
   /** Production does not start, soon; resolves with what its log says of it. */
@@ -199,6 +200,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     const line = `taskapp db: refused: ${why}; ${what}, then start the stack again`;
     expect(await refusal()).toEqual([line]);
     expect(await checked('db-1')).toContain(why);
+    expect(await checked('web-1')).toMatch(/^\[FAIL\].*created/);
 
     const { code, output } = await script('rotate-password.sh', 'all');
     expect([code, output]).toEqual([0, expect.stringContaining('now start production')]);

@@ -103,7 +103,7 @@ describe('npm start', () => {
     await expect.poll(() => first.output, ready).toContain('starting PostgreSQL');
     await sleep(500);
     await refusesASecondStart();
-    await expect.poll(() => first.output, ready).toContain(`ready on ${url}, try: curl -s ${url}/api/tasks`);
+    await expect.poll(() => first.output, ready).toContain(`ready on ${url}, try: curl -sS ${url}/api/tasks`);
     const { tasks } = (await (await fetch(`${url}/api/tasks`)).json()) as { tasks: { id: number }[] };
     expect(tasks.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
     const created = await fetch(`${url}/api/tasks`, {

@@ -31,6 +31,8 @@ case ${1:-} in
 esac
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
+need docker
 
 # CREATE INDEX CONCURRENTLY cannot be in a transaction: a file with indexes loses its BEGIN and COMMIT.
 without_blocking() {

@@ -29,6 +29,7 @@ wrong() { echo "backup: $* (see --help)" >&2; exit 2; }
 caller=$PWD
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 output=$PWD/backups database='' retain_days=7 dry_run=no verbose=no
 while [ $# -gt 0 ]; do
@@ -52,13 +53,15 @@ done
 [[ $database != */* ]] || wrong "--database must not contain /"
 [[ $output = /* ]] || output=$caller/$output
 
+need docker sha256sum
 umask 077
 exec </dev/null # nothing below may read from the terminal
 if [ "$dry_run" = no ]; then
   mkdir -p "$output" || fail "cannot make $output"
-  exec 9>"$output/.lock" || fail "cannot write to $output"
-  if ! flock -n 9; then
-    echo "backup: another run holds $output/.lock, try again when it has ended" >&2
+  [ -w "$output" ] || fail "cannot write to $output; run this as its owner"
+  # Of the directory: a file in it, made by a run as root, would keep everybody else out.
+  if ! take_lock "$output"; then
+    echo "backup: another run holds the lock of $output, try again when it has ended" >&2
     exit 3
   fi
 fi
@@ -81,7 +84,7 @@ find_old() {
   local files limit
   shopt -s nullglob
   files=("$output/$database"-[0-9]???????T??????Z.dump) # oldest first
-  limit=$(date -u -d "$retain_days days ago" +%Y%m%dT%H%M%SZ)
+  limit=$(time_before $((retain_days * 86400)))
   [ "$dry_run" = no ] || files+=("$dump")
   old=()
   while [ ${#files[@]} -gt 3 ]; do
@@ -92,7 +95,7 @@ find_old() {
 
 if [ "$dry_run" = yes ]; then
   find_old
-  echo "backup: would write $dump and remove ${#old[@]}: ${old[*]##*/}"
+  echo "backup: would write $dump and remove ${#old[@]}:" ${old[@]+"${old[@]##*/}"}
   exit 0
 fi
 
@@ -107,10 +110,11 @@ for name in $(sql postgres -c "SELECT datname FROM pg_database WHERE datname ~ '
   fi
 done
 
+work=$(mktemp -d)
 scratch=taskapp_verify_$$
 finish() {
   local status=$?
-  rm -f "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"
+  rm -rf "$work" "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"
   db dropdb --force --if-exists -U "$owner" "$scratch" 2>/dev/null || echo "backup: cannot drop $scratch, the next run will" >&2
   [ "$status" -eq 0 ] || exit 1
 }
@@ -120,24 +124,25 @@ trap 'exit 1' INT TERM HUP
 # The API writes meanwhile. So this session holds a snapshot open, and both the sums and the dump are made of what it sees.
 started=$SECONDS
 say "computing the checksums of $database"
-coproc SESSION { exec 9>&-; sql "$database"; }
-to=${SESSION[1]} from=${SESSION[0]} # SESSION itself is unset as soon as psql has ended
+mkfifo "$work/to" "$work/from"
+sql "$database" 9>&- <"$work/to" >"$work/from" & # a pipe waits for its other end, and must not hold the lock meanwhile
+exec 7>"$work/to" 8<"$work/from"
 {
   echo "SET idle_in_transaction_session_timeout = 0;"
   echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
   echo "SELECT pg_export_snapshot();"
   cat scripts/table-sums.sql
   printf '%s\n' '\echo end'
-} >&"$to"
-read -r snapshot <&"$from" || fail "cannot read $database, see above"
+} >&7
+read -r snapshot <&8 || fail "cannot read $database, see above"
 line=''
-while read -r line <&"$from" && [ "$line" != end ]; do echo "$line"; done >"$dump.sums.part"
+while read -r line <&8 && [ "$line" != end ]; do echo "$line"; done >"$dump.sums.part"
 [ "$line" = end ] || fail "computing the checksums failed, see above"
 [ -s "$dump.sums.part" ] || fail "$database has no tables, which cannot be right"
 
 say "dumping $database"
 db pg_dump --format=custom --snapshot="$snapshot" -U "$owner" -d "$database" >"$dump.part" || fail "the dump failed, see above. $(disk)"
-exec {to}>&-
+exec 7>&-
 
 say "restoring it into $scratch"
 db createdb --template=template0 -U "$owner" "$scratch" || fail "cannot create $scratch, see above"
@@ -154,7 +159,7 @@ mv "$dump.sha256.part" "$dump.sha256"
 mv "$dump.part" "$dump"
 
 find_old
-for file in "${old[@]}"; do
+for file in ${old[@]+"${old[@]}"}; do
   say "removing $file"
   rm -f "$file" "$file.sums" "$file.sha256"
 done
@@ -165,4 +170,4 @@ if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then # of another one nobody 
     chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
 fi
 rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
-echo "backup: $dump: $(stat -c %s "$dump") bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"
+echo "backup: $dump: $(($(wc -c <"$dump"))) bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"

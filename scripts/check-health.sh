@@ -6,9 +6,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check-health.sh [--json] [--url URL]
 
-Checks each container, three endpoints, the machine, and the schema of the database. One line for
-each check: [OK], [FAIL], or [SKIP] with the reason why it could not be checked. As root it can
-check more than as another user.
+Checks each container, three endpoints, the machine, and the database: its schema and its passwords.
+One line for each check: [OK], [FAIL], or [SKIP] with the reason why it could not be checked. As root
+it can check more than as another user.
 
 --json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
 --url URL  asks there, instead of where nginx is published
@@ -31,6 +31,7 @@ done
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 PATH=$PATH:/usr/sbin:/sbin # ufw is there, and a user's PATH may lack it
 
 readonly backup_hours=26 # a backup each day, and two hours to make it
@@ -38,8 +39,8 @@ readonly disk_percent=90
 readonly certificate_days=14
 
 failures=0 section='' checks=()
-declare -A colours=([OK]='' [FAIL]='' [SKIP]='') # only a terminal shows colours
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then colours=([OK]=$'\e[32m' [FAIL]=$'\e[31m' [SKIP]=$'\e[33m'); fi
+green='' red='' yellow='' plain='' # only a terminal shows colours
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
 
 json_string() {
   local text=${1//\\/\\\\}
@@ -53,16 +54,19 @@ begin() { # begin SECTION
 }
 
 report() { # report STATUS NAME DETAIL: the result of one check
-  if [ "$1" = FAIL ]; then failures=$((failures + 1)); fi
+  local colour=$green
+  case $1 in
+    FAIL) colour=$red failures=$((failures + 1)) ;;
+    SKIP) colour=$yellow ;;
+  esac
   if [ "$json" = no ]; then
-    printf '  %s%-6s%s %s: %s\n' "${colours[$1]}" "[$1]" "${colours[$1]:+$'\e[0m'}" "$2" "$3"
+    printf '  %s%-6s%s %s: %s\n' "$colour" "[$1]" "$plain" "$2" "$3"
   else
     checks+=("{\"section\":$(json_string "$section"),\"name\":$(json_string "$2"),\"status\":\"$1\",\"detail\":$(json_string "$3")}")
   fi
 }
 
 last_line() { printf '%s' "${1##*$'\n'}"; }
-installed() { command -v "$1" >/dev/null; }
 
 # Nothing may hang: a health check is most needed when something else does. So each command has a limit.
 engine=''
@@ -86,8 +90,14 @@ wanted_containers() {
     END { for (service in wanted) print service, wanted[service] }' | sort >"$work/wanted"
 }
 
+# said_by_health_check CONTAINER: the last line of what it printed last.
+said_by_health_check() {
+  local outputs='{{range .State.Health.Log}}{{println .Output}}{{end}}'
+  timeout 20 docker inspect --format "$outputs" "$1" 2>/dev/null | grep . | tail -n 1 || true
+}
+
 check_containers() {
-  local ids id fields service number one_off state health code count found=()
+  local ids id fields service number one_off state health code count said why found=()
   if [ -z "$engine" ]; then report SKIP containers 'no Docker Engine answers'; return; fi
   # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
   if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
@@ -96,22 +106,30 @@ check_containers() {
   fi
   fields='{{index .Config.Labels "com.docker.compose.service"}}|{{index .Config.Labels "com.docker.compose.container-number"}}'
   fields+='|{{index .Config.Labels "com.docker.compose.oneoff"}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}|{{.State.ExitCode}}'
+  fields+='|{{.ID}}' # not .Id: with that, a container without a health check is an error
   for id in $ids; do
     # One that was removed in between is none.
     timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
   done | sort >"$work/containers"
-  while IFS='|' read -r service number one_off state health code; do
+  while IFS='|' read -r service number one_off state health code id; do
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
+    why=''
+    if [ "$service" = db ] && [ "$health" != healthy ]; then why=$(refusal_of_db); fi
+    why=${why:-see docker compose logs $service}
     case $state/$health in
       running/healthy) report OK "$service-$number" 'running, healthy' ;;
       running/) report OK "$service-$number" 'running, has no health check' ;;
-      running/*) report FAIL "$service-$number" "running, but $health; see docker compose logs $service" ;;
-      *) report FAIL "$service-$number" "$state, exit code $code; see docker compose logs $service" ;;
+      running/*)
+        said=$(said_by_health_check "$id")
+        said=${said:+: $said}
+        report FAIL "$service-$number" "running, but $health$said; $why"
+        ;;
+      *) report FAIL "$service-$number" "$state, exit code $code; $why" ;;
     esac
   done <"$work/containers"
   while read -r service number; do
-    count=$(printf '%s\n' "${found[@]}" | grep -cx "$service") || true
+    count=$(printf '%s\n' ${found[@]+"${found[@]}"} | grep -cx "$service") || true
     if [ "$count" -lt "$number" ]; then
       report FAIL "$service" "$count of $number containers; start it with $as_typed up -d"
     fi
@@ -153,8 +171,8 @@ judge() { # judge PATH START_OF_THE_BODY: what ask found
 check_tasks() {
   local path='/api/tasks?limit=1' directory token=''
   directory=${SECRETS_DIR:-}
-  if [ -z "$directory" ] && [ -r .env.prod ]; then
-    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" .env.prod | tail -n 1)
+  if [ -z "$directory" ] && [ -r "$settings" ]; then
+    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$settings" | tail -n 1)
   fi
   directory=${directory:-secrets}
   if [ -r "$directory/api_token" ]; then token="Authorization: Bearer $(<"$directory/api_token")"; fi
@@ -191,6 +209,13 @@ check_endpoints() {
 
 # --- database -----------------------------------------------------------------------------------
 
+# Runs the SQL on standard input as the owner.
+sql_in_db() {
+  # shellcheck disable=SC2016 # variables of the container
+  timeout 20 docker compose exec -T db sh -c \
+    'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
+}
+
 # Whether the database is as old as the code, or older: what db/init makes, and, as the API finds it
 # with each /healthz, what the API uses.
 check_schema() {
@@ -200,9 +225,7 @@ check_schema() {
       paste -s -d , -
   )
   query="SELECT name FROM unnest('{$names}'::text[]) AS name WHERE to_regclass(name) IS NULL"
-  # shellcheck disable=SC2016 # variables of the container
-  if ! missing=$(timeout 20 docker compose exec -T db \
-    sh -c 'exec psql -XAt -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null <<<"$query"); then
+  if ! missing=$(sql_in_db <<<"$query"); then
     report SKIP schema 'db does not answer'
     return
   fi
@@ -224,9 +247,7 @@ check_sequence() {
   local name=tasks_id_seq next query behind
   next="SELECT last_value + is_called::int FROM $name"
   query="SELECT coalesce(max(id) >= ($next), false) FROM tasks"
-  # shellcheck disable=SC2016 # variables of the container
-  behind=$(timeout 20 docker compose exec -T db sh -c \
-    'exec psql --no-psqlrc -At -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null <<<"$query") || true
+  behind=$(sql_in_db <<<"$query") || true
   case $behind in
     f) report OK "$name" 'is past all rows' ;;
     t)
@@ -235,6 +256,61 @@ check_sequence() {
       ;;
     *) report SKIP "$name" 'db does not answer, or has no such table' ;;
   esac
+}
+
+# The owner's password counts on the first start only, and the API does not use it: nothing else
+# tells that a changed one has no effect.
+check_owner_password() {
+  local name='password of the owner' change='scripts/rotate-password.sh owner changes both'
+  local id state started_with present
+  id=$(timeout 20 docker compose ps --quiet db 2>/dev/null) || true
+  state=$(timeout 20 docker inspect --format '{{.State.Health.Status}}' "$id" 2>/dev/null) || true
+  if [ "$state" != healthy ]; then
+    report SKIP "$name" 'db is not healthy'
+    return
+  fi
+  started_with=$(timeout 20 docker inspect \
+    --format 'db {{index .Config.Labels "com.docker.compose.config-hash"}}' "$id")
+  present=$(timeout 20 docker compose config --hash db)
+  if [ "$started_with" != "$present" ]; then
+    report SKIP "$name" "the settings have changed since db was started; $as_typed up -d"
+    return
+  fi
+  # From an address that is not local: only there does the server ask for the password.
+  # shellcheck disable=SC2016 # variables of the container
+  if timeout 20 docker exec "$id" sh -c '
+    PGPASSWORD=${POSTGRES_PASSWORD:-$(cat "$POSTGRES_PASSWORD_FILE")} \
+      psql -Xw -h "$(hostname -i | cut -d " " -f 1)" -U "$POSTGRES_USER" -d "$POSTGRES_DB" \
+      -c "SELECT 1"' >/dev/null 2>&1; then
+    report OK "$name" 'as in the settings'
+  else
+    report FAIL "$name" "is not that of the settings, which count on the first start only; $change"
+  fi
+}
+
+on_a_server() {
+  [ -f .env.prod ] || means_production .env || [[ ${COMPOSE_FILE:-} == *compose.prod.yml* ]]
+}
+
+# Those that the lab starts with. On a server anybody could log in who reaches the database.
+check_published_passwords() {
+  local name='published passwords' logins
+  cat db/published-passwords.sql - >"$work/sql" <<<"SELECT 'end';"
+  logins=$(sql_in_db <"$work/sql") || true
+  if [ "$(last_line "$logins")" != end ]; then
+    report SKIP "$name" 'the database cannot be asked'
+    return
+  fi
+  logins=${logins%end}
+  logins=${logins%$'\n'}
+  logins=${logins//$'\n'/, }
+  if [ -z "$logins" ]; then
+    report OK "$name" 'no login has one'
+  elif on_a_server; then
+    report FAIL "$name" "$logins can log in with one; run scripts/rotate-password.sh all"
+  else
+    report SKIP "$name" "this is a lab, no server; here $logins can log in with one"
+  fi
 }
 
 # --- the machine ------------------------------------------------------------------------------------------------------------
@@ -299,7 +375,7 @@ check_backup() {
   # scripts/backup.sh writes these two once the dump was verified; scripts/restore-to-time.sh writes no .sums.
   for dump in "$directory"/*.dump; do
     if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
-    changed=$(stat --format %Y "$dump")
+    changed=$(changed_at "$dump")
     if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
   done
   if [ -n "$newest" ]; then
@@ -332,6 +408,26 @@ check_certificate() {
     report OK certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/until /')"
   else
     report FAIL certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/ends /'); renew it"
+  fi
+}
+
+check_settings() {
+  local file open=()
+  if [ ! -f .env ] && [ ! -f .env.prod ]; then
+    report SKIP settings 'there is no .env'
+    return
+  fi
+  for file in .env .env.prod; do
+    [ ! -f "$file" ] || [ -z "$(find -L "$file" \( -perm -040 -o -perm -004 \))" ] || open+=("$file")
+  done
+  if [ -f .env.prod ] && ! means_production .env; then
+    report FAIL settings "docker compose would start development here; run scripts/make-secrets.sh"
+  elif [ -f .env.prod ] && [ "$(grep '^TAG=' .env)" != "$(grep '^TAG=' .env.prod)" ]; then
+    report FAIL settings '.env and .env.prod have another TAG; make one a link: ln -sf .env.prod .env'
+  elif [ "${#open[@]}" -gt 0 ]; then
+    report FAIL settings "others can read ${open[*]}; run chmod 600 ${open[*]}"
+  else
+    report OK settings "in $settings, which others cannot read"
   fi
 }
 
@@ -382,6 +478,7 @@ check_fail2ban
 check_backup_timer
 check_backup
 check_certificate
+check_settings
 check_disk 'disk of the repository' .
 if [ -d /var/lib/docker ]; then check_disk 'disk of Docker' /var/lib/docker; fi
 check_mounted_files
@@ -389,6 +486,8 @@ if [ -n "$engine" ]; then
   begin Database
   check_schema
   check_sequence
+  check_owner_password
+  check_published_passwords
 fi
 
 if [ "$json" = yes ]; then

@@ -1,10 +1,17 @@
 # shellcheck shell=bash
-# Sourced by the scripts, in the root of the repository: which Compose files they use. On a server, where .env.prod is,
-# those that it names as COMPOSE_FILE, or else those of production; elsewhere what `docker compose` takes by itself.
-# as_typed is the same for a person's shell, which has none of these settings.
+# Sourced by the scripts, in the root of the repository: which Compose files they use.
+# On a server .env names those of production as COMPOSE_FILE, so that `docker compose` alone takes
+# them. Where there is only .env.prod, the scripts read that, as the course's command does.
+# settings is the file that has the settings; as_typed is what a person types for `docker compose`.
 # shellcheck disable=SC2034
+
+means_production() { # means_production FILE
+  grep -qs '^COMPOSE_FILE=.*compose\.prod\.yml' "$1"
+}
+
 as_typed='docker compose'
-if [ -z "${COMPOSE_FILE:-}" ] && [ -f .env.prod ]; then
+settings=.env
+if [ -z "${COMPOSE_FILE:-}" ] && ! means_production .env && [ -f .env.prod ]; then
   export COMPOSE_ENV_FILES=.env.prod
   as_typed+=' --env-file .env.prod'
   if ! grep -q '^COMPOSE_FILE=' .env.prod; then
@@ -12,3 +19,14 @@ if [ -z "${COMPOSE_FILE:-}" ] && [ -f .env.prod ]; then
     as_typed+=' -f compose.yml -f compose.prod.yml'
   fi
 fi
+if [ -n "${COMPOSE_ENV_FILES:-}" ]; then
+  settings=${COMPOSE_ENV_FILES##*,}
+elif [ .env -ef .env.prod ]; then
+  settings=.env.prod # the file itself, not the link to it
+fi
+
+# Prints why the database refuses its volume; nothing if it does not.
+refusal_of_db() {
+  docker compose logs --no-color --no-log-prefix --tail 5 db 2>/dev/null |
+    sed -n 's/^.*taskapp db: refused: //p' | tail -n 1
+}

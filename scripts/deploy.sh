@@ -9,7 +9,8 @@ Usage: scripts/deploy.sh [--timeout SECONDS] [--force] TAG
 
 Releases the version TAG: takes the images …-api:TAG and …-web:TAG that are here, or pulls them if IMAGE_PREFIX names a
 registry, or builds them from the working tree. Starts the new API replicas beside the old ones, waits until they are healthy,
-lets nginx know them, then drains and removes the old ones one by one. Then writes TAG into .env.prod.
+lets nginx know them, then drains and removes the old ones one by one. Then writes TAG into the settings, .env.prod,
+so that `docker compose up -d` starts that version as well.
 
 If the new replicas do not get healthy, they are removed, the old ones go on serving, and the exit code is 1. So it is
 after Ctrl-C, except while the old ones are drained: that is finished first.
@@ -33,6 +34,7 @@ misused() { usage >&2; exit 2; }
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 tag='' action='' force='' timeout=60
 while [ $# -gt 0 ]; do
@@ -49,10 +51,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$action$tag" ] || misused
+need docker
 
-settings=${COMPOSE_ENV_FILES:-.env.prod}
-settings=${settings##*,}
-[ -f "$settings" ] || fail "$settings is not there; for production: cp .env.prod.example .env.prod"
+[ -f "$settings" ] || settings=.env.prod
+[ -f "$settings" ] || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
 setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1 | tr -d "\"'"; }
 current=$(setting TAG)
 [ -n "$current" ] || fail "TAG is not set in $settings; set it to the version that runs now, or to the first one"
@@ -66,8 +68,7 @@ esac
 
 # rotate-password.sh holds the lock itself when it calls this script.
 if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
-  exec 9<scripts/deploy.sh
-  flock --nonblock 9 || { echo 'deploy: another release or password change runs; wait for it' >&2; exit 3; }
+  take_lock scripts/deploy.sh || { echo 'deploy: another release or password change runs; wait for it' >&2; exit 3; }
 fi
 
 export TAG=$tag # goes before the one in the settings
@@ -118,13 +119,17 @@ old_web=${webs[0]:-}
 record() {
   [ "$tag" != "$current" ] || return 0
   cp -p "$settings" "$settings.part"
-  sed -e '/^PREVIOUS_TAG=/d' -e "s/^TAG=.*/TAG=$tag\nPREVIOUS_TAG=$current/" "$settings" >"$settings.part"
+  sed -e '/^PREVIOUS_TAG=/d' -e "s/^TAG=.*/TAG=$tag\\
+PREVIOUS_TAG=$current/" "$settings" >"$settings.part"
   mv "$settings.part" "$settings" # at once: never half a file
 }
 
 if [ ${#old[@]} = 0 ]; then
   say 'no API runs: starts the whole stack'
-  docker compose up -d --wait --wait-timeout "$timeout" || fail 'the stack does not get healthy: docker compose ps and docker compose logs say why'
+  if ! docker compose up -d --wait --wait-timeout "$timeout"; then
+    why=$(refusal_of_db)
+    fail "the stack does not get healthy: ${why:-docker compose ps and docker compose logs say why}"
+  fi
   record
   say "version $tag runs"
   exit 0

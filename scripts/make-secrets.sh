@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
-# Makes the secrets of production: strong random values, readable by nobody else on the host.
+# Makes the secrets and the settings of production: strong random values, readable by nobody else on the host.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 
-Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/. What is there is kept, so it
-is safe to run again.
-production also needs tls.crt (the certificate and those between it and the authority) and tls.key there, with mode 0444.
+Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the settings: .env.prod,
+from .env.prod.example, and .env as a link to it, so that `docker compose` means production here. What is there is kept,
+so it is safe to run again. A .env of the lab becomes .env.lab; its settings, except the passwords, go into .env.prod.
+To use the lab here again: rm .env, and mv .env.lab .env.
+
+Production also needs tls.crt (the certificate and those between it and the authority) and tls.key there, with mode 0444.
 
 --self-signed NAME  makes these two as well, for the host name or address NAME: for a lab, browsers will warn
---dir DIRECTORY     instead of secrets/ (then set SECRETS_DIR in .env.prod)
+--dir DIRECTORY     makes only the secrets, and there (then set SECRETS_DIR in .env.prod)
 TEXT
 }
 fail() { echo "make-secrets: $*" >&2; exit 1; }
 
 cd "$(dirname "$0")/.."
+. scripts/compose.sh
 directory=secrets name=''
 while [ $# -gt 0 ]; do
   case $1 in
@@ -53,8 +57,8 @@ if [ -n "$name" ]; then
     command -v openssl >/dev/null || fail 'openssl is not installed'
     kind=DNS
     case $name in *[!0-9.]*) ;; *) kind=IP ;; esac
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
-      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>/dev/null
+    error=$(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
+      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>&1) || fail "openssl makes no certificate: $error"
     chmod 444 "$directory"/tls.{key,crt}.part
     mv "$directory/tls.key.part" "$directory/tls.key"
     mv "$directory/tls.crt.part" "$directory/tls.crt"
@@ -63,3 +67,43 @@ if [ -n "$name" ]; then
 elif [ ! -s "$directory/tls.crt" ] || [ ! -s "$directory/tls.key" ]; then
   echo "make-secrets: $directory/tls.crt and tls.key are missing: put the certificate and its key there (mode 0444), or use --self-signed"
 fi
+
+# --- The settings -------------------------------------------------------------------------------------------------------
+lab_settings() { # what both have: the database, the name of the project, the ports
+  grep -E '^[A-Z]' .env | grep -vE 'PASS|^TAG=|^COMPOSE_FILE='
+}
+
+make_env_prod() {
+  if means_production .env; then
+    cat .env
+    return
+  fi
+  cat .env.prod.example
+  if [ -f .env ] && lab_settings >/dev/null; then
+    printf '\n# From the .env of the lab.\n'
+    lab_settings
+  fi
+}
+
+make_settings() {
+  if [ ! -e .env.prod ]; then
+    make_env_prod >.env.prod.part
+    mv .env.prod.part .env.prod
+    echo 'make-secrets: .env.prod made'
+  elif ! grep -q '^COMPOSE_FILE=' .env.prod; then
+    printf '\nCOMPOSE_FILE=compose.yml:compose.prod.yml\n' >>.env.prod
+    echo 'make-secrets: .env.prod is there; COMPOSE_FILE added'
+  fi
+  chmod 600 .env.prod
+  if [ .env -ef .env.prod ]; then return; fi
+  if [ -e .env ]; then
+    [ ! -e .env.lab ] || fail '.env is to become .env.lab, which is there already; move it away'
+    mv .env .env.lab
+    chmod 600 .env.lab
+    echo 'make-secrets: the .env that was there is now .env.lab'
+  fi
+  ln -sf .env.prod .env
+  echo 'make-secrets: .env is a link to .env.prod: docker compose means production here'
+}
+
+if [ "$directory" = secrets ]; then make_settings; fi

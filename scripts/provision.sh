@@ -14,7 +14,7 @@ firewall  ufw, or firewalld on Rocky: open are the port of sshd, 80 and 443
 ssh       keys only, and not as root; refused as long as no user with sudo has a key, so that nobody is locked out
 fail2ban  shuts out addresses that try passwords on sshd
 updates   installs security updates each day
-app       the user taskapp, /opt/taskapp, and the systemd units of this repository
+app       the user taskapp, /opt/taskapp with the settings and secrets of production, and the systemd units
 
 --dry-run       prints every change and makes none
 --without PART  leaves a part out
@@ -411,6 +411,9 @@ part_app() {
   fi
   if [ ! -f "$app/compose.yml" ]; then
     note "the repository is not in $app yet: cp -a $repository/. $app/, then run this again"
+  elif ! grep -qs '^COMPOSE_FILE=.*compose\.prod\.yml' "$app/.env"; then
+    change "write $app/.env and secrets/ for production; a .env of the lab becomes .env.lab" \
+      runuser -u taskapp -- "$app/scripts/make-secrets.sh" || return 0
   fi
 
   for unit in "$repository"/systemd/*.service "$repository"/systemd/*.timer; do

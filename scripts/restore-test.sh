@@ -22,6 +22,7 @@ wrong() { echo "restore-test: $* (see --help)" >&2; exit 2; }
 caller=$PWD
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 file='' directory=$PWD/backups max_age=26
 while [ $# -gt 0 ]; do
@@ -38,6 +39,7 @@ while [ $# -gt 0 ]; do
 done
 [[ $max_age =~ ^[1-9][0-9]{0,5}$ ]] || wrong "--max-age-hours must be a whole number above 0, not $max_age"
 [[ $directory = /* ]] || directory=$caller/$directory
+need docker sha256sum
 exec </dev/null
 
 if [ -n "$file" ]; then
@@ -49,13 +51,13 @@ else
     [[ ${candidate: -21} < ${file: -21} ]] || file=$candidate # the time is in the name
   done
   [ -n "$file" ] || fail "there is no backup in $directory; scripts/backup.sh makes one"
-  limit=$(date -u -d "$max_age hours ago" +%Y%m%dT%H%M%SZ)
+  limit=$(time_before $((max_age * 3600)))
   [[ ${file: -21:16} > $limit ]] || fail "the newest backup, $file, is older than $max_age hours: see why scripts/backup.sh does not run"
 fi
 for needed in "$file.sha256" "$file.sums"; do
   [ -r "$needed" ] || fail "$needed is missing, so the backup cannot be checked"
 done
-(cd "$(dirname "$file")" && sha256sum --status --check "${file##*/}.sha256") || fail "$file is damaged: it does not fit its .sha256"
+(cd "$(dirname "$file")" && sha256sum -c "${file##*/}.sha256" >/dev/null 2>&1) || fail "$file is damaged: it does not fit its .sha256"
 
 started=$SECONDS
 say "restoring $file into a container of its own"

@@ -26,6 +26,7 @@ wrong() { echo "restore-to-time: $* (see --help)" >&2; exit 2; }
 caller=$PWD
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 time='' output='' stretch='' list=no
 while [ $# -gt 0 ]; do
@@ -41,6 +42,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+need docker sha256sum
 exec </dev/null
 
 # The archive is a volume of wal: its commands run in a container like it, also when neither db nor wal runs.
@@ -54,7 +56,8 @@ fi
 
 [[ $stretch =~ ^[0-9]*$ ]] || wrong '--stretch must be a name from --list'
 if [ "$time" != latest ]; then
-  [[ $time =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}[T\ ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00|\+00:00)?$ ]] ||
+  utc='^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00|\+00:00)?$'
+  [[ $time =~ $utc ]] ||
     wrong "TIME must be latest, or in UTC as 2026-11-23T18:05:00Z, not '$time'"
   time=${time%+*}
   time=${time//[!0-9.]/}
@@ -79,4 +82,4 @@ wal restore "$time" "$stretch" >"$output.part" || fail 'nothing was recovered, s
 )
 sync "$output.part" "$output.sha256"
 mv "$output.part" "$output"
-echo "restore-to-time: $output: $(stat -c %s "$output") bytes. To bring it in: scripts/restore.sh $output --yes"
+echo "restore-to-time: $output: $(($(wc -c <"$output"))) bytes. To bring it in: scripts/restore.sh $output --yes"

@@ -24,6 +24,7 @@ say() { echo "restore: $*" >&2; }
 caller=$PWD
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 file='' yes=no database='' keep_old=no
 while [ $# -gt 0 ]; do
@@ -39,6 +40,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$file" ] || wrong 'FILE is missing'
 [[ $file = /* ]] || file=$caller/$file
+need docker sha256sum
 exec </dev/null # nothing below may read from the terminal
 
 # First what can be seen without the database.
@@ -46,7 +48,7 @@ exec </dev/null # nothing below may read from the terminal
 [[ -f $file && -r $file ]] || fail "$file is not there or cannot be read"
 [ "$(head -c 5 "$file" | tr -d '\0')" = PGDMP ] || fail "$file is not a dump in custom format (pg_dump -Fc)"
 if [ -e "$file.sha256" ]; then
-  (cd "$(dirname "$file")" && sha256sum --status --check "${file##*/}.sha256") ||
+  (cd "$(dirname "$file")" && sha256sum -c "${file##*/}.sha256" >/dev/null 2>&1) ||
     fail "$file is damaged: it or its .sums do not fit the .sha256. Take another backup"
 else
   say "there is no $file.sha256, so only the restore itself can tell whether the file is whole"

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Changes a password of the database: the role and the secret together, then the API reads it.
+# Changes passwords of the database: the role and the secret together, then what reads it.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/rotate-password.sh [--stdin] [api | owner]
+Usage: scripts/rotate-password.sh [--stdin] [api | owner | monitor | all]
 
-Gives the database login of the API (the default) or of the owner a new password, writes it where the stack reads it from, and
-replaces the API replicas if they use it. In production that is the file in secrets/, which they read for each connection, and no
-request fails; in the lab it is the line in .env, and the API is away for some seconds. If anything fails, both old values are put back.
+Gives a database login a new password, writes it where the stack reads it from, and restarts what
+uses it. api (the default) is the login of the API, owner that of people and dumps, monitor that of
+the profile monitoring. In production the password is in secrets/; the API reads it for each
+connection, and no request fails. In the lab it is in .env, and the API is away for some seconds. If
+anything fails, both old values of that login are put back.
+
+all is the way out when production refuses a volume with passwords of the lab: run it while the lab
+still runs, or after production was refused. Then start production. The data stays as it is.
 
 --stdin  reads the password from standard input, one line, instead of making a strong random one
 
@@ -20,11 +25,12 @@ fail() { echo "rotate-password: $*" >&2; exit 1; }
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
 
 whose='' from_stdin=''
 while [ $# -gt 0 ]; do
   case $1 in
-    api | owner) [ -z "$whose" ] || { usage >&2; exit 2; }; whose=$1 ;;
+    api | owner | monitor | all) [ -z "$whose" ] || { usage >&2; exit 2; }; whose=$1 ;;
     --stdin) from_stdin=yes ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -32,65 +38,68 @@ while [ $# -gt 0 ]; do
   shift
 done
 whose=${whose:-api}
+[ "$whose$from_stdin" != allyes ] || { usage >&2; exit 2; }
+need docker
 
 # The lock of releases: both replace the API replicas.
-exec 9<scripts/deploy.sh
-flock --nonblock 9 || { echo 'rotate-password: a release or another password change runs; wait for it' >&2; exit 3; }
+take_lock scripts/deploy.sh || { echo 'rotate-password: a release or another password change runs; wait for it' >&2; exit 3; }
 
-if [ -n "$from_stdin" ]; then
-  IFS= read -r password || [ -n "$password" ] || fail 'standard input is empty; give the password as one line'
-else
-  password=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
-fi
-[ ${#password} -ge 8 ] || fail 'the password is too short; use at least 8 characters'
-
-# psql as the owner, over the container's socket, which asks for no password. Nothing of what it does gets into the server's
-# log. SQL and passwords come on standard input: a command line can be read by everybody on the host.
-# shellcheck disable=SC2016 # variables of the container
-psql_in_db() {
-  docker compose exec -T -e PGOPTIONS='-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic' db \
-    sh -c 'exec psql --no-psqlrc --quiet -At -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"' psql "$@"
-}
-# shellcheck disable=SC2016
-logins=$(docker compose exec -T db sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"' </dev/null) ||
-  fail 'cannot ask the database container: is it running? docker compose ps db'
-owner=${logins%%$'\n'*} api=${logins##*$'\n'}
-if [ "$whose" = owner ]; then role=$owner; else role=$api; fi
-names=() # where the password is kept; in the lab the API's login may be the owner's
-[ "$role" != "$owner" ] || names+=(POSTGRES_PASSWORD)
-[ "$role" != "$api" ] || names+=(DB_PASS)
-
-# --- Where the password is kept -------------------------------------------------------------------------------------------
-config=$(docker compose config)
-secret_file() { # the file of DB_PASS or POSTGRES_PASSWORD; nothing in the lab
-  local secret=postgres_password
-  [ "$1" != DB_PASS ] || secret=db_pass
-  awk -v secret="$secret:" '/^[a-z]/ { part = $1 } part == "secrets:" && /^  [^ ]/ { name = $1 }
+# --- The database -----------------------------------------------------------------------------
+config=$(docker compose config) || fail 'the Compose files or settings are wrong, see above'
+secret_file() { # secret_file SECRET: the file of a secret; nothing in the lab
+  awk -v secret="$1:" '/^[a-z]/ { part = $1 } part == "secrets:" && /^  [^ ]/ { name = $1 }
     part == "secrets:" && name == secret && sub(/^ +file: /, "") { print }' <<<"$config"
 }
-files=()
-for name in "${names[@]}"; do files+=("$(secret_file "$name")"); done
-production=${files[0]}
-end=''
+production=$(secret_file postgres_password)
 
-if [ -z "$production" ]; then
-  settings=${COMPOSE_ENV_FILES:-.env}
-  settings=${settings##*,}
-  files=("$settings") end=$'\n'
-  [[ $password != *[\'\\]* ]] || fail "in $settings a password cannot contain ' or \\; use another one"
-fi
+container='' temporary=''
+is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 >/dev/null 2>&1; }
 
-old=()
-for file in "${files[@]}"; do
-  if [ -f "$file" ]; then old+=("$(<"$file")"); elif [ -z "$production" ]; then old+=(''); else fail "$file is not there"; fi
-done
+# Sets container. A database that production refuses does not run: it is started for the change, out
+# of reach of the API.
+find_database() {
+  local deadline=$((SECONDS + 120))
+  container=$(docker compose ps --all --quiet db) || fail 'docker compose failed, see above'
+  if [ -n "$container" ] && is_ready; then
+    return
+  elif [ -z "$production" ]; then
+    fail "the database does not run: $as_typed up -d --wait db"
+  elif [ -n "$container" ] && [ -z "$(refusal_of_db)" ] &&
+    [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
+    fail 'the database is not ready: docker compose logs db'
+  fi
+  say 'the database does not run: starts it for this change only'
+  # Only one server may use the volume.
+  docker compose stop db 2>/dev/null || fail 'cannot stop the container of db'
+  temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) ||
+    fail 'cannot start the database: docker compose run --rm db says why'
+  container=$temporary
+  until is_ready; do
+    [ $SECONDS -lt $deadline ] ||
+      fail "the database does not start: $(docker logs --tail 5 "$container" 2>&1)"
+    sleep 0.5
+  done
+}
 
-# Into the same file: the containers have mounted this file, and would keep the old one if another took its name.
+# psql as the owner, over the container's socket, which asks for no password. Nothing of what it
+# does gets into the server's log. SQL and passwords come on standard input: everybody on the host
+# can read a command line.
+# shellcheck disable=SC2016 # variables of the container
+psql_in_db() {
+  local quiet='-c log_statement=none -c log_min_duration_statement=-1'
+  quiet+=' -c log_min_error_statement=panic'
+  docker exec -i -e "PGOPTIONS=$quiet" "$container" sh -c \
+    'exec psql -XqAt -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB" "$@"' psql "$@"
+}
+
+# --- Where the password is kept ---------------------------------------------------------------
+# Into the same file: the containers have mounted this file, and would keep the old one if another
+# took its name.
 write_in_place() { # write_in_place FILE: its new content comes on standard input
   (umask 077 && cat >"$1.part") # first as a whole, so that a full disk does no harm
   chmod u+w "$1"
   cat "$1.part" >"$1"
-  [ -z "$production" ] || chmod 444 "$1"
+  if [ -n "$production" ]; then chmod 444 "$1"; else chmod 600 "$1"; fi
   rm "$1.part"
 }
 
@@ -107,56 +116,170 @@ with_new_password() { # the lab's settings, with the lines of the password chang
   done
 }
 
-# --- The change -----------------------------------------------------------------------------------------------------------
-# The old password as the server keeps it: from that it can be put back without knowing it.
-verifier=$(psql_in_db -v "role=$role" <<<"SELECT rolpassword FROM pg_authid WHERE rolname = :'role'")
-[ -n "$verifier" ] || fail "the database has no login $role with a password"
+# Sets for a login: role, names (of the settings that have its password), files (where they are) and
+# old (what is in them).
+find_secrets() { # find_secrets api|owner|monitor
+  local name file
+  names=() files=() old=()
+  case $1 in
+    owner) role=$owner ;;
+    monitor) role=taskapp_monitor names=(MONITOR_PASS) ;;
+    api) role=$api ;;
+  esac
+  [ "$role" != "$owner" ] || names+=(POSTGRES_PASSWORD)
+  [ "$role" != "$api" ] || names+=(DB_PASS) # in the lab the API's login may be the owner's
+  if [ -n "$production" ]; then
+    for name in "${names[@]}"; do
+      files+=("$(secret_file "$(tr '[:upper:]' '[:lower:]' <<<"$name")")")
+    done
+  else
+    files=("$settings")
+  fi
+  for file in "${files[@]}"; do
+    if [ -f "$file" ]; then
+      old+=("$(<"$file")")
+    elif [ -z "$production" ]; then
+      old+=('')
+    else
+      fail "$file is not there"
+    fi
+  done
+}
+
+# --- The change -------------------------------------------------------------------------------
+new_password() {
+  if [ -n "$from_stdin" ]; then
+    IFS= read -r password || [ -n "$password" ] ||
+      fail 'standard input is empty; give the password as one line'
+  else
+    password=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
+  fi
+  [ ${#password} -ge 8 ] || fail 'the password is too short; use at least 8 characters'
+  if [ -z "$production" ] && [[ $password == *[\'\\]* ]]; then
+    fail "in $settings a password cannot contain ' or \\; use another one"
+  fi
+}
 
 changed=''
-undo() {
-  local status=$? n
+finish() {
+  local status=$? n end=''
   trap '' INT TERM
   if [ -n "$changed" ]; then
     say 'failed: puts the old password back' >&2
-    printf 'ALTER ROLE :"role" PASSWORD %s;\n' "'$verifier'" | psql_in_db -v "role=$role" || say "the role could not be put back" >&2
-    for n in "${!files[@]}"; do printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"; done
+    printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" ||
+      say 'the role could not be put back' >&2
+    [ -n "$production" ] || end=$'\n'
+    for n in "${!files[@]}"; do
+      printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
+    done
+  fi
+  if [ -n "$temporary" ]; then
+    docker stop --time 60 "$temporary" >/dev/null || say "cannot stop $temporary" >&2
   fi
   exit "$status"
 }
-trap undo EXIT
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-say "changes the password of $role and ${files[*]}"
-changed=yes
-# psql's own command for it, asked twice: the server only gets a hash.
-printf '%s\n%s\n' "$password" "$password" | psql_in_db -v "role=$role" -c "\\password \"$role\"" >/dev/null 2>&1 ||
-  fail "cannot change the password of $role; is the database healthy? docker compose ps db"
-for file in "${files[@]}"; do
-  if [ -n "$production" ]; then
-    printf '%s' "$password" | write_in_place "$file"
-  else
-    [ -f "$file" ] || (umask 077 && : >"$file")
-    settings_now=$(<"$file")
-    with_new_password <<<"$settings_now" | write_in_place "$file"
-  fi
-done
+change_role() {
+  # psql's own command for it, asked twice: the server only gets a hash.
+  printf '%s\n%s\n' "$password" "$password" |
+    psql_in_db -v "role=$role" -c "\\password \"$role\"" >/dev/null 2>&1 ||
+    fail "cannot change the password of $role; is the database healthy? docker compose ps db"
+}
 
-# Over TCP from an address that is not local, where the server asks for the password.
-# shellcheck disable=SC2016
-printf '%s\n' "$password" | docker compose exec -T -e "ROLE=$role" db sh -c \
-  'psql --no-psqlrc -At -W -h "$(hostname -i | cut -d " " -f 1)" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 ||
-  fail 'the new password does not fit'
+write_files() {
+  local file settings_now
+  for file in "${files[@]}"; do
+    if [ -n "$production" ]; then
+      printf '%s' "$password" | write_in_place "$file"
+    else
+      [ -f "$file" ] || (umask 077 && : >"$file")
+      settings_now=$(<"$file")
+      with_new_password <<<"$settings_now" | write_in_place "$file"
+    fi
+  done
+}
 
-if [ "$role" = "$api" ]; then
+try_password() { # over TCP from an address that is not local, where the server asks for it
+  # shellcheck disable=SC2016
+  printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
+    address=$(hostname -i | cut -d " " -f 1)
+    psql -XAt -W -h "$address" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 ||
+    fail 'the new password does not fit'
+}
+
+restart_api() {
   trap : INT TERM # whether it is too late to stop is decided by what is called here
   if [ -n "$production" ]; then
     RELEASE_LOCK_HELD=yes scripts/deploy.sh --restart
   else
     docker compose rm --stop --force api
-    docker compose up -d --no-recreate --no-build --wait api # not the database, whose settings have changed as well
+    # Not the database, whose settings have changed as well.
+    docker compose up -d --no-recreate --no-build --wait api
     sleep 3 # nginx asks for the new address every 2 s
   fi
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+restart_exporter() {
+  local project
+  local label=com.docker.compose
+  project=$(docker inspect --format "{{index .Config.Labels \"$label.project\"}}" "$container")
+  if [ -n "$(docker ps --quiet --filter "label=$label.project=$project" \
+    --filter "label=$label.service=postgres-exporter")" ]; then
+    docker compose --profile monitoring up -d --no-deps --force-recreate postgres-exporter
+  fi
+}
+
+rotate() { # rotate api|owner|monitor
+  find_secrets "$1"
+  # The old password as the server keeps it: from that it can be put back without knowing it.
+  verifier=$(
+    psql_in_db -v "role=$role" <<'SQL'
+SELECT coalesce(quote_literal(rolpassword), 'NULL') FROM pg_authid WHERE rolname = :'role';
+SQL
+  )
+  if [ -z "$verifier" ]; then
+    [ "$whose" = all ] || fail "the database has no login $role"
+    say "the database has no login $role; left out"
+    return
+  fi
+  new_password
+  say "changes the password of $role and ${files[*]}"
+  changed=yes
+  change_role
+  write_files
+  try_password
+  if [ -n "$stack_uses_it" ]; then
+    if [ "$role" = "$api" ]; then restart_api; fi
+    if [ "$1" = monitor ]; then restart_exporter; fi
+  fi
+  changed=''
+}
+
+find_database
+# shellcheck disable=SC2016
+logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') ||
+  fail 'cannot ask the database container'
+owner=${logins%%$'\n'*} api=${logins##*$'\n'}
+# What runs may be the lab, although production is meant: then nothing that runs reads the secrets.
+stack_uses_it=yes
+if [ -n "$temporary" ]; then
+  stack_uses_it=''
+elif [ -n "$production" ] &&
+  ! docker exec "$container" test -e /run/secrets/postgres_password; then
+  stack_uses_it=''
 fi
-changed=''
+
+if [ "$whose" = all ]; then
+  rotate owner
+  rotate monitor
+  [ "$api" = "$owner" ] || rotate api
+else
+  rotate "$whose"
+fi
 say 'done: what knew the old password, for example a backup on another host, needs the new one'
+[ -n "$stack_uses_it" ] || say "now start production: $as_typed up -d --build --wait"

@@ -63,16 +63,34 @@ async function backup(stack: Stack, directory: string, ...args: string[]): Promi
   return file ?? '';
 }
 
-/** What is in a directory of backups, without the lock. */
-const listed = (directory: string) =>
-  fs
-    .readdirSync(directory)
-    .filter((file) => file !== '.lock')
-    .toSorted();
+/** What is in a directory of backups. */
+const listed = (directory: string) => fs.readdirSync(directory).toSorted();
 
 /** The form of the time in the name of a backup. */
 const stamp = (daysAgo: number) =>
   new Date(Date.now() - daysAgo * 86_400_000).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+
+describe('the lock of scripts/backup.sh', () => {
+  it.skipIf(process.getuid?.() !== 0)('is left to nobody by a run as root', async () => {
+    const repository = copyOfRepository();
+    fs.chmodSync(repository, 0o755);
+    const tools = temporaryDirectory();
+    fs.chmodSync(tools, 0o755);
+    fs.writeFileSync(join(tools, 'docker'), '#!/bin/sh\n', { mode: 0o755 }); // nothing runs
+    const directory = temporaryDirectory();
+    const [uid, gid] = [65_534, 65_534];
+    fs.chownSync(directory, uid, gid);
+
+    const run = (user: { uid?: number; gid?: number }) => {
+      const env = { ...process.env, PATH: `${tools}:${process.env.PATH}` };
+      const file = join(repository, 'scripts/backup.sh');
+      return ended(spawn(file, ['--output-dir', directory], { cwd: '/', env, ...user }));
+    };
+    const reached = { code: 1, stderr: expect.stringContaining('the database is not running') as string };
+    expect(await run({})).toMatchObject(reached);
+    expect(await run({ uid, gid })).toMatchObject(reached);
+  });
+});
 
 describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.sh', () => {
   const stack = new Stack();
@@ -276,7 +294,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     const directory = temporaryDirectory();
     const both = await Promise.all([1, 2].map(() => script(stack, 'backup.sh', '--output-dir', directory)));
     expect(new Set(both.map(({ code }) => code))).toEqual(new Set([0, 3]));
-    expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds .*\.lock/);
+    expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds the lock of/);
     expect(listed(directory)).toHaveLength(3);
   });
 
@@ -320,16 +338,25 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(listed(directory)).toHaveLength(3 * dumps.length);
   });
 
+  const example = fs.readFileSync(join(root, '.env.prod.example'), 'utf8');
   it.each([
-    ['', 'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml'],
-    ['COMPOSE_FILE=compose.yml:compose.prod.yml:compose.pitr.yml\n', 'docker compose --env-file .env.prod'],
-  ])('say on a server with %j in .env.prod what is to be typed there', async (setting, typed) => {
+    ['a .env that is a link to .env.prod', example, 'docker compose'],
+    ['.env.prod alone', example, 'docker compose --env-file .env.prod'],
+    [
+      'a .env.prod from before it named the Compose files',
+      example.replace(/^COMPOSE_FILE=.*\n/m, ''),
+      'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml',
+    ],
+  ])('say on a server with %s what is to be typed there', async (what, settings, typed) => {
     const directory = copyOfRepository();
-    fs.writeFileSync(join(directory, '.env.prod'), `${fs.readFileSync(join(root, '.env.prod.example'), 'utf8')}${setting}`);
+    fs.writeFileSync(join(directory, '.env.prod'), settings);
+    if (what.includes('link')) fs.symlinkSync('.env.prod', join(directory, '.env'));
     const env: NodeJS.ProcessEnv = { ...process.env, COMPOSE_PROJECT_NAME: new Stack().project };
     delete env.COMPOSE_FILE;
-    const { code, stderr } = await ended(spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env }));
-    expect([code, stderr]).toEqual([1, `backup: the database is not running: ${typed} up -d --wait db\n`]);
+    const child = spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env });
+    const { code, stderr } = await ended(child);
+    const message = `backup: the database is not running: ${typed} up -d --wait db\n`;
+    expect([code, stderr]).toEqual([1, message]);
   });
 
   it.each([

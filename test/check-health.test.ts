@@ -88,13 +88,14 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       `  [OK]   /healthz: 200 from ${await stack.url()}`,
       `  [OK]   /api/tasks?limit=1: 200 from ${await stack.url()}`,
     ]);
-    expect(lines.slice(6, 13)).toEqual([
+    expect(lines.slice(6, 14)).toEqual([
       'docker: OK',
       'ufw: OK',
       'fail2ban: OK',
       'backup timer: OK',
       'newest backup: OK',
       'certificate: SKIP',
+      'settings: SKIP',
       'disk of the repository: OK',
     ]);
     expect(lines.at(-1)).toBe('schema: OK');

@@ -174,7 +174,7 @@ async function tell(distribution: Distribution): Promise<Story> {
   containers.push(container);
   const sh = (script: string) => mustRun('docker', 'exec', container, 'sh', '-c', script);
   await sh(`set -e; ${distribution.setUp}\nmkdir -p /opt/taskapp`);
-  for (const name of ['scripts', 'systemd', 'compose.yml', 'compose.monitoring.yml']) await mustRun('docker', 'cp', '--quiet', join(directory, 'app', name), `${container}:/opt/taskapp/`);
+  await mustRun('docker', 'cp', '--quiet', `${join(directory, 'app')}/.`, `${container}:/opt/taskapp`);
   const call = (...args: string[]) => run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
 
   const before = await sh(state);
@@ -230,7 +230,8 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
   beforeAll(() => {
     const app = join(directory, 'app');
     mkdirSync(app, { recursive: true });
-    for (const name of ['scripts', 'compose.yml', 'compose.monitoring.yml']) cpSync(join(root, name), join(app, name), { recursive: true });
+    const files = ['compose.yml', 'compose.monitoring.yml', 'compose.prod.yml', '.env.prod.example'];
+    for (const name of ['scripts', ...files]) cpSync(join(root, name), join(app, name), { recursive: true });
     if (existsSync(join(root, 'systemd'))) cpSync(join(root, 'systemd'), join(app, 'systemd'), { recursive: true });
     else {
       mkdirSync(join(app, 'systemd'));
@@ -328,6 +329,19 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       expect(new Set(lines.slice(4))).toEqual(new Set(['enabled']));
     });
 
+    it('makes docker compose mean production there, with secrets of its own', async (context) => {
+      const { sh } = await told(name, context);
+      const settings = 'readlink .env; grep ^COMPOSE_FILE= .env';
+      const owners = "stat --format '%n %U %a' .env.prod secrets/db_pass";
+      const { output } = await sh(`cd /opt/taskapp && { ${settings}; ${owners}; }`);
+      expect(output.trim().split('\n')).toEqual([
+        '.env.prod',
+        'COMPOSE_FILE=compose.yml:compose.prod.yml',
+        '.env.prod taskapp 600',
+        'secrets/db_pass taskapp 444',
+      ]);
+    });
+
     it.skipIf(given.includes('docker'))('keeps ports without an address on 127.0.0.1, and other settings of Docker as they are', async (context) => {
       const { sh } = await told(name, context);
       const daemon = JSON.parse((await sh('cat /etc/docker/daemon.json')).output) as Record<string, unknown>;
@@ -392,7 +406,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
     expect(await call()).toMatch(/provision: 0 changes\n$/);
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
-    const backup = await sh('systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups/.lock');
+    const backup = await sh('systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups');
     expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
     await sh('systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer');
     expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([

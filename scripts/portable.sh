@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# Sourced by the scripts: what differs between Linux and macOS or the BSDs. Their tools have other
+# options, and the bash of macOS is 3.2. To that one "${list[@]}" of an empty list is an unset
+# variable: write ${list[@]+"${list[@]}"}.
+
+installed() { command -v "$1" >/dev/null; }
+
+# need TOOL...: ends the script where one is missing, before that looks like another fault.
+need() {
+  local tool
+  for tool; do
+    installed "$tool" || fail "$tool is not installed, and this script needs it"
+  done
+}
+
+# take_lock FILE: holds the lock of FILE, or of a directory, until this process ends in whatever
+# way. Returns 1 where another process has it. Children inherit descriptor 9, and with it the lock:
+# one that may outlive the script must close it.
+take_lock() {
+  local status=0
+  exec 9<"$1" || fail "cannot read $1, whose lock keeps two runs apart; run this as its owner"
+  if installed flock; then
+    flock -n 9 || status=$?
+  elif installed perl; then # the same system call: the lock stays when perl has ended
+    perl -MFcntl=:flock -e 'open my $f, "<&=9" or die $!; exit !flock $f, LOCK_EX | LOCK_NB' ||
+      status=$?
+  else
+    fail 'neither flock nor perl is installed, and this script needs one of them'
+  fi
+  [ "$status" -le 1 ] || fail "cannot lock $1"
+  return "$status"
+}
+
+if ! installed sha256sum && installed shasum; then
+  sha256sum() { shasum -a 256 "$@"; }
+fi
+
+if ! installed timeout; then
+  timeout() { # timeout SECONDS COMMAND...
+    local seconds=$1 command watcher status=0
+    shift
+    "$@" <&0 & # or bash would give it /dev/null
+    command=$!
+    (sleep "$seconds" && kill "$command") >/dev/null 2>&1 &
+    watcher=$!
+    { wait "$command" || status=$?; } 2>/dev/null # bash would say that it was terminated
+    kill "$watcher" 2>/dev/null || true
+    return "$status"
+  }
+fi
+
+# time_before SECONDS: the time so many seconds ago, as it is in the name of a backup.
+time_before() {
+  local time=$(($(date +%s) - $1)) form=+%Y%m%dT%H%M%SZ
+  date -u -d "@$time" "$form" 2>/dev/null || date -u -r "$time" "$form"
+}
+
+changed_at() { stat -c %Y "$1" 2>/dev/null || stat -f %m "$1"; }

@@ -1,7 +1,7 @@
 // @ts-check
 // Deleting tasks, one or all that are completed. The DELETE waits until nobody can undo it any more,
 // because nothing brings the same task back.
-import { report, send } from './request.js';
+import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from './tasks.js';
 
@@ -10,10 +10,14 @@ import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from '.
 const undoTime = 8_000; // milliseconds
 const longestUndo = 3; // times that, while somebody is about to use it
 const atOnce = 4; // DELETEs under way
+const pause = 1_000; // milliseconds after 429
+const continued = 600_000; // milliseconds after which a page that is loaded again lets them be
 
 /** @type {Task[]} what can be undone */
 let undoable = [];
-/** @type {Task[]} what can not, and is not sent yet */
+/** @type {Task[]} what can not, and has no answer yet */
+let sure = [];
+/** @type {Task[]} of these, what is not sent yet */
 let queue = [];
 let timer = 0;
 /** The row that takes the focus when there is nothing to undo any more. */
@@ -55,10 +59,29 @@ function closeUndo() {
   if (isAtKeyboard) focusOn(nextId, '.delete');
 }
 
-function finishDeleting() {
+function makeSure() {
   queue.push(...undoable);
+  sure.push(...undoable);
   closeUndo();
+  keep();
+}
+
+function finishDeleting() {
+  makeSure();
   for (let n = 0; n < atOnce; n++) void workOff();
+}
+
+/** A browser sends a few requests of a page that is left. The tab sends the others later. */
+function keep() {
+  keepInTab('deletions', { at: Date.now(), tasks: sure });
+}
+
+function goOn() {
+  const { at, tasks } = JSON.parse(sessionStorage.getItem('deletions') ?? '{"at":0}');
+  if (Date.now() - at > continued) return;
+  for (const { id } of tasks) state.hidden.add(id);
+  undoable = tasks;
+  finishDeleting();
 }
 
 async function workOff() {
@@ -66,12 +89,20 @@ async function workOff() {
 }
 
 /** @param {Task} task */
-async function sendDelete({ id, title }, keepalive = false) {
+async function sendDelete(task, keepalive = false) {
+  const { id, title } = task;
   state.changes++;
   const answer = await send('DELETE', `/api/tasks/${id}`, { keepalive });
   state.changes++;
+  if (answer.status === 429 && !keepalive) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    queue.push(task);
+    return;
+  }
   const isGone = answer.status === 200 || answer.status === 404;
-  if (isGone) state.tasks = state.tasks.filter((task) => task.id !== id);
+  if (isGone || !keepalive) sure = sure.filter((other) => other.id !== id);
+  keep();
+  if (isGone) state.tasks = state.tasks.filter((other) => other.id !== id);
   state.hidden.delete(id);
   if (!isGone) {
     state.problems.set(id, report('deleted', answer));
@@ -93,8 +124,7 @@ function undo() {
 }
 
 function leave() {
-  queue.push(...undoable);
-  closeUndo();
+  makeSure();
   for (const task of queue.splice(0)) void sendDelete(task, true);
 }
 
@@ -114,4 +144,5 @@ export function listenForDeletions() {
     remove(tasks, `${tasks.length} completed ${tasks.length === 1 ? 'task' : 'tasks'}`);
   });
   addEventListener('pagehide', leave);
+  goOn();
 }

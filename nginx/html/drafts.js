@@ -1,7 +1,7 @@
 // @ts-check
 // New tasks, from "Add" until the API has said what became of them. Each has a key of its own, under
 // which it may be sent again and is stored once; the tab keeps them over a reload.
-import { report, send } from './request.js';
+import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { fromTemplate, isFiltered, note, noteIfHidden, refresh } from './tasks.js';
 import { render, say, state } from './tasks.js';
@@ -28,11 +28,7 @@ for (const draft of drafts) if (draft.is === 'sent') draft.is = 'waits'; // its 
 const rows = new Map();
 
 function show() {
-  try {
-    sessionStorage.setItem('drafts', JSON.stringify(drafts));
-  } catch {
-    // The storage is full: then they last as long as the page.
-  }
+  keepInTab('drafts', drafts);
   for (const [draft, row] of rows) {
     if (drafts.includes(draft)) continue;
     if (row.contains(document.activeElement)) find('#title').focus();

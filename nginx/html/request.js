@@ -15,6 +15,15 @@ export const token = {
   forget: () => sessionStorage.removeItem('token'),
 };
 
+/** For a reload of this tab. @param {string} name @param {object} value */
+export function keepInTab(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // The storage is full: then it lasts as long as the page.
+  }
+}
+
 /**
  * Sends a request. Never throws. With keepalive it is sent although the page goes away.
  * @param {string} method @param {string} path

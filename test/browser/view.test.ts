@@ -75,7 +75,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     const tops = () => {
       return Promise.all(
         ['#columns', '#new', '#count', '#list'].map(async (selector) => {
-          return (await page.locator(selector).boundingBox())?.y;
+          return (await page.locator(selector).boundingBox())?.y ?? 0;
         }),
       );
     };
@@ -84,19 +84,23 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     };
     await becomes({ web: 'up', api: 'up', db: 'up' });
     const before = await tops();
+    const jump = async () => {
+      const now = await tops();
+      return Math.max(...now.map((top, n) => Math.abs(top - (before[n] ?? 0))));
+    };
     health = 503;
     await becomes({ web: 'up', api: 'up', db: 'down' });
-    expect(await tops()).toEqual(before);
+    expect(await jump()).toBeLessThan(1);
     health = 502;
     await becomes({ web: 'up', api: 'down', db: 'unknown' });
-    expect(await tops()).toEqual(before);
+    expect(await jump()).toBeLessThan(1);
     health = 504;
     await becomes({ web: 'up', api: 'unknown', db: 'unknown' });
-    expect(await tops()).toEqual(before);
+    expect(await jump()).toBeLessThan(1);
     isReachable = false;
     await becomes({ web: 'down', api: 'unknown', db: 'unknown' });
     expect(await page.locator('#stale').textContent()).not.toBe('');
-    expect(await tops()).toEqual(before);
+    expect(await jump()).toBeLessThan(1);
   });
 
   it('shows the way from the browser to the database, and the command that stops each tier', async () => {
@@ -154,7 +158,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     await page.getByLabel('Status', { exact: true }).selectOption('on hold?');
     await expect.poll(() => visitor.titles(), soon).toEqual([name]);
     const found = `?${new URLSearchParams({ status: 'on hold?', q: name })}`;
-    expect(new URL(page.url()).search).toBe(found);
+    await expect.poll(() => new URL(page.url()).search, soon).toBe(found);
     await page.reload();
     await expect.poll(() => visitor.titles(), soon).toEqual([name]);
     expect(await page.getByLabel('Search').inputValue()).toBe(name);
@@ -176,7 +180,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     await page.getByLabel('Status', { exact: true }).selectOption('pending');
     await page.getByLabel('Search').fill(changed);
     await expect.poll(() => visitor.titles(), soon).toEqual([changed]);
-    await page.getByRole('checkbox', { name: `Finished: ${changed}` }).check();
+    await page.getByRole('checkbox', { name: `Finished: ${changed}` }).click();
     await expect.poll(text('#note'), soon).toBe(`${changed}: completed. The filter hides it.`);
     expect(await visitor.titles()).toEqual([]);
     await page.getByLabel('New task').fill(added);
@@ -195,10 +199,14 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     const name = unique('counted');
     const statuses = ['pending', 'pending', 'in_progress', 'completed', 'blocked'];
     for (const [n, status] of statuses.entries()) await visitor.create(`${name} ${n}`, status);
-    await page.getByLabel('Search').fill(`${name} `);
+    const search = page.getByLabel('Search');
+    await search.fill(`${name} `);
     const few = '5 tasks: 2 pending, 1 in progress, 1 completed, 1 blocked';
     await expect.poll(text('#count'), soon).toBe(few);
+    await search.fill('something else');
+    await expect.poll(text('#count'), soon).toBe('0 tasks');
     for (let n = 5; n < 55; n++) await visitor.create(`${name} ${n}`);
+    await search.fill(`${name} `);
     const many = 'The newest 50 tasks, there are more: 50 pending';
     await expect.poll(text('#count'), soon).toBe(many);
     await page.getByRole('button', { name: 'Load more' }).click();
@@ -233,9 +241,11 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
 
     for (let n = 0; n < 30; n++) await visitor.create(`${name} ${n}`, 'completed');
     await page.getByRole('button', { name: 'Delete 30 completed' }).click();
-    await page.goto('about:blank'); // sends what can no longer be undone
+    expect(await visitor.titles()).toEqual(kept);
+    await page.reload(); // ends what can no longer be undone
+    await expect.poll(() => visitor.titles(), soon).toEqual(kept);
     await expect.poll(stored, soon).toEqual(kept);
-    expect(visitor.problems).toEqual([]);
+    expect(visitor.surprises).toEqual([]);
   });
 
   it.each(['keyboard', 'mouse'])('ends a deletion though the %s rests on Undo', async (device) => {

@@ -2,7 +2,7 @@
 // Changing a task in its row: the checkbox, the status, and the title in place.
 import { report, send } from './request.js';
 import { find, write } from './stack.js';
-import { noteIfHidden, refresh, render, say, state } from './tasks.js';
+import { refresh, render, showChanged, state } from './tasks.js';
 
 /** @typedef {{ title?: string, status?: string }} Change */
 
@@ -37,12 +37,9 @@ async function change(id, json) {
   else state.problems.set(id, report('changed', answer));
   if (answer.status === 404) write('#problem', `${title} was deleted by somebody else.`);
   render(); // also puts back what was not changed
-  await refresh();
-  if (!task) return false;
-  const now = `${task.title}: ${task.status.replaceAll('_', ' ')}`;
-  say(now);
-  noteIfHidden(id, `${now}.`);
-  return true;
+  if (task) await showChanged(id, `${task.title}: ${task.status.replaceAll('_', ' ')}`);
+  else await refresh();
+  return task !== undefined;
 }
 
 /** @param {HTMLElement} row @param {number} id @param {boolean} isOn */

@@ -3,8 +3,7 @@
 // which it may be sent again and is stored once; the tab keeps them over a reload.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
-import { fromTemplate, isFiltered, note, noteIfHidden, refresh } from './tasks.js';
-import { render, say, state } from './tasks.js';
+import { fromTemplate, isFiltered, note, render, say, showChanged, state } from './tasks.js';
 
 /**
  * @typedef {object} Draft
@@ -124,9 +123,7 @@ async function added(draft, task) {
   if (!isFiltered()) state.tasks = [task, ...others];
   forget(draft);
   render();
-  await refresh();
-  say(`Added ${task.title}`);
-  noteIfHidden(task.id, `Added ${task.title}.`);
+  await showChanged(task.id, `Added ${task.title}`);
 }
 
 let isRunning = false;

@@ -52,7 +52,7 @@ export async function send(method, path, { json, headers, keepalive = false } = 
     });
     const text = await response.text();
     const isJson = text && response.headers.get('Content-Type')?.startsWith('application/json');
-    const body = isJson ? JSON.parse(text) : {};
+    const body = (isJson && JSON.parse(text)) || {};
     answer = { status: response.status, body, etag: response.headers.get('ETag') ?? '' };
   } catch {
     // No answer, or only a part of one.

@@ -49,12 +49,6 @@ export function note(text) {
   find('#all').hidden = text === '' || !isFiltered();
 }
 
-/** Says so when the filter hides a task. @param {number} id @param {string} text */
-export function noteIfHidden(id, text) {
-  const isHidden = isFiltered() && !state.tasks.some((task) => task.id === id);
-  note(isHidden ? `${text} The filter hides it.` : '');
-}
-
 const filter = () => Object.entries({ status: find('#status').value, q: find('#q').value });
 
 /** @param {[name: string, value: string][]} parameters */
@@ -71,19 +65,22 @@ const isAfter = (a, b) =>
 /**
  * Asks for what is shown, up to the 500 tasks of one answer, if it has changed. Resolves when it
  * is shown.
+ * @returns {Promise<boolean | undefined>} whether it could be read; undefined: something was changed
+ *   meanwhile, and the answer may be older
  */
 export async function refresh() {
   const { changes } = state;
   const path = listPath(Math.min(mostAtOnce, Math.max(pageSize, state.tasks.length)));
   const headers = path === known.path ? { 'If-None-Match': known.etag } : {};
   const answer = await send('GET', path, { headers });
-  if (changes !== state.changes || answer.status === 401) return;
+  if (answer.status === 401) return false;
+  if (changes !== state.changes) return undefined;
   const { tasks: head, next_cursor } = answer.body;
   const isAsKnown = answer.status === 304;
   write('#stale', head || isAsKnown ? '' : `The tasks cannot be read: ${explain(answer)}`);
   if (!head) {
     if (!known.path) render();
-    return;
+    return isAsKnown;
   }
   const { tasks } = state;
   const last = head.at(-1);
@@ -95,6 +92,19 @@ export async function refresh() {
   state.tasks = [...head, ...rest];
   render(new Set(arrived.map(({ id }) => id)));
   if (arrived.length > 0) say(`New: ${arrived.map(({ title }) => title).join(', ')}`);
+  return true;
+}
+
+/**
+ * Shows the list after a change of ours, and says so when the filter hides the task.
+ * @param {number} id @param {string} text what happened to it
+ */
+export async function showChanged(id, text) {
+  let isRead = await refresh();
+  while (isRead === undefined) isRead = await refresh();
+  say(text);
+  const isHidden = isRead && isFiltered() && !state.tasks.some((task) => task.id === id);
+  note(isHidden ? `${text}. The filter hides it.` : '');
 }
 
 async function loadMore() {

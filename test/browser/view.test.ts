@@ -138,7 +138,12 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     await withNginx(page);
     const answers = [
       [503, 'database busy', { api: 'up', db: 'unknown' }, 'The API says: database busy.'],
-      [504, '', { api: 'unknown', db: 'unknown' }, 'The API did not answer in time: nginx answers 504.'],
+      [
+        504,
+        '',
+        { api: 'unknown', db: 'unknown' },
+        'The API did not answer in time: nginx answers 504.',
+      ],
       [502, '', { api: 'down', db: 'unknown' }, 'The API is down: nginx answers 502.'],
     ] as const;
     for (const [status, reason, tiers, summary] of answers) {

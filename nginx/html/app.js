@@ -13,7 +13,10 @@ const interval = 2_000; // milliseconds from the last answer to the next questio
 /** @type {import('./stack.js').State} */
 let web = 'unknown';
 
-/** Asks a health endpoint. What is silent for 1.5 s is not called up any more. @param {string} path */
+/**
+ * Asks a health endpoint. What is silent for 1.5 s is not called up any more.
+ * @param {string} path
+ */
 async function ask(path) {
   const timer = setTimeout(() => {
     showTiers(web, 'unknown', 'unknown', 'Waiting for an answer …');

@@ -1,6 +1,6 @@
 // @ts-check
-// Deleting tasks, one or all that are completed. The DELETE waits until nobody can undo it any more,
-// because nothing brings the same task back.
+// Deleting tasks, one or all that are completed. The DELETE waits until nobody can undo it any
+// more, because nothing brings the same task back.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from './tasks.js';

@@ -1,6 +1,6 @@
 // @ts-check
-// New tasks, from "Add" until the API has said what became of them. Each has a key of its own, under
-// which it may be sent again and is stored once; the tab keeps them over a reload.
+// New tasks, from "Add" until the API has said what became of them. Each has a key of its own,
+// under which it may be sent again and is stored once; the tab keeps them over a reload.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { fromTemplate, isFiltered, note, render, say, showChanged, state } from './tasks.js';

@@ -3,9 +3,8 @@
 import { showRequest } from './stack.js';
 
 /** @typedef {{ id: number, title: string, status: string, created_at: string }} Task */
-/**
- * @typedef {{ tasks?: Task[], next_cursor?: string, task?: Task, error?: string, reason?: string }} Body
- */
+/** @typedef {{ tasks?: Task[], next_cursor?: string, task?: Task }} Found */
+/** @typedef {Found & { error?: string, reason?: string }} Body */
 /** @typedef {{ status: number, body: Body, etag: string }} Answer status 0: no whole answer came */
 
 /** The API token, for this tab only. */

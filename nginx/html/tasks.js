@@ -33,7 +33,7 @@ let search = 0;
 let loading = -1;
 /** @type {string | undefined} where the page after the last task starts */
 let nextCursor;
-/** The last answer to a poll, in order to ask only for another one. No path: nothing was read yet. */
+/** The last answer to a poll, in order to ask only for another one. No path: there was none. */
 let known = { path: '', etag: '' };
 /** @type {Map<number, HTMLElement>} */
 const rows = new Map();
@@ -65,8 +65,8 @@ const isAfter = (a, b) =>
 /**
  * Asks for what is shown, up to the 500 tasks of one answer, if it has changed. Resolves when it
  * is shown.
- * @returns {Promise<boolean | undefined>} whether it could be read; undefined: something was changed
- *   meanwhile, and the answer may be older
+ * @returns {Promise<boolean | undefined>} whether it could be read; undefined: something was
+ *   changed meanwhile, and the answer may be older
  */
 export async function refresh() {
   const { changes } = state;

@@ -103,7 +103,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     expect(await jump()).toBeLessThan(1);
   });
 
-  it('shows the way from the browser to the database, and the command that stops each tier', async () => {
+  it('shows the way from the browser to the database, and what stops each tier', async () => {
     const { visitor, page } = await setUp();
     await withNginx(page);
     await expect.poll(async () => (await visitor.tiers()).web, soon).toBe('up');
@@ -162,7 +162,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     await page.getByLabel('Search').fill(name);
     await page.getByLabel('Status', { exact: true }).selectOption('on hold?');
     await expect.poll(() => visitor.titles(), soon).toEqual([name]);
-    const found = `?${new URLSearchParams({ status: 'on hold?', q: name })}`;
+    const found = `?${new URLSearchParams({ status: 'on hold?', q: name }).toString()}`;
     await expect.poll(() => new URL(page.url()).search, soon).toBe(found);
     await page.reload();
     await expect.poll(() => visitor.titles(), soon).toEqual([name]);

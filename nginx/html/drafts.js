@@ -107,8 +107,7 @@ async function sendDraft(draft) {
   draft.is = isRefused(answer.status) ? 'refused' : 'waits';
   draft.problem = report('added', answer);
   if (draft.is === 'waits') {
-    draft.problem +=
-      ' This tab sends it again as soon as the stack is back, and it is stored once.';
+    draft.problem += ' This tab keeps trying, and stores it once.';
   }
   show();
   const isFieldFree = find('#title').value === '' && drafts.includes(draft);

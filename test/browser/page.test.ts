@@ -364,6 +364,12 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     await page.locator('#title-problem').getByText('Not added').waitFor();
     expect(await faults(page)).toEqual([]);
     await page.getByRole('button', { name: 'Undo' }).click();
+    await page.route('**/api/tasks', (route) => {
+      return route.request().method() === 'POST' ? route.abort() : route.continue();
+    });
+    await page.getByLabel('New task').fill('has no answer');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Discard' }).waitFor();
     await page.route('**/healthz', (route) => route.fulfill({ status: 502, json: { error: 'The API does not answer' } }));
     await expect.poll(async () => (await visitor.tiers()).api, soon).toBe('down');
     await page.setViewportSize({ width: 320, height: 800 });
@@ -404,7 +410,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
       await page.keyboard.press('Enter');
       const draft = page.locator('#drafts li').filter({ hasText: title });
       const unsent = tier === 'web' || !hasNginx ? 'It may or may not be' : 'Not';
-      const promise = 'This tab sends it again as soon as the stack is back, and it is stored once.';
+      const promise = 'This tab keeps trying, and stores it once.';
       const says = new RegExp(`^${unsent} added: .+\\. ${promise}$`);
       await expect.poll(() => draft.locator('.problem').textContent(), soon).toMatch(says);
       const first = page.locator('#list li').first().getByRole('checkbox');

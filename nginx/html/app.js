@@ -1,6 +1,9 @@
 // @ts-check
-// Starts the page: asks the tiers how they are, then for the tasks, again and again while somebody looks.
-import { sendDraft } from './changes.js';
+// Starts the page: asks the tiers how they are, then for the tasks, again and again while somebody
+// looks.
+import { listenForChanges } from './changes.js';
+import { listenForDeletions } from './deletions.js';
+import { sendDrafts } from './drafts.js';
 import { send, token } from './request.js';
 import { find, showTiers, write } from './stack.js';
 import { refresh, render, startAnew, state } from './tasks.js';
@@ -10,9 +13,14 @@ const interval = 2_000; // milliseconds from the last answer to the next questio
 /** @type {import('./stack.js').State} */
 let web = 'unknown';
 
-/** Asks a health endpoint. What keeps silent for 1.5 s is not called up any more. @param {string} path */
+/**
+ * Asks a health endpoint. What is silent for 1.5 s is not called up any more.
+ * @param {string} path
+ */
 async function ask(path) {
-  const timer = setTimeout(() => showTiers(web, 'unknown', 'unknown', 'Waiting for an answer …'), 1_500);
+  const timer = setTimeout(() => {
+    showTiers(web, 'unknown', 'unknown', 'Waiting for an answer …');
+  }, 1_500);
   const answer = await send('GET', path);
   clearTimeout(timer);
   return answer;
@@ -22,19 +30,53 @@ async function ask(path) {
 async function checkTiers() {
   const edge = await ask('/nginx-health');
   if (edge.status === 0) {
-    if (web === 'absent') showTiers(web, 'down', 'unknown', 'The API is down: nothing answers.');
-    else showTiers((web = 'down'), 'unknown', 'unknown', 'nginx is down, or the network to it: nothing answers.');
+    if (web === 'absent') {
+      showTiers(web, 'down', 'unknown', 'The API is down: nothing answers.');
+    } else {
+      web = 'down';
+      const cause = 'nginx is down, or the network to it: nothing answers.';
+      showTiers(web, 'unknown', 'unknown', cause);
+    }
     return false;
   }
-  web = edge.status === 200 ? 'up' : 'absent'; // `npm start` has no nginx: the API answers, with 204
+  // `npm start` has no nginx: the API answers, with 204
+  web = edge.status === 200 ? 'up' : 'absent';
   const { status, body } = await ask('/healthz');
-  if (status === 200 || body.reason === 'shutting down') { // a replica that is about to end still answers
-    showTiers(web, 'up', 'up', web === 'up' ? 'All three tiers are up.' : 'API and database are up. There is no nginx here.');
+  if (status === 200 || body.reason === 'shutting down') {
+    // A replica that is about to end still answers.
+    const all = 'All three tiers are up.';
+    const some = 'API and database are up. There is no nginx here.';
+    showTiers(web, 'up', 'up', web === 'up' ? all : some);
     return true;
   }
-  if (status === 503) showTiers(web, 'up', 'down', `The database is down. The API says: ${body.reason}.`);
-  else if (status !== 429) showTiers(web, 'down', 'unknown', `The API is down: ${status ? `nginx answers ${status}` : 'it does not answer'}.`);
+  explainHealth(status, body.reason ?? '');
   return false;
+}
+
+/** @param {number} status @param {string} reason */
+function explainHealth(status, reason) {
+  if (status === 503 && /unreachable/.test(reason)) {
+    showTiers(web, 'up', 'down', `The database is down. The API says: ${reason}.`);
+  } else if (status === 503 && reason) {
+    showTiers(web, 'up', 'unknown', `The API says: ${reason}.`);
+  } else if (status === 504) {
+    showTiers(web, 'unknown', 'unknown', 'The API did not answer in time: nginx answers 504.');
+  } else if (status === 429) {
+    write('#summary', 'Too many requests: nginx answers 429. The page goes on asking.');
+  } else {
+    const cause = status ? `nginx answers ${status}` : 'it does not answer';
+    showTiers(web, 'down', 'unknown', `The API is down: ${cause}.`);
+  }
+}
+
+async function look() {
+  if (!(await checkTiers())) {
+    const stale = 'The tasks below may be out of date.';
+    write('#stale', state.tasks[0] ? stale : 'The tasks follow when the stack is back.');
+  } else if (find('#token-form').hidden) {
+    void sendDrafts();
+    await refresh();
+  }
 }
 
 let timer = 0;
@@ -44,14 +86,10 @@ async function tick() {
   clearTimeout(timer);
   if (isRunning || document.hidden) return;
   isRunning = true;
-  const isUp = await checkTiers();
-  if (!isUp) write('#stale', state.tasks[0] ? 'The tasks below may be out of date.' : 'The tasks follow when the stack is back.');
-  else if (find('#token-form').hidden) {
-    await sendDraft();
-    await refresh();
-  }
-  isRunning = false;
-  timer = setTimeout(() => void tick(), interval);
+  await look().finally(() => {
+    isRunning = false;
+    timer = setTimeout(() => void tick(), interval);
+  });
 }
 document.addEventListener('visibilitychange', () => void tick());
 
@@ -63,7 +101,8 @@ function askForToken(isWanted) {
 }
 
 document.addEventListener('token-wanted', () => {
-  write('#token-problem', token.get() === null ? '' : 'The server does not accept this token.');
+  const isRefused = token.get() !== null;
+  write('#token-problem', isRefused ? 'The server does not accept this token.' : '');
   token.forget();
   startAnew();
   render();
@@ -76,4 +115,6 @@ find('#token-form').addEventListener('submit', (event) => {
   askForToken(false);
   void refresh();
 });
+listenForChanges();
+listenForDeletions();
 void tick();

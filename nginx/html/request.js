@@ -3,8 +3,9 @@
 import { showRequest } from './stack.js';
 
 /** @typedef {{ id: number, title: string, status: string, created_at: string }} Task */
-/** @typedef {{ tasks?: Task[], next_cursor?: string, task?: Task, error?: string, reason?: string }} Body */
-/** @typedef {{ status: number, body: Body, etag: string }} Answer status 0: there was none */
+/** @typedef {{ tasks?: Task[], next_cursor?: string, task?: Task }} Found */
+/** @typedef {Found & { error?: string, reason?: string }} Body */
+/** @typedef {{ status: number, body: Body, etag: string }} Answer status 0: no whole answer came */
 
 /** The API token, for this tab only. */
 export const token = {
@@ -13,18 +14,31 @@ export const token = {
   forget: () => sessionStorage.removeItem('token'),
 };
 
+/** For a reload of this tab. @param {string} name @param {object} value */
+export function keepInTab(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // The storage is full: then it lasts as long as the page.
+  }
+}
+
 /**
- * Sends a request. Never throws.
+ * Sends a request. Never throws. With keepalive it is sent although the page goes away.
  * @param {string} method @param {string} path
- * @param {{ json?: object, headers?: Record<string, string>, keepalive?: boolean }} [options] keepalive: although the page goes away
+ * @param {{ json?: object, headers?: Record<string, string>, keepalive?: boolean }} [options]
  * @returns {Promise<Answer>}
  */
 export async function send(method, path, { json, headers, keepalive = false } = {}) {
   const isForTasks = path.startsWith('/api/');
   const secret = isForTasks && token.get();
   const startedAt = performance.now();
+  /** @type {Answer} */
+  let answer = { status: 0, body: {}, etag: '' };
+  /** @type {Response | undefined} */
+  let response;
   try {
-    const response = await fetch(path, {
+    response = await fetch(path, {
       method,
       keepalive,
       signal: AbortSignal.timeout(13_000), // the stack takes 12 s at most
@@ -35,20 +49,31 @@ export async function send(method, path, { json, headers, keepalive = false } = 
       },
       ...(json && { body: JSON.stringify(json) }),
     });
-    if (isForTasks) showRequest(`${method} ${path}`, response, performance.now() - startedAt);
-    const { status } = response;
-    if (status === 401) document.dispatchEvent(new Event('token-wanted'));
     const text = await response.text();
     const isJson = text && response.headers.get('Content-Type')?.startsWith('application/json');
-    return { status, body: isJson ? JSON.parse(text) : {}, etag: response.headers.get('ETag') ?? '' };
+    const body = (isJson && JSON.parse(text)) || {};
+    answer = { status: response.status, body, etag: response.headers.get('ETag') ?? '' };
   } catch {
-    return { status: 0, body: {}, etag: '' };
+    // No answer, or only a part of one.
   }
+  const ms = performance.now() - startedAt;
+  if (isForTasks) showRequest(`${method} ${path}`, ms, answer.status, response?.headers);
+  if (answer.status === 401) document.dispatchEvent(new Event('token-wanted'));
+  return answer;
 }
 
-/** What a person should know of an answer that is not a success. @param {Answer} answer */
-export function explain({ status, body }) {
-  if (status === 0) return 'nothing answers.';
-  if (status === 504) return 'no answer in time, it may be done or not.';
-  return `${body.error ?? `status ${status}`}.`;
-}
+/** Why an answer is not a success. @param {Answer} answer */
+export const explain = ({ status, body }) =>
+  status === 0 ? 'no answer came.' : `${body.error ?? `status ${status}`}.`;
+
+/**
+ * Whether a change may be stored although the answer does not say so. 502 and 503 promise that
+ * nothing was changed; 409 says that the same creation is still under way.
+ * @param {Answer} answer
+ */
+const isUnknown = ({ status }) =>
+  status < 400 || status === 409 || (status >= 500 && status !== 502 && status !== 503);
+
+/** What became of a change that did not succeed. @param {string} done @param {Answer} answer */
+export const report = (done, answer) =>
+  `${isUnknown(answer) ? 'It may or may not be' : 'Not'} ${done}: ${explain(answer)}`;

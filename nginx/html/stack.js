@@ -3,24 +3,34 @@
 
 /** @typedef {'up' | 'down' | 'unknown' | 'absent'} State */
 
-/** An element of the page, typed as the field it may be. @param {string} selector @returns {HTMLInputElement} */
+/**
+ * An element of the page, typed as the field it may be.
+ * @param {string} selector @returns {HTMLInputElement}
+ */
 export const find = (selector, /** @type {ParentNode} */ within = document) => {
   const element = within.querySelector(selector);
   if (!element) throw new Error(`the page has no ${selector}`);
   return /** @type {HTMLInputElement} */ (element);
 };
 
-/** Only what changes is written: a live region is read out then. @param {string} selector @param {string} text */
-export function write(selector, text) {
-  const element = find(selector);
+/**
+ * Only what changes is written: a live region is read out then.
+ * @param {string} selector @param {string} text
+ */
+export function write(selector, text, /** @type {ParentNode} */ within = document) {
+  const element = find(selector, within);
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** @param {State} web @param {State} api @param {State} db @param {string} summary the same in a sentence */
+/**
+ * @param {State} web @param {State} api @param {State} db
+ * @param {string} summary the same in a sentence
+ */
 export function showTiers(web, api, db, summary) {
   for (const [name, state] of Object.entries({ web, api, db })) {
     find(`#${name}`).dataset.state = state;
     write(`#${name} em`, state === 'absent' ? 'not in use' : state);
+    write(`#${name} code`, `docker compose ${state === 'down' ? 'start' : 'stop'} ${name}`);
     if (state !== 'up') write(`#${name} small`, '');
   }
   write('#summary', summary);
@@ -42,19 +52,26 @@ function split(total, header) {
 }
 
 const digits = (/** @type {number} */ ms) => ms.toFixed(ms < 10 ? 1 : 0);
-let repeated = 0;
+let repeated = 1;
 
-/** @param {string} request @param {Response} response @param {number} total milliseconds */
-export function showRequest(request, { status, headers }, total) {
+/**
+ * @param {string} request @param {number} total milliseconds
+ * @param {number} status 0: no whole answer came
+ */
+export function showRequest(request, total, status, headers = new Headers()) {
   const requests = find('#requests');
   const parts = split(total, headers.get('Server-Timing') ?? '');
   const last = requests.firstElementChild;
-  // A poll that brings nothing new takes the line of the one before.
-  repeated = status === 304 && last?.getAttribute('data-request') === request ? repeated + 1 : 0;
-  if (repeated > 1) last?.remove();
+  const outcome = status === 0 ? 'no answer' : String(status);
+  const line = `${request} ${outcome}`;
+  // A poll that brings nothing new takes the line of the one before, as does one without an answer.
+  const mayRepeat = status === 304 || status === 0;
+  const isRepeated = mayRepeat && last?.getAttribute('data-line') === line;
+  repeated = isRepeated ? repeated + 1 : 1;
+  if (isRepeated) last.remove();
 
   const item = document.createElement('li');
-  item.dataset.request = request;
+  item.dataset.line = line;
   const add = (/** @type {string} */ tag, /** @type {string} */ text, className = '') => {
     const element = document.createElement(tag);
     element.textContent = text;
@@ -62,20 +79,28 @@ export function showRequest(request, { status, headers }, total) {
     item.append(element);
     return element;
   };
+  const times = repeated > 1 ? ` × ${repeated}` : '';
+  const isGood = status > 0 && status < 400;
   add('b', request);
-  add('span', `${status}${repeated > 1 ? ` × ${repeated}` : ''} in ${digits(total)} ms`, status < 400 ? '' : 'bad');
+  add('span', `${outcome}${times} in ${digits(total)} ms`, isGood ? '' : 'bad');
   const bar = add('div', '', 'bar');
   for (const [name, ms] of parts) {
     const part = document.createElement('i');
     part.className = name;
     part.style.flexGrow = String(ms);
     bar.append(part);
-    if (name !== 'network') write(`#${name} small`, `${digits(ms)} ms`);
+    if (status !== 0) write(`#${name} small`, `${digits(ms)} ms`);
   }
   add('small', parts.map(([name, ms]) => `${name} ${digits(ms)}`).join(' + '));
+  const id = headers.get('X-Request-Id');
   const replica = headers.get('X-Served-By');
-  add('small', `${replica ? `replica ${replica}, ` : ''}id`);
-  add('code', headers.get('X-Request-Id') ?? '');
+  if (id) {
+    add('small', `${replica ? `replica ${replica}, ` : ''}id`);
+    add('code', id);
+  }
   requests.prepend(item);
   if (requests.children.length > 6) requests.lastElementChild?.remove();
 }
+
+const port = location.port || (location.protocol === 'https:' ? '443' : '80');
+write('#port', `:${port}`);

@@ -6,9 +6,13 @@ import { find, write } from './stack.js';
 /** @typedef {import('./request.js').Task} Task */
 
 const pageSize = 50;
+const mostAtOnce = 500; // tasks in one answer
 const common = ['pending', 'in_progress', 'completed', 'archived'];
+const widestStatus = 11; // characters that a small select has room for
 const statuses = new Set(common); // and what else the API lists
 const finished = /^(complete|completed|done|archived)$/;
+/** What "Delete completed" deletes. What is archived was put away to be kept. @param {Task} task */
+export const isCompleted = ({ status }) => status !== 'archived' && finished.test(status);
 
 /** What is known of the list. */
 export const state = {
@@ -16,12 +20,20 @@ export const state = {
   tasks: [],
   /** @type {Set<number>} ids that are not shown: deleted, but the API does not know yet */
   hidden: new Set(),
+  /** @type {Map<number, Partial<Task>>} by id, what was sent and has no answer yet */
+  pending: new Map(),
+  /** @type {Map<number, string>} by id, why the last change of it failed */
+  problems: new Map(),
   /** Counts our own changes: an answer that was asked for before the last one is out of date. */
   changes: 0,
 };
+/** Counts the filters: an answer to the one before is of no use. */
+let search = 0;
+/** The search whose next page is under way. */
+let loading = -1;
 /** @type {string | undefined} where the page after the last task starts */
 let nextCursor;
-/** The last answer to a poll, in order to ask only for another one. */
+/** The last answer to a poll, in order to ask only for another one. No path: there was none. */
 let known = { path: '', etag: '' };
 /** @type {Map<number, HTMLElement>} */
 const rows = new Map();
@@ -31,55 +43,99 @@ export const say = (text) => write('#said', text);
 
 export const isFiltered = () => find('#status').value !== '' || find('#q').value !== '';
 
-/** @param {number} limit */
-function listPath(limit, cursor = '') {
-  const parameters = Object.entries({ limit: `${limit}`, status: find('#status').value, q: find('#q').value, cursor });
-  return `/api/tasks?${new URLSearchParams(parameters.filter(([, value]) => value))}`;
+/** Says what happened to a task that is not in the list. @param {string} text */
+export function note(text) {
+  write('#note', text);
+  find('#all').hidden = text === '' || !isFiltered();
 }
 
-/** @param {Task} a @param {Task} b whether a comes after b in the list */
-const isAfter = (a, b) => a.created_at < b.created_at || (a.created_at === b.created_at && a.id > b.id);
+const filter = () => Object.entries({ status: find('#status').value, q: find('#q').value });
 
-/** Asks for what is shown, up to the 500 tasks of one answer, if it has changed. Resolves when it is shown. */
+/** @param {[name: string, value: string][]} parameters */
+const query = (parameters) => new URLSearchParams(parameters.filter(([, value]) => value));
+
+/** @param {number} limit */
+const listPath = (limit, cursor = '') =>
+  `/api/tasks?${query([['limit', String(limit)], ...filter(), ['cursor', cursor]])}`;
+
+/** @param {Task} a @param {Task} b whether a comes after b in the list */
+const isAfter = (a, b) =>
+  a.created_at < b.created_at || (a.created_at === b.created_at && a.id > b.id);
+
+/**
+ * Asks for what is shown, up to the 500 tasks of one answer, if it has changed. Resolves when it
+ * is shown.
+ * @returns {Promise<boolean | undefined>} whether it could be read; undefined: something was
+ *   changed meanwhile, and the answer may be older
+ */
 export async function refresh() {
   const { changes } = state;
-  const path = listPath(Math.min(500, Math.max(pageSize, state.tasks.length)));
-  const answer = await send('GET', path, { headers: path === known.path ? { 'If-None-Match': known.etag } : {} });
-  if (changes !== state.changes || answer.status === 401) return;
+  const path = listPath(Math.min(mostAtOnce, Math.max(pageSize, state.tasks.length)));
+  const headers = path === known.path ? { 'If-None-Match': known.etag } : {};
+  const answer = await send('GET', path, { headers });
+  if (answer.status === 401) return false;
+  if (changes !== state.changes) return undefined;
   const { tasks: head, next_cursor } = answer.body;
-  if (head) {
-    const { tasks } = state;
-    const last = head.at(-1);
-    const rest = last && next_cursor ? tasks.filter((task) => isAfter(task, last)) : [];
-    if (rest.length === 0) nextCursor = next_cursor;
-    const first = tasks[0];
-    const arrived = known.path ? head.filter((task) => !first || isAfter(first, task)) : [];
-    known = { path, etag: answer.etag };
-    state.tasks = [...head, ...rest];
-    render(new Set(arrived.map(({ id }) => id)));
-    if (arrived.length > 0) say(`New: ${arrived.map(({ title }) => title).join(', ')}`);
+  const isAsKnown = answer.status === 304;
+  write('#stale', head || isAsKnown ? '' : `The tasks cannot be read: ${explain(answer)}`);
+  if (!head) {
+    if (!known.path) render();
+    return isAsKnown;
   }
-  write('#stale', head || answer.status === 304 ? '' : `The tasks cannot be read: ${explain(answer)}`);
+  const { tasks } = state;
+  const last = head.at(-1);
+  const rest = last && next_cursor ? tasks.filter((task) => isAfter(task, last)) : [];
+  if (rest.length === 0) nextCursor = next_cursor;
+  const first = tasks[0];
+  const arrived = known.path ? head.filter((task) => !first || isAfter(first, task)) : [];
+  known = { path, etag: answer.etag };
+  state.tasks = [...head, ...rest];
+  render(new Set(arrived.map(({ id }) => id)));
+  if (arrived.length > 0) say(`New: ${arrived.map(({ title }) => title).join(', ')}`);
+  return true;
+}
+
+/**
+ * Shows the list after a change of ours, and says so when the filter hides the task.
+ * @param {number} id @param {string} text what happened to it
+ */
+export async function showChanged(id, text) {
+  let isRead = await refresh();
+  while (isRead === undefined) isRead = await refresh();
+  say(text);
+  const isHidden = isRead && isFiltered() && !state.tasks.some((task) => task.id === id);
+  note(isHidden ? `${text}. The filter hides it.` : '');
 }
 
 async function loadMore() {
-  const { changes } = state;
-  const answer = await send('GET', listPath(pageSize, nextCursor));
-  const { tasks: page, next_cursor } = answer.body;
-  if (changes !== state.changes) return;
-  if (!page) return write('#stale', `No more tasks: ${explain(answer)}`);
-  state.tasks = [...state.tasks, ...page.filter(({ id }) => !rows.has(id))];
-  nextCursor = next_cursor;
+  if (loading === search) return;
+  const asked = search;
+  loading = asked;
   render();
-  say(`${page.length} more tasks`);
-  if (find('#more').hidden) focusOn(page[0]?.id, 'input');
+  const answer = await send('GET', listPath(pageSize, nextCursor));
+  if (asked !== search) return;
+  loading = -1;
+  const { tasks: page, next_cursor } = answer.body;
+  write('#more-problem', page ? '' : `Not loaded: ${explain(answer)}`);
+  if (page) {
+    const listed = new Set(state.tasks.map(({ id }) => id));
+    state.tasks = [...state.tasks, ...page.filter(({ id }) => !listed.has(id))];
+    nextCursor = next_cursor;
+    say(`${page.length} more tasks`);
+  }
+  render();
+  if (find('#more').hidden) focusOn(page?.[0]?.id, 'input');
 }
 
 /** Another filter, or another person: nothing of the old list counts any more. */
 export function startAnew() {
   state.changes++;
+  search++;
   state.tasks = [];
+  nextCursor = undefined;
   known = { path: '', etag: '' };
+  write('#more-problem', '');
+  note('');
 }
 
 /** @param {number | undefined} id @param {string} selector */
@@ -88,73 +144,146 @@ export function focusOn(id = 0, selector) {
   find(row ? selector : '#title', row).focus();
 }
 
-/** Shows the state. Rows stay the elements they are, and with them the focus. @param {Set<number>} [arrived] rows to point out */
+/** @returns {Task[]} */
+export const shownTasks = () => state.tasks.filter(({ id }) => !state.hidden.has(id));
+
+/**
+ * Shows the state. Rows stay the elements they are, and with them the focus.
+ * @param {Set<number>} [arrived] rows to point out
+ */
 export function render(arrived) {
   for (const { status } of state.tasks) statuses.add(status);
   fillStatuses(find('#status'), find('#status').value, ['', ...statuses]);
 
-  const shown = state.tasks.filter(({ id }) => !state.hidden.has(id));
+  const shown = shownTasks();
   const ids = new Set(shown.map(({ id }) => id));
   for (const [id, row] of rows) {
-    if (ids.has(id) || row.dataset.editing !== undefined) continue; // what somebody types stays
+    if (ids.has(id)) continue;
+    if (row.dataset.editing !== undefined) {
+      // what somebody types stays
+      showWork(row, id);
+      continue;
+    }
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
-    if (row.contains(document.activeElement)) focusOn(Number(neighbour?.getAttribute('data-id')), 'input');
+    const hasFocus = row.contains(document.activeElement);
+    if (hasFocus) focusOn(Number(neighbour?.getAttribute('data-id')), 'input');
     row.remove();
     rows.delete(id);
   }
   let place = find('#list').firstElementChild;
   for (const task of shown) {
     const row = rows.get(task.id) ?? newRow(task, arrived?.has(task.id));
-    while (place && !ids.has(Number(place.getAttribute('data-id')))) place = place.nextElementSibling;
+    while (place && !ids.has(Number(place.getAttribute('data-id')))) {
+      place = place.nextElementSibling;
+    }
     if (row === place) place = place.nextElementSibling;
     else find('#list').insertBefore(row, place);
-    fillRow(row, task);
+    fillRow(row, { ...task, ...state.pending.get(task.id) });
   }
-  const number = `${shown.length} task${shown.length === 1 ? '' : 's'}`;
-  write('#count', shown.length === 0 && !isFiltered() ? 'No task yet. Write the first one above.' : number);
+  write('#count', describe(shown));
+  const completed = shown.filter(isCompleted).length;
+  write('#clear', `Delete ${completed} completed`);
+  find('#clear').hidden = completed === 0;
+  write('#more', loading === search ? 'Loading …' : 'Load more');
   find('#more').hidden = nextCursor === undefined;
+}
+
+/** How many tasks there are, as far as the page can know. @param {Task[]} shown */
+function describe(shown) {
+  if (!known.path) return 'Reading the tasks …';
+  const hasMore = nextCursor !== undefined;
+  if (shown.length === 0 && hasMore) return 'There are more tasks.';
+  if (shown.length === 0 && !isFiltered()) return 'No task yet. Write the first one above.';
+  const tasks = shown.length === 1 ? 'task' : 'tasks';
+  const counts = [...statuses].flatMap((status) => {
+    const number = shown.filter((task) => task.status === status).length;
+    return number ? `${number} ${status.replaceAll('_', ' ')}` : [];
+  });
+  const all = [
+    hasMore ? `The newest ${shown.length} ${tasks}, there are more` : `${shown.length} ${tasks}`,
+    ...(counts.length > 0 ? [counts.join(', ')] : []),
+  ].join(': ');
+  const isOld = shown.length > mostAtOnce;
+  return isOld ? `${all}. Those after the first ${mostAtOnce} are as they were when loaded.` : all;
 }
 
 /** @param {HTMLInputElement} select @param {string} value @param {string[]} values '' is any */
 function fillStatuses(select, value, values) {
   if (select.dataset.values !== values.join()) {
     select.dataset.values = values.join();
-    select.replaceChildren(...values.map((status) => new Option(status.replaceAll('_', ' ') || 'all', status)));
+    const options = values.map((status) => {
+      return new Option(status.replaceAll('_', ' ') || 'all', status);
+    });
+    select.replaceChildren(...options);
   }
   if (select.value !== value) select.value = value;
 }
 
+/** @param {string} id of a template */
+export function fromTemplate(id) {
+  const template = document.getElementById(id);
+  const content = template instanceof HTMLTemplateElement ? template.content : undefined;
+  return document.importNode(find('li', content), true);
+}
+
 /** @param {Task} task @param {boolean} [isNew] */
 function newRow({ id, created_at }, isNew = false) {
-  const row = document.importNode(find('li', document.querySelector('template')?.content), true);
+  const row = fromTemplate('task');
   rows.set(id, row);
   row.dataset.id = String(id);
   row.classList.toggle('new', isNew);
-  const time = new Date(created_at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-  find('small', row).textContent = `#${id}, ${time}`;
+  const date = new Date(created_at);
+  const time = date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+  row.dataset.made = `#${id}, ${time}`;
   return row;
 }
 
 /** @param {HTMLElement} row @param {Task} task */
-function fillRow(row, { title, status }) {
-  find('.title', row).textContent = title;
+function fillRow(row, { id, title, status }) {
+  write('.title', title, row);
   find('[type=checkbox]', row).checked = finished.test(status);
   row.classList.toggle('finished', finished.test(status));
-  fillStatuses(find('select', row), status, [...new Set([...common, status])]);
+  const select = find('select', row);
+  fillStatuses(select, status, [...new Set([...common, status])]);
+  const isCut = status.length > widestStatus;
+  const about = [row.dataset.made, ...(isCut ? [status.replaceAll('_', ' ')] : [])];
+  write('small', about.join(', '), row);
+  showWork(row, id);
   for (const element of row.querySelectorAll('[data-label]')) {
     element.setAttribute('aria-label', `${element.getAttribute('data-label')} ${title}`);
   }
 }
 
+/** Whether a change is under way, or failed. @param {HTMLElement} row @param {number} id */
+function showWork(row, id) {
+  row.ariaBusy = String(state.pending.has(id));
+  write('.problem', state.problems.get(id) ?? '', row);
+}
+
+async function searchAgain() {
+  startAnew();
+  history.replaceState(null, '', `?${query(filter())}`.replace(/^\?$/, '/'));
+  await refresh();
+  say(find('#count').textContent ?? '');
+}
+
 let typing = 0;
 find('#filter').addEventListener('input', () => {
   clearTimeout(typing);
-  typing = setTimeout(async () => {
-    startAnew();
-    await refresh();
-    say(find('#count').textContent ?? '');
-  }, 250);
+  typing = setTimeout(() => void searchAgain(), 250);
 });
 find('#filter').addEventListener('submit', (event) => event.preventDefault());
+find('#all').addEventListener('click', () => {
+  find('#status').value = '';
+  find('#q').value = '';
+  find('#q').focus();
+  void searchAgain();
+});
 find('#more').addEventListener('click', () => void loadMore());
-fillStatuses(find('#status'), '', ['', ...statuses]);
+
+// A reload, or whoever gets the link, finds the same filter.
+const asked = new URLSearchParams(location.search);
+const status = asked.get('status') ?? '';
+if (status) statuses.add(status);
+fillStatuses(find('#status'), status, ['', ...statuses]);
+find('#q').value = asked.get('q') ?? '';

@@ -78,7 +78,8 @@ export class Visitor {
   /** What the picture says of the three tiers. */
   async tiers(): Promise<Record<string, string>> {
     const said = await this.page.locator('#tiers em').allTextContents();
-    return { web: said[0] ?? '', api: said[1] ?? '', db: said[2] ?? '' };
+    const [, web = '', api = '', db = ''] = said; // the first is the browser
+    return { web, api, db };
   }
 
   /** All tasks, as the API lists them to the same person. */

@@ -1,0 +1,148 @@
+// @ts-check
+// Deleting tasks, one or all that are completed. The DELETE waits until nobody can undo it any
+// more, because nothing brings the same task back.
+import { keepInTab, report, send } from './request.js';
+import { find, write } from './stack.js';
+import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from './tasks.js';
+
+/** @typedef {import('./request.js').Task} Task */
+
+const undoTime = 8_000; // milliseconds
+const longestUndo = 3; // times that, while somebody is about to use it
+const atOnce = 4; // DELETEs under way
+const pause = 1_000; // milliseconds after 429
+const continued = 600_000; // milliseconds after which a page that is loaded again lets them be
+
+/** @type {Task[]} what can be undone */
+let undoable = [];
+/** @type {Task[]} what can not, and has no answer yet */
+let sure = [];
+/** @type {Task[]} of these, what is not sent yet */
+let queue = [];
+let timer = 0;
+/** The row that takes the focus when there is nothing to undo any more. */
+let nextId = 0;
+
+/** @param {Task[]} tasks @param {string} what */
+function remove(tasks, what) {
+  finishDeleting();
+  const isGone = (/** @type {Task} */ { id }) => tasks.some((task) => task.id === id);
+  const shown = shownTasks();
+  const rest = shown.slice(shown.findIndex(isGone)).find((task) => !isGone(task));
+  nextId = (rest ?? shown.findLast((task) => !isGone(task)))?.id ?? 0;
+  undoable = tasks;
+  for (const { id } of tasks) state.hidden.add(id);
+  render();
+  write('#problem', '');
+  say(`Deleted ${what}`);
+  write('#undo p', `Deleted ${what}`);
+  find('#undo').hidden = false;
+  find('#undo button').focus();
+  waitForUndo(longestUndo);
+}
+
+/** @param {number} rounds */
+function waitForUndo(rounds) {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    const isInUse = find('#undo').matches(':hover, :has(:focus-visible)');
+    if (isInUse && rounds > 1) waitForUndo(rounds - 1);
+    else finishDeleting();
+  }, undoTime);
+}
+
+function closeUndo() {
+  undoable = [];
+  clearTimeout(timer);
+  const isAtKeyboard = find('#undo').matches(':has(:focus-visible)');
+  find('#undo').hidden = true;
+  if (isAtKeyboard) focusOn(nextId, '.delete');
+}
+
+function makeSure() {
+  queue.push(...undoable);
+  sure.push(...undoable);
+  closeUndo();
+  keep();
+}
+
+function finishDeleting() {
+  makeSure();
+  for (let n = 0; n < atOnce; n++) void workOff();
+}
+
+/** A browser sends a few requests of a page that is left. The tab sends the others later. */
+function keep() {
+  keepInTab('deletions', { at: Date.now(), tasks: sure });
+}
+
+function goOn() {
+  const { at, tasks } = JSON.parse(sessionStorage.getItem('deletions') ?? '{"at":0}');
+  if (Date.now() - at > continued) return;
+  for (const { id } of tasks) state.hidden.add(id);
+  undoable = tasks;
+  finishDeleting();
+}
+
+async function workOff() {
+  for (let task = queue.shift(); task; task = queue.shift()) await sendDelete(task);
+}
+
+/** @param {Task} task */
+async function sendDelete(task, keepalive = false) {
+  const { id, title } = task;
+  state.changes++;
+  const answer = await send('DELETE', `/api/tasks/${id}`, { keepalive });
+  state.changes++;
+  if (answer.status === 429 && !keepalive) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    queue.push(task);
+    return;
+  }
+  const isGone = answer.status === 200 || answer.status === 404;
+  if (isGone || !keepalive) sure = sure.filter((other) => other.id !== id);
+  keep();
+  if (isGone) state.tasks = state.tasks.filter((other) => other.id !== id);
+  state.hidden.delete(id);
+  if (!isGone) {
+    state.problems.set(id, report('deleted', answer));
+    write('#problem', `${title}. ${report('deleted', answer)}`);
+  }
+  render();
+  if (!isGone) await refresh();
+}
+
+function undo() {
+  const [first] = undoable;
+  if (!first) return;
+  for (const { id } of undoable) state.hidden.delete(id);
+  const what = undoable.length === 1 ? `${first.title} is` : `${undoable.length} tasks are`;
+  render();
+  closeUndo();
+  focusOn(first.id, '.delete');
+  say(`${what} back`);
+}
+
+function leave() {
+  makeSure();
+  for (const task of queue.splice(0)) void sendDelete(task, true);
+}
+
+export function listenForDeletions() {
+  find('#undo button').addEventListener('click', undo);
+  find('#undo').addEventListener('keydown', ({ key }) => {
+    if (key === 'Escape') finishDeleting();
+  });
+  find('#list').addEventListener('click', ({ target }) => {
+    const button = /** @type {HTMLElement} */ (target);
+    const id = Number(button.closest('li')?.dataset.id);
+    const task = state.tasks.find((other) => other.id === id);
+    if (task && button.className === 'delete') remove([task], task.title);
+  });
+  find('#clear').addEventListener('click', () => {
+    const tasks = shownTasks().filter(isCompleted);
+    remove(tasks, `${tasks.length} completed ${tasks.length === 1 ? 'task' : 'tasks'}`);
+  });
+  addEventListener('pagehide', leave);
+  goOn();
+}

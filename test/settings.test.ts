@@ -36,8 +36,13 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
     const project = { COMPOSE_PROJECT_NAME: stack.project, COMPOSE_FILE: 'compose.yml' };
     const env = { ...process.env, ...stack.env, ...project };
     execFile(join(stack.directory, 'scripts/check-health.sh'), { env }, (_, output) => {
-      const lines = output.split('\n').filter((line) => line.includes(`] ${name}: `));
-      resolve(lines.join('\n').replaceAll(/ +/g, ' ').trim());
+      const lines = output.replaceAll(/ +/g, ' ').split('\n');
+      resolve(
+        lines
+          .filter((line) => line.includes(`] ${name}: `))
+          .join('\n')
+          .trim(),
+      );
     });
     return promise;
   }

@@ -1,18 +1,21 @@
 #!/bin/sh
 # Gives a Debian root file system the tools of Alpine: BusyBox is the shell and nearly everything
 # else. With GNU's tools a stand-in would forgive what the official image does not.
-# Usage: busybox sh busybox.sh [PATH...]; the programs at PATH stay what they are.
+# Usage: busybox sh busybox.sh [NAME...]; the programs of these names stay what they are.
 set -eu
 
 packages='apt bash coreutils curl dash debianutils diffutils dpkg findutils gpgv grep gzip hostname
 login mawk mount ncurses-bin openssl passwd perl-base procps sed sqv tar util-linux wget'
+
+# Alpine's BusyBox has these, Debian's has not.
+keep="$* cksum comm flock install mountpoint nohup pgrep pkill split"
 
 for package in $packages; do
   # Not every release has every package.
   [ ! -e "/var/lib/dpkg/info/$package.list" ] || cat "/var/lib/dpkg/info/$package.list"
 done | grep -E '^(/usr)?/s?bin/[^/]+$' >/tmp/programs
 while read -r program; do
-  case " $* " in *" $program "*) continue ;; esac
+  case " $keep " in *" ${program##*/} "*) continue ;; esac
   rm -f "$program"
 done </tmp/programs
 rm -f /tmp/programs

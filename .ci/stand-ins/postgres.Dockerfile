@@ -11,7 +11,7 @@ RUN sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" /usr/share/postgr
  && chown postgres:postgres "$PGDATA" /var/run/postgresql \
  && chmod 1777 "$PGDATA" && chmod 3777 /var/run/postgresql
 COPY busybox.sh /tmp/
-RUN ["/usr/bin/busybox", "sh", "/tmp/busybox.sh", "/bin/bash", "/usr/bin/bash"]
+RUN ["/usr/bin/busybox", "sh", "/tmp/busybox.sh", "bash"]
 COPY --chmod=0755 postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 VOLUME /var/lib/postgresql/data
 EXPOSE 5432

@@ -189,6 +189,25 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   });
 });
 
+describe.skipIf(inject('notRunBecause'))('the production stack behind a proxy that ends TLS', () => {
+  it('serves by HTTP, without a certificate, and takes the client from the proxy', async () => {
+    // This test is the proxy: nginx sees it under the address of Docker's gateway.
+    const trusted = '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16';
+    const env = { HTTP_BIND: '127.0.0.1', TRUSTED_PROXIES: trusted };
+    const stack = new Production({ files: ['compose.proxy.yml'], env });
+    onTestFinished(() => stack.remove());
+    for (const name of ['tls.crt', 'tls.key']) rmSync(join(stack.secrets, name));
+    await stack.start();
+    const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
+    const response = await stack.fetch('/healthz', { headers, redirect: 'manual' });
+    expect([response.status, await response.text()]).toEqual([200, '{"status":"healthy"}']);
+    expect(response.headers.get('strict-transport-security')).toBe('max-age=63072000');
+    expect((await stack.inspect('web')).NetworkSettings.Ports['443/tcp']).toBeFalsy(); // shut
+    const log = async () => (await stack.log('web')).join('\n');
+    await expect.poll(log, { timeout: 5_000 }).toContain('"client":"203.0.113.9"');
+  });
+});
+
 describe.skipIf(inject('notRunBecause'))('a missing setting of production', () => {
   it('TAG stops up and is named', async () => {
     const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env: { TAG: '' } });

@@ -38,6 +38,25 @@ describe('GET /api/openapi.json', () => {
     expect(routes.toSorted()).toEqual(documented.toSorted());
   });
 
+  it('says after which failures nothing was changed, and asks nobody to send the others again', () => {
+    type Described = Record<string, { description: string; headers: object }>;
+    const { responses } = document.components as { responses: Described };
+    for (const operations of [document.paths['/api/tasks'], document.paths['/api/tasks/{id}']]) {
+      for (const operation of Object.values(operations ?? {})) {
+        const of = (status: number) => {
+          const { $ref = '' } = (operation.responses[status] ?? {}) as { $ref?: string };
+          const { description = '', headers = {} } = responses[$ref.split('/').at(-1) ?? ''] ?? {};
+          return [/nothing was changed/i.test(description), Object.keys(headers)];
+        };
+        expect([502, 503, 504].map(of)).toEqual([
+          [true, ['Retry-After']],
+          [true, ['Retry-After']],
+          [false, []],
+        ]);
+      }
+    }
+  });
+
   it('says of each body whether the API takes it', async () => {
     const client = api();
     const { id } = await createTask(client);

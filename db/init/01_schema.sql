@@ -44,7 +44,8 @@ BEGIN
             ALTER COLUMN title DROP NOT NULL,
             ALTER COLUMN status DROP NOT NULL;
 
-        CREATE FUNCTION hash_idempotency_request() RETURNS trigger LANGUAGE plpgsql AS $body$
+        CREATE OR REPLACE FUNCTION hash_idempotency_request() RETURNS trigger
+        LANGUAGE plpgsql AS $body$
         BEGIN
             NEW.request := sha256(
                 convert_to(NEW.key, 'UTF8') || '\x00'
@@ -53,7 +54,8 @@ BEGIN
             RETURN NEW;
         END
         $body$;
-        CREATE TRIGGER hash_idempotency_request BEFORE INSERT OR UPDATE OF title ON idempotency_keys
+        CREATE OR REPLACE TRIGGER hash_idempotency_request
+            BEFORE INSERT OR UPDATE OF title ON idempotency_keys
             FOR EACH ROW WHEN (NEW.title IS NOT NULL) EXECUTE FUNCTION hash_idempotency_request();
 
         UPDATE idempotency_keys SET title = title;

@@ -7,9 +7,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { verify } from '../verify/run.ts';
@@ -162,7 +163,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const stack = newStack({ directory, files: ['compose.yml', 'compose.override.yml'] });
     await stack.up();
     expect((await stack.fetch('/healthz')).status).toBe(200);
-    expect(await (await stack.fetch('/app.js')).text()).toContain('export');
+    expect((await stack.fetch('/app.js')).status).toBe(200);
     // All init files were run, the last one sourced.
     const logins = "('taskapp_api', 'taskapp_monitor')";
     const statement = `SELECT count(*) FROM pg_roles WHERE rolname IN ${logins}`;
@@ -182,6 +183,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
 
     letContainersRead(directory);
     execFileSync('chmod', ['a+x', 'db/postgres-without-password.sh'], { cwd: directory });
+    await stack.compose('rm', '--stop', '--force', 'db');
     await stack.start();
     expect((await stack.https('/api/tasks')).status).toBe(200);
   });
@@ -218,6 +220,8 @@ describe.skipIf(inject('notRunBecause'))('a proxy in ~/.docker/config.json', () 
     const away = 'http://127.0.0.1:9'; // nobody answers there
     const proxies = { default: { httpProxy: away, httpsProxy: away } };
     writeFileSync(join(config, 'config.json'), JSON.stringify({ proxies }));
+    const plugins = join(homedir(), '.docker/cli-plugins'); // where Compose may be
+    if (existsSync(plugins)) symlinkSync(plugins, join(config, 'cli-plugins'));
     const stack = newStack({});
     await stack.compose('build'); // without the proxy, through which it would get no package
     stack.env.DOCKER_CONFIG = config;

@@ -17,11 +17,6 @@ export const connections = { list: 4, search: 2, get: 3, create: 3, change: 4, h
 export type Kind = keyof typeof connections;
 const kinds = Object.keys(connections) as Kind[];
 
-function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
-  const entries = kinds.map((kind) => [kind, value(kind)] as const);
-  return Object.fromEntries(entries) as Record<Kind, Value>;
-}
-
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
   name: string;
@@ -172,6 +167,12 @@ export function openDb(config: Config, log: Logger): Db {
       await Promise.all(kinds.map((kind) => pools[kind].end()));
     },
   };
+}
+
+/** One value for each kind. */
+function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
+  const entries = kinds.map((kind) => [kind, value(kind)] as const);
+  return Object.fromEntries(entries) as Record<Kind, Value>;
 }
 
 const connectionsOf = (pool: pg.Pool): Connections => ({

@@ -31,9 +31,11 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   const storedPassword = () => sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
 
   it('brings columns and indexes to 200 000 rows while the API works on them, and changes nothing the second time', async () => {
-    // As the last release has them.
+    // As the last release has them, but for the size of the index, which would take minutes.
     await sql('DROP INDEX tasks_title_search');
-    await sql('CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops)');
+    await sql(
+      'CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops) WHERE id < 0',
+    );
     await sql('DROP TABLE idempotency_keys');
     await sql(`
       CREATE TABLE idempotency_keys (

@@ -37,6 +37,8 @@ let nextCursor;
 let known = { path: '', etag: '' };
 /** @type {Map<number, HTMLElement>} */
 const rows = new Map();
+/** @type {WeakMap<HTMLElement, string>} what a row shows: of 500 rows, few change */
+const shownBy = new WeakMap();
 
 /** Tells those who cannot see it. @param {string} text */
 export const say = (text) => write('#said', text);
@@ -240,6 +242,9 @@ function newRow({ id, created_at }, isNew = false) {
 
 /** @param {HTMLElement} row @param {Task} task */
 function fillRow(row, { id, title, status }) {
+  const shows = JSON.stringify([title, status, state.pending.has(id), state.problems.get(id)]);
+  if (shownBy.get(row) === shows) return;
+  shownBy.set(row, shows);
   write('.title', title, row);
   find('[type=checkbox]', row).checked = finished.test(status);
   row.classList.toggle('finished', finished.test(status));

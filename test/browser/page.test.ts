@@ -343,8 +343,8 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
 
     // Typed, edited and announced, too.
     for (const title of titles.filter((text) => /[<>&"'`{]/.test(text) && isTitle(text) && text === text.trim()).slice(0, 12)) {
-      await page.getByLabel('New task').fill(title);
-      await page.getByRole('button', { name: 'Add', exact: true }).click();
+      await page.locator('#title').fill(title); // by label it takes seconds among 500 rows
+      await page.locator('#new button').click();
       await expect.poll(() => page.locator('#said').textContent(), soon).toBe(`Added ${title}`);
       expect((await visitor.titles())[0]).toBe(title);
     }

@@ -114,9 +114,8 @@ check_containers() {
   while IFS='|' read -r service number one_off state health code id; do
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
-    why=''
-    if [ "$service" = db ] && [ "$health" != healthy ]; then why=$(refusal_of_db); fi
-    why=${why:-see docker compose logs $service}
+    why="see docker compose logs $service"
+    if [ "$service" = db ] && [ "$health" != healthy ]; then why=$(refusal_of_db "$why"); fi
     case $state/$health in
       running/healthy) report OK "$service-$number" 'running, healthy' ;;
       running/) report OK "$service-$number" 'running, has no health check' ;;

@@ -25,8 +25,10 @@ elif [ .env -ef .env.prod ]; then
   settings=.env.prod # the file itself, not the link to it
 fi
 
-# Prints why the database refuses its volume; nothing if it does not.
+# refusal_of_db [TEXT]: prints why the database refuses its volume, or TEXT if it does not.
 refusal_of_db() {
-  docker compose logs --no-color --no-log-prefix --tail 5 db 2>/dev/null |
-    sed -n 's/^.*taskapp db: refused: //p' | tail -n 1
+  local log refusal
+  log=$(docker compose logs --no-color --no-log-prefix --tail 5 db 2>/dev/null) || true
+  refusal=$(sed -n 's/^.*taskapp db: refused: //p' <<<"$log" | tail -n 1)
+  printf '%s\n' "${refusal:-${1:-}}"
 }

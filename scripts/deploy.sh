@@ -127,8 +127,8 @@ PREVIOUS_TAG=$current/" "$settings" >"$settings.part"
 if [ ${#old[@]} = 0 ]; then
   say 'no API runs: starts the whole stack'
   if ! docker compose up -d --wait --wait-timeout "$timeout"; then
-    why=$(refusal_of_db)
-    fail "the stack does not get healthy: ${why:-docker compose ps and docker compose logs say why}"
+    why=$(refusal_of_db 'docker compose ps and docker compose logs say why')
+    fail "the stack does not get healthy: $why"
   fi
   record
   say "version $tag runs"

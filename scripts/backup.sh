@@ -71,7 +71,8 @@ container=$(docker compose ps --quiet db) || fail 'docker compose failed, see ab
 [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 # Without the lock: a child that outlives a killed run must not keep the next one out.
 db() { docker exec -i "$container" "$@" 9>&-; }
-owner=$(db printenv POSTGRES_USER) || fail "$(refusal_of_db 'cannot run commands in the container of db')"
+owner=$(db printenv POSTGRES_USER) ||
+  fail "$(refusal_of_db 'cannot run commands in the container of db')"
 [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
 sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
 [ "$(sql "$database" -c 'SELECT 1')" = 1 ] ||

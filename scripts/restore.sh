@@ -57,7 +57,8 @@ fi
 container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
 [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 db() { docker exec -i "$container" "$@"; }
-owner=$(db printenv POSTGRES_USER) || fail "$(refusal_of_db 'cannot run commands in the container of db')"
+owner=$(db printenv POSTGRES_USER) ||
+  fail "$(refusal_of_db 'cannot run commands in the container of db')"
 [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
 sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
 

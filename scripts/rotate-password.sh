@@ -64,7 +64,7 @@ find_database() {
     return
   elif [ -z "$production" ]; then
     fail "the database does not run: $as_typed up -d --wait db"
-  elif [ -n "$container" ] && [ -z "$(refusal_of_db)" ] &&
+  elif [ -n "$container" ] && [ -z "$(refusal_of_db '')" ] &&
     [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
     fail 'the database is not ready: docker compose logs db'
   fi

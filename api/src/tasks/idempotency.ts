@@ -55,6 +55,7 @@ export async function createTaskOnce(
 
   const [made] = await db.read<{ same: boolean; id: number | null; json: string }>({
     name: 'created-once',
+    kind: 'change',
     text: `
       SELECT request = $2 AS same, id, ${taskJson}
       FROM (SELECT request, task_id FROM idempotency_keys WHERE key = $1) AS made

@@ -1,7 +1,7 @@
 // Rows with ids of their own, as an import by SQL makes them: the sequence does not know of these.
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { api, createTask, initFile, ownDatabase } from './helper.ts';
+import { api, createTask, initFile, owner, ownDatabase } from './helper.ts';
 
 type Own = Awaited<ReturnType<typeof ownDatabase>>;
 
@@ -80,6 +80,20 @@ describe('01_schema.sql', () => {
     await own.owner.query('DELETE FROM tasks');
     await applySchema(own);
     expect(await nextId(own)).toBe(901);
+  });
+
+  it('waits for an import that is under way, and sets the sequence past it', async () => {
+    const own = await ownDatabase();
+    const other = await owner(own.name);
+    await importRows(own, 1, 10);
+    await other.query('BEGIN');
+    await other.query(`INSERT INTO tasks (id, title) VALUES (500, 'imported')`);
+    const applied = applySchema(own);
+    const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'tasks'::regclass`;
+    await expect.poll(async () => (await other.query(waiting)).rowCount).toBe(1);
+    await other.query('COMMIT');
+    await applied;
+    expect(await nextId(own)).toBe(501);
   });
 
   it('can run while tasks are created: no id is given twice', async () => {

@@ -5,15 +5,15 @@ import { api, createTask, initFile, owner, ownDatabase } from './helper.ts';
 
 type Own = Awaited<ReturnType<typeof ownDatabase>>;
 
-const importRows = ({ owner }: Own, from: number, to: number) =>
-  owner.query(
+const importRows = (own: Own, from: number, to: number) =>
+  own.owner.query(
     'INSERT INTO tasks (id, title) SELECT n, $1 FROM generate_series($2::int, $3::int) AS n',
     ['imported', from, to],
   );
-const applySchema = ({ owner }: Own) => owner.query(initFile('01_schema.sql'));
+const applySchema = (own: Own) => own.owner.query(initFile('01_schema.sql'));
 
-async function nextId({ owner }: Own): Promise<number> {
-  const { rows } = await owner.query<{ next: number }>(
+async function nextId(own: Own): Promise<number> {
+  const { rows } = await own.owner.query<{ next: number }>(
     'SELECT (last_value + is_called::int)::int AS next FROM tasks_id_seq',
   );
   return rows[0]?.next ?? 0;

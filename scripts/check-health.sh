@@ -451,7 +451,7 @@ check_mounted_files() {
   local name='mounted files' unfit
   unfit=$(
     find api/src db monitoring \( -type d ! -perm -005 -o -type f ! -perm -004 \) -print
-    find db/*.sh ! -perm -001 -print
+    find db/postgres-without-password.sh ! -perm -001 -print # the others are run by a shell
   )
   if [ -z "$unfit" ]; then
     report OK "$name" 'the containers can read them'

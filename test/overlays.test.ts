@@ -207,7 +207,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     expect(unfit).toMatch(/\[FAIL\] mounted files: .*api\/src, .*db\/init\/01_schema\.sql/);
     expect(unfit).toContain('chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh');
     letContainersRead(directory);
-    expect(mounted()).toMatch(/\[FAIL\] mounted files: .*: db\/postgres-without-password\.sh, /);
+    expect(mounted()).toMatch(/\[FAIL\] mounted files: .*: db\/postgres-without-password\.sh; /);
     execFileSync('sh', ['-c', 'chmod a+x db/*.sh'], { cwd: directory });
     expect(mounted()).toMatch(/\[OK\]/);
   });

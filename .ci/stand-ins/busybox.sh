@@ -8,7 +8,8 @@ packages='apt bash coreutils curl dash debianutils diffutils dpkg findutils gpgv
 login mawk mount ncurses-bin openssl passwd perl-base procps sed sqv tar util-linux wget'
 
 # Alpine's BusyBox has these, Debian's has not.
-keep="$* cksum comm flock install mountpoint nohup pgrep pkill split"
+keep="$* cksum comm flock install ipcrm ipcs mountpoint nice nohup pgrep pkill pmap printenv"
+keep="$keep pwdx split sum"
 
 for package in $packages; do
   # Not every release has every package.

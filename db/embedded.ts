@@ -140,6 +140,7 @@ async function create(directory: string, data: string, log: string, login: Login
  */
 async function endAbandoned(data: string, login: Logins): Promise<void> {
   const file = join(data, 'postmaster.pid');
+  fs.rmSync(`${file}.old`, { force: true }); // of an earlier start, which went well
   const deadline = Date.now() + 5_000; // it may be starting or stopping
   while (fs.existsSync(file) && Date.now() < deadline) {
     const [pid, , , port] = fs.readFileSync(file, 'utf8').split('\n').map(Number);
@@ -290,7 +291,7 @@ async function runInitFiles(port: number, login: Logins, files: string[]): Promi
 /** There is no psql here, so a shell script among the init files is asked for its SQL. */
 async function printSql(script: string, login: Logins): Promise<string> {
   const bash = spawn('bash', [script, '--print'], {
-    env: { ...process.env, DB_PASS_FILE: '', ...login },
+    env: { ...process.env, DB_PASS_FILE: '', MONITOR_PASS: '', MONITOR_PASS_FILE: '', ...login },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let sql = '';

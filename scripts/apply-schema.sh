@@ -11,9 +11,9 @@ what is there stays as it is. Left out are the seed data and the API's password 
 
 The API goes on working meanwhile:
 - A statement waits at most half a second for a lock, because queries would queue behind it; then all is tried again.
-- Indexes are built and dropped CONCURRENTLY, which lets others write. What an interrupted build has
-  left is removed first.
-For that, db/init writes CREATE INDEX IF NOT EXISTS and DROP INDEX IF EXISTS at the start of a line.
+- Indexes are built CONCURRENTLY, which lets others write. What an interrupted build has left is
+  removed first.
+For that, db/init writes each index as CREATE INDEX IF NOT EXISTS, at the start of a line.
 
 The sequence of the ids is set past all rows, where rows with ids of their own were imported.
 
@@ -48,8 +48,7 @@ WHERE NOT indisvalid AND relnamespace = 'public'::regnamespace \gexec
 SET lock_timeout = '10min';
 SQL
   sed -E -e '/^(BEGIN|COMMIT);$/d' \
-    -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' \
-    -e 's/^DROP INDEX IF EXISTS/DROP INDEX CONCURRENTLY IF EXISTS/' "$1"
+    -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' "$1"
 }
 
 statements() {

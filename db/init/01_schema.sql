@@ -1,4 +1,4 @@
--- Each init file is one transaction: it applies whole or not at all.
+-- Each transaction applies whole or not at all, and ends soon: what it locks, the API waits for.
 BEGIN;
 
 CREATE TABLE IF NOT EXISTS tasks (
@@ -7,6 +7,17 @@ CREATE TABLE IF NOT EXISTS tasks (
     status     VARCHAR(50) NOT NULL DEFAULT 'pending',
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+
+-- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets it
+-- instead of another one. Of what was asked there is only a hash, so no text outlives its task.
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    key        VARCHAR(255) PRIMARY KEY,
+    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
+    task_id    INTEGER NOT NULL, -- no foreign key: the task may be deleted meanwhile
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+COMMIT;
 
 -- The next id is above all ids, also after rows with ids of their own were imported: otherwise each
 -- new task would fail until the sequence has passed them. The lock keeps others from taking an id
@@ -21,18 +32,10 @@ BEGIN
 END
 $$;
 
--- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets it
--- instead of another one. Of what was asked there is only a hash, so no text outlives its task.
-CREATE TABLE IF NOT EXISTS idempotency_keys (
-    key        VARCHAR(255) PRIMARY KEY,
-    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
-    task_id    INTEGER NOT NULL, -- no foreign key: the task may be deleted meanwhile
-    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
-);
-
--- An earlier version of this table has title and status instead. They stay until a later version
--- drops them, because the API of the last release goes on writing them until the new one has
--- replaced it. The API deletes the rows of that time after 24 hours.
+-- An earlier version of idempotency_keys has title and status instead of the hash. They stay until a
+-- later version drops them, because the API of the last release goes on writing them until the new
+-- one has replaced it. The API deletes the rows of that time after 24 hours.
+BEGIN;
 DO $$
 BEGIN
     IF NOT EXISTS (
@@ -57,11 +60,19 @@ BEGIN
         CREATE OR REPLACE TRIGGER hash_idempotency_request
             BEFORE INSERT OR UPDATE OF title ON idempotency_keys
             FOR EACH ROW WHEN (NEW.title IS NOT NULL) EXECUTE FUNCTION hash_idempotency_request();
-
-        UPDATE idempotency_keys SET title = title;
-        ALTER TABLE idempotency_keys ALTER COLUMN request SET NOT NULL;
     END IF;
 END
 $$;
-
 COMMIT;
+
+-- The rows of that time get their hash. Only they are locked meanwhile, not the table.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'idempotency_keys'::regclass AND attname = 'title' AND NOT attisdropped
+    ) THEN
+        UPDATE idempotency_keys SET title = title WHERE request IS NULL;
+    END IF;
+END
+$$;

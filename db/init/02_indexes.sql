@@ -1,8 +1,8 @@
 -- One index per way of listing: each holds the rows in the order the API returns them, newest first and then by id. Both
 -- columns run in one direction, because only then is "after this row" one comparison: (created_at, -id) < (…, …). Without
 -- that, a page deep among rows of one created_at would have to skip all those before it.
--- scripts/apply-schema.sh makes CREATE INDEX IF NOT EXISTS and DROP INDEX IF EXISTS at the start of
--- a line CONCURRENTLY, so write them there.
+-- scripts/apply-schema.sh makes CREATE INDEX IF NOT EXISTS at the start of a line CONCURRENTLY, so
+-- write it there.
 BEGIN;
 
 CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) DESC);
@@ -16,8 +16,7 @@ CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
     lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))
     gin_trgm_ops
 ) WITH (gin_pending_list_limit = 256);
--- What it replaces.
-DROP INDEX IF EXISTS tasks_title_parts;
+-- It replaces tasks_title_parts, which a later version drops: the API of the last release uses it.
 
 -- Which keys are to be forgotten.
 CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);

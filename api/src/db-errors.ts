@@ -10,6 +10,11 @@ export class DatabaseBusy extends DatabaseUnavailable {
   override name = 'DatabaseBusy';
 }
 
+/** The statement was not applied: the database lacks a table or a column that the code uses. */
+export class SchemaOutdated extends DatabaseUnavailable {
+  override name = 'SchemaOutdated';
+}
+
 /** The statement was not sent: it has waited too long for those before it. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
@@ -43,6 +48,9 @@ export function explain(cause: unknown): string {
       return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
     case '23505':
       return `${message}: the sequence is behind the rows; run scripts/apply-schema.sh`;
+    case '42P01': // undefined table
+    case '42703': // undefined column
+      return `${message}: scripts/apply-schema.sh mends that`;
     case '2200H':
       return `${message}: tasks.id is an INTEGER, and no ids are left`;
     case 'ENOTFOUND':

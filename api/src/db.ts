@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, dbPassword, dbSsl } from './config.ts';
@@ -7,6 +8,7 @@ import {
   explain,
   LockTimeout,
   OutcomeUnknown,
+  SchemaOutdated,
 } from './db-errors.ts';
 
 /**
@@ -68,6 +70,16 @@ const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
   code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');
 
+// An undefined table or column: the volume, or the dump restored into it, is older than the code.
+const isOutdated = ({ code }: pg.DatabaseError) => code === '42P01' || code === '42703';
+
+// What pg-pool says when no connection became free in time. A server that is away says other things.
+const poolIsBusy = (cause: unknown) =>
+  cause instanceof Error && cause.message === 'timeout exceeded when trying to connect';
+
+// scripts/rotate-password.sh changes the role, and the file a moment later.
+const passwordRetries = { times: 4, pause: 250 }; // milliseconds
+
 /** Opens a pool per kind. It connects when first used, and again after the database was away. */
 export function openDb(config: Config, log: Logger): Db {
   const options: pg.PoolConfig = {
@@ -103,9 +115,21 @@ export function openDb(config: Config, log: Logger): Db {
   let lostAt = 0;
   async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
     for (;;) {
-      const client = await pool.connect();
+      const client = await withPasswordRetries(() => pool.connect());
       if ((openedAt.get(client) ?? 0) >= lostAt) return client;
       client.release(true);
+    }
+  }
+
+  async function withPasswordRetries<Result>(open: () => Promise<Result>): Promise<Result> {
+    for (let left = config.DB_PASS_FILE === undefined ? 0 : passwordRetries.times; ; left--) {
+      try {
+        return await open();
+      } catch (cause) {
+        const isRefused = cause instanceof pg.DatabaseError && cause.code === '28P01';
+        if (!isRefused || left === 0) throw cause;
+        await sleep(passwordRetries.pause);
+      }
     }
   }
 
@@ -123,7 +147,7 @@ export function openDb(config: Config, log: Logger): Db {
     try {
       client = await connect(pool);
     } catch (cause) {
-      if (pool.totalCount >= pool.options.max) {
+      if (poolIsBusy(cause)) {
         throw new DatabaseBusy(`all ${pool.options.max} connections for ${kind} are in use`);
       }
       if (cause instanceof pg.DatabaseError && isTransient(cause)) {
@@ -153,6 +177,7 @@ export function openDb(config: Config, log: Logger): Db {
       }
       if (cause.code === '55P03') throw new LockTimeout(explain(cause), cause.where);
       if (isTransient(cause)) throw new DatabaseBusy(explain(cause));
+      if (isOutdated(cause)) throw new SchemaOutdated(explain(cause));
       if (hasNoId(cause)) throw new DatabaseUnavailable(explain(cause));
       throw cause;
     }

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { connections, type Db } from './db.ts';
-import { DatabaseBusy, DatabaseUnavailable } from './db-errors.ts';
+import { DatabaseBusy, DatabaseUnavailable, SchemaOutdated } from './db-errors.ts';
 import { share } from './share.ts';
 
 // What the API uses, so that a database older than the code is not healthy. Each table has a line.
@@ -35,29 +35,14 @@ export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
       await check();
       res.json({ status: 'healthy' });
     } catch (error) {
-      if (error instanceof Error) res.locals.error = explained(error); // only the log tells the cause
+      if (error instanceof Error) res.locals.error = error; // only the log tells the cause
       unhealthy(reasonOf(error));
     }
   };
 }
 
-class SchemaOutdated extends DatabaseUnavailable {
-  override name = 'SchemaOutdated';
-}
-
-function explained(error: Error): Error {
-  if (!isOutdated(error)) return error;
-  return new SchemaOutdated(`${error.message}: scripts/apply-schema.sh mends that`);
-}
-
-/** Undefined table, undefined column. */
-function isOutdated(error: unknown): boolean {
-  if (!(error instanceof Error && 'code' in error)) return false;
-  return error.code === '42P01' || error.code === '42703';
-}
-
 function reasonOf(error: unknown): string {
-  if (isOutdated(error)) return 'schema is incomplete or older than the code';
+  if (error instanceof SchemaOutdated) return 'schema is incomplete or older than the code';
   if (error instanceof DatabaseBusy) return 'database busy';
   if (error instanceof DatabaseUnavailable) return 'database unreachable';
   return 'tasks table not readable';

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { connections, type Db, type Kind } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
 import { openTaskStore } from '../src/tasks/store.ts';
@@ -288,13 +291,13 @@ describe('an SQL error', () => {
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
     const db = database();
-    const broken = { ...db, read: () => db.read<never>({ name: 'broken', text: 'SELECT secret_column FROM tasks', values: [] }) };
+    const broken = { ...db, read: () => db.read<never>({ name: 'broken', text: "SELECT 'secret_text'::int", values: [] }) };
     const response = await api({ db: broken, log }).get('/api/tasks').expect(500);
     expect(response.text).toBe('{"error":"Internal server error"}');
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       request_id: response.headers['x-request-id'],
-      err: { message: expect.stringContaining('secret_column') as string },
+      err: { message: expect.stringContaining('secret_text') as string },
     });
   });
 
@@ -405,4 +408,25 @@ describe('the login of the API', () => {
     const log = database({ DB_NAME: 'postgres' });
     await expect(log.read({ name: '', text: 'SELECT 1', values: [] })).rejects.toThrow(/permission denied for database/);
   });
+});
+
+it('a database that is away is never called busy, however many requests wait for it', async () => {
+  const db = database({ DB_PORT: '1' });
+  const statement = { name: '', text: 'SELECT 1', values: [], kind: 'list' as const };
+  const reads = await Promise.allSettled(Array.from({ length: 8 }, () => db.read(statement)));
+  const causes = reads.map((read) => (read.status === 'rejected' ? String(read.reason) : 'none'));
+  expect(causes.filter((cause) => !cause.includes('ECONNREFUSED'))).toEqual([]);
+});
+
+it('a password that is being changed costs no request', async () => {
+  const login = inject('database');
+  const directory = mkdtempSync(join(tmpdir(), 'taskapp-password-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'db_pass');
+  writeFileSync(file, 'not that of the role any more');
+  const db = database({ DB_PASS: '', DB_PASS_FILE: file });
+  const read = db.read({ name: '', text: 'SELECT 1 AS one', values: [] });
+  await sleep(300);
+  writeFileSync(file, login.DB_PASS ?? '');
+  expect(await read).toEqual([{ one: 1 }]);
 });

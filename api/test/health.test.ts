@@ -62,4 +62,8 @@ it('/healthz is 503 while a table is missing', async () => {
   const client = api({ db: database({ DB_NAME: name }) });
   const { body } = await client.get('/healthz').expect(503);
   expect(body).toEqual(outdated);
+
+  const answer = await client.post('/api/tasks').set('Idempotency-Key', 'k').send({ title: 'a' });
+  expect(answer.status).toBe(503);
+  expect(answer.headers['retry-after']).toBe('1');
 });

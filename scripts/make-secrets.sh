@@ -8,7 +8,8 @@ Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 
 Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the settings: .env.prod,
 from .env.prod.example, and .env as a link to it, so that `docker compose` means production here. What is there is kept,
-so it is safe to run again. A .env of the lab becomes .env.lab; its settings, except the passwords, go into .env.prod.
+so it is safe to run again. A .env of the lab becomes .env.lab; its names,
+ports and images go into .env.prod, its passwords do not.
 To use the lab here again: rm .env, and mv .env.lab .env.
 
 Production also needs tls.crt (the certificate and those between it and the authority) and tls.key there, with mode 0444.
@@ -69,8 +70,13 @@ elif [ ! -s "$directory/tls.crt" ] || [ ! -s "$directory/tls.key" ]; then
 fi
 
 # --- The settings -------------------------------------------------------------------------------------------------------
-lab_settings() { # what both have: the database, the name of the project, the ports
-  grep -E '^[A-Z]' .env | grep -vE 'PASS|^TAG=|^COMPOSE_FILE='
+# What both have: the names of the project, the database and its logins, the ports, the images. The
+# owner's login stays behind: production's API never uses it.
+lab_settings() {
+  local kept='COMPOSE_PROJECT_NAME|POSTGRES_(DB|USER)|DB_(NAME|USER)|HTTP_BIND|[A-Z]+_(PORT|IMAGE)'
+  local owner
+  owner=$(sed -nE "s/^POSTGRES_USER=['\"]?([^'\"]*).*/\1/p" .env)
+  grep -E "^($kept)=" .env | grep -vE "^DB_USER=['\"]?${owner:-taskapp}['\"]?\$"
 }
 
 make_env_prod() {

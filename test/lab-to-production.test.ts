@@ -38,15 +38,17 @@ describe('the settings that make-secrets.sh makes', () => {
     expect((await makeSecrets(directory)).output).not.toContain('.env');
   });
 
-  it('keep the .env of the lab, and its settings except the passwords', async () => {
+  it('keep the .env of the lab, and of its settings what production has as well', async () => {
     const directory = copyOfRepository();
-    const lab = "POSTGRES_DB=other\nCOMPOSE_PROJECT_NAME=mine\nDB_PASS='a b'\n#LOG_LEVEL=info\n";
+    const kept = 'POSTGRES_DB=other\nPOSTGRES_USER=mine\nCOMPOSE_PROJECT_NAME=mine\nHTTP_PORT=81\n';
+    const left = "DB_USER='mine'\nDB_PASS='a b'\nSECRETS_DIR=./x\nAPI_TOKEN=x\n#LOG_LEVEL=info\n";
+    const lab = kept + left;
     writeFileSync(join(directory, '.env'), lab);
     chmodSync(join(directory, '.env'), 0o644);
     expect((await makeSecrets(directory)).output).toContain('is now .env.lab');
     expect(text(directory, '.env.lab')).toBe(lab);
     expect(mode(directory, '.env.lab')).toBe(0o600);
-    const end = '\n# From the .env of the lab.\nPOSTGRES_DB=other\nCOMPOSE_PROJECT_NAME=mine\n';
+    const end = `\n# From the .env of the lab.\n${kept}`;
     expect(text(directory, '.env')).toBe(text(root, '.env.prod.example') + end);
 
     rmSync(join(directory, '.env'));

@@ -95,8 +95,8 @@ async function sendDelete(task, keepalive = false) {
   const answer = await send('DELETE', `/api/tasks/${id}`, { keepalive });
   state.changes++;
   if (answer.status === 429 && !keepalive) {
+    queue.push(task); // first, so that leaving the page sends it
     await new Promise((resolve) => setTimeout(resolve, pause));
-    queue.push(task);
     return;
   }
   const isGone = answer.status === 200 || answer.status === 404;

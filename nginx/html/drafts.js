@@ -15,9 +15,10 @@ import { fromTemplate, isFiltered, note, render, say, showChanged, state } from 
  */
 
 const keyIsKept = 23 * 3_600_000; // milliseconds; the API forgets a key after 24 hours
-// Refused for what it is. Any other answer, or none, leaves open whether it can be stored.
+// Refused for what it is. Any other answer, or none, leaves open whether it can be stored: during a
+// release, 422 is an older replica that does not know the key.
 const isRefused = (/** @type {number} */ status) =>
-  status >= 400 && status < 500 && ![401, 408, 409, 425, 429].includes(status);
+  status >= 400 && status < 500 && ![401, 408, 409, 422, 425, 429].includes(status);
 
 /** @type {Draft[]} oldest first */
 let drafts = JSON.parse(sessionStorage.getItem('drafts') ?? '[]');

@@ -72,7 +72,7 @@ export const explain = ({ status, body }) =>
  * @param {Answer} answer
  */
 const isUnknown = ({ status }) =>
-  status < 400 || status === 409 || (status >= 500 && status !== 502 && status !== 503);
+  status < 400 || status === 409 || status === 422 || (status >= 500 && status !== 502 && status !== 503);
 
 /** What became of a change that did not succeed. @param {string} done @param {Answer} answer */
 export const report = (done, answer) =>

@@ -114,6 +114,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
   const cannotTell = [
     [401, 'Not added: refused.'],
     [409, 'It may or may not be added: refused.'],
+    [422, 'It may or may not be added: refused.'],
     [429, 'Not added: refused.'],
     [500, 'It may or may not be added: refused.'],
     [502, 'Not added: refused.'],

@@ -1,6 +1,5 @@
-// Runs before everything that npm starts: its settings can leave out parts that we need.
-// Any Node.js can run this file, also one that cannot run TypeScript: under ignore-scripts it is
-// the machine's own.
+// Runs before every npm command: npm's settings can leave out parts that we need. Plain JavaScript,
+// because under ignore-scripts it runs on the machine's Node.js, which may not know TypeScript.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');

@@ -5,12 +5,12 @@ export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
-/** The statement was not applied: the database is there, but had no connection or time for it. */
+/** The statement was not applied: the database is up, but had no connection or time for it. */
 export class DatabaseBusy extends DatabaseUnavailable {
   override name = 'DatabaseBusy';
 }
 
-/** The statement was not sent: it has waited too long for those before it. */
+/** The statement was not sent: it waited too long for those before it. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
 }
@@ -56,13 +56,13 @@ export function explain(cause: unknown): string {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return `${message}: DB_SSL_CA must be the certificate of who has signed the server's`;
+      return `${message}: DB_SSL_CA must be the CA certificate that signed the server's`;
   }
   if (message === 'The server does not support SSL connections') {
     return `${message}: DB_SSL=off, or turn on ssl in the server`;
   }
   if (code === '28000' && message.includes('no encryption')) {
-    return `${message}: if the server wants TLS, DB_SSL=require or verify-full`;
+    return `${message}: if the server requires TLS, set DB_SSL=require or verify-full`;
   }
   return message;
 }

@@ -9,8 +9,8 @@ CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) D
 CREATE INDEX IF NOT EXISTS tasks_status_newest_first ON tasks (status, created_at DESC, (-id) DESC);
 
 -- Finds any part of a title, whatever its case and Unicode form. api/src/tasks/store.ts has the
--- same expression. New titles wait in a list that every search scans until it is merged into the index;
--- a limit of 256 kB keeps both writes and searches fast.
+-- same expression. New titles wait in a list that every search scans until it is merged into the
+-- index; a limit of 256 kB keeps both writes and searches fast.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
     lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))

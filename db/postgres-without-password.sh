@@ -49,6 +49,6 @@ if [ "${1:-}" != -C ] && [ "${PASSWORD_CHECK:-on}" != off ] && [ -s "$PGDATA/PG_
   unfit=$(unfit_logins)
   published=$(printf '%s\n' "$unfit" | sed -n 's/^published //p' | paste -s -d , -)
   [ -z "$published" ] || refuse "this volume has the lab's published passwords ($published)"
-  [ -z "$unfit" ] || refuse "the password of ${unfit#other } in this volume is not that in db_pass"
+  [ -z "$unfit" ] || refuse "the password of ${unfit#other } in this volume differs from db_pass"
 fi
 exec postgres "$@"

@@ -211,7 +211,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
 
   it('the same for a volume with passwords of its own', async () => {
     await sql("ALTER ROLE taskapp_api PASSWORD 'it''s my \"own\"'");
-    const why = 'the password of taskapp_api in this volume is not that in db_pass';
+    const why = 'the password of taskapp_api in this volume differs from db_pass';
     expect(await refusal()).toEqual([expect.stringContaining(why)]);
     expect(await script('rotate-password.sh', 'all')).toMatchObject({ code: 0 });
     await compose('up', '-d', '--wait');

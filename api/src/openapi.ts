@@ -43,7 +43,7 @@ const responses = {
   Unauthorized: failure('The API token is missing or wrong', { 'WWW-Authenticate': header('How to give it', true) }),
   NotFound: failure('There is no such task'),
   Running: failure('A request with this Idempotency-Key is still running', later),
-  Deleted: failure('The task that this Idempotency-Key has made was deleted'),
+  Deleted: failure('The task of this Idempotency-Key was deleted'),
   ConditionFailed: failure(
     'The condition of If-Match or If-None-Match does not hold. Nothing was changed',
   ),
@@ -55,7 +55,7 @@ const responses = {
   NoApi: failure('No replica of the API took the connection. Nothing was changed', later),
   Unavailable: failure('The database is unreachable or busy. Nothing was changed', later),
   Unknown: failure(
-    'The request was sent and its answer is missing: a change may or may not be stored. ' +
+    'The request was sent, but no answer came: a change may or may not be stored. ' +
       'Read before you send it again, unless it had an idempotency-key',
   ),
 };

@@ -74,7 +74,7 @@ export function share<In, Out>(
   return (input) =>
     new Promise((resolve, reject) => {
       if (limit.pending >= limit.max) {
-        return reject(new DatabaseUnavailable(`${limit.pending} calls wait already`));
+        return reject(new DatabaseUnavailable(`${limit.pending} calls are already waiting`));
       }
       const name = key(input);
       let lane = lanes.get(name);

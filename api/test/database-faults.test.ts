@@ -188,7 +188,7 @@ describe('a row that somebody else has locked', () => {
     ]);
     const more = await Promise.allSettled([store.get(id), store.create(newTask), store.remove(id)]);
     const reasons = more.map((answer) => answer.status === 'rejected' && String(answer.reason));
-    expect(reasons).toEqual(Array(3).fill('DatabaseUnavailable: 2000 calls wait already'));
+    expect(reasons).toEqual(Array(3).fill('DatabaseUnavailable: 2000 calls are already waiting'));
     await waiting;
     expect(await store.get(id)).toContain(`"id":${id},`);
   });

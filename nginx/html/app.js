@@ -71,7 +71,7 @@ function explainHealth(status, reason) {
 async function look() {
   if (!(await checkTiers())) {
     const stale = 'The tasks below may be out of date.';
-    write('#stale', state.tasks[0] ? stale : 'The tasks follow when the stack is back.');
+    write('#stale', state.tasks[0] ? stale : 'The tasks will appear when the stack is back.');
   } else if (find('#token-form').hidden) {
     void sendDrafts();
     await refresh();

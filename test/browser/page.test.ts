@@ -401,7 +401,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
       expect(await visitor.titles()).toEqual(titles);
       if (hasNginx && tier !== 'web') {
         const late = await visit();
-        await late.page.getByText('The tasks follow when the stack is back.').waitFor();
+        await late.page.getByText('The tasks will appear when the stack is back.').waitFor();
         await late.page.close();
       }
 

@@ -127,7 +127,7 @@ const notCreated: Record<NotCreated, () => HttpError> = {
     new HttpError(409, 'A request with this Idempotency-Key is still running', {
       'Retry-After': '1',
     }),
-  deleted: () => new HttpError(410, 'The task that this Idempotency-Key has made was deleted'),
+  deleted: () => new HttpError(410, 'The task of this Idempotency-Key was deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
 

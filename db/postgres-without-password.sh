@@ -1,16 +1,16 @@
 #!/bin/sh
-# The image's entrypoint finds this before the server. It refuses a volume that production must not
-# use, and takes the password out of the environment: the entrypoint has put it there from its file,
-# and it would stay for the life of the server, in /proc/1/environ.
+# The image's entrypoint runs this in place of the server. It refuses a volume that production must
+# not use, removes the password that the entrypoint put into the environment, where /proc/1/environ
+# would show it, and then starts the server.
 unset POSTGRES_PASSWORD PGPASSWORD
 PATH=${PATH#/usr/local/sbin:}
 
 passwords=/usr/local/share/taskapp/published-passwords.sql
 
-# Runs SQL from standard input before there is a server that somebody could log in to. Where that
-# fails, nothing is refused: the server that follows meets the same fault, and says it.
+# Runs SQL from standard input before any server accepts logins. If that fails, nothing is refused:
+# the server meets the same fault and reports it.
 single_user() {
-  # The server's lock file may hold the number that this process had in an earlier life.
+  # postmaster.pid of an earlier container may hold this process's own pid.
   PG_GRANDPARENT_PID=$$ postgres --single -j -D "$PGDATA" \
     -c log_statement=none -c log_min_error_statement=panic postgres 2>/dev/null
 }
@@ -19,11 +19,11 @@ sql_literal() {
   printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"
 }
 
-# Prints `published NAME` for a login with a password of the lab, and `other NAME` if the API's
-# login does not accept the API's secret.
+# Prints `published NAME` for a login with a lab password, and `other NAME` if the API's login does
+# not accept the API's secret.
 unfit_logins() {
   password=$(cat "$DB_PASS_FILE")
-  password=${password%"$(printf '\r')"} # an editor of Windows ends lines so
+  password=${password%"$(printf '\r')"} # from a Windows editor
   {
     cat "$passwords"
     echo 'SELECT rolname AS other FROM pg_authid'
@@ -39,8 +39,8 @@ refuse() {
   exit 1
 }
 
-# -C: the entrypoint asks for a setting while it makes the volume. PASSWORD_CHECK=off is for
-# scripts/rotate-password.sh.
+# With -C the entrypoint reads a setting while it makes the volume. scripts/rotate-password.sh sets
+# PASSWORD_CHECK=off.
 if [ "${1:-}" != -C ] && [ "${PASSWORD_CHECK:-on}" != off ] && [ -s "$PGDATA/PG_VERSION" ]; then
   if [ ! -r "$passwords" ]; then
     echo 'taskapp db: db/published-passwords.sql cannot be read; on the host: chmod a+r db/*' >&2
@@ -49,6 +49,6 @@ if [ "${1:-}" != -C ] && [ "${PASSWORD_CHECK:-on}" != off ] && [ -s "$PGDATA/PG_
   unfit=$(unfit_logins)
   published=$(printf '%s\n' "$unfit" | sed -n 's/^published //p' | paste -s -d , -)
   [ -z "$published" ] || refuse "this volume has the lab's published passwords ($published)"
-  [ -z "$unfit" ] || refuse "the password of ${unfit#other } in this volume is not that in db_pass"
+  [ -z "$unfit" ] || refuse "the password of ${unfit#other } in this volume differs from db_pass"
 fi
 exec postgres "$@"

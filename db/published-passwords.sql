@@ -1,6 +1,6 @@
--- Lists the logins with a password that anybody can read in this repository. It runs in psql, and
--- in PostgreSQL's single-user mode, where a blank line ends a statement: leave one after each
--- statement and none inside.
+-- Lists the logins whose password anybody can read in this repository. It runs in psql and in
+-- PostgreSQL's single-user mode, where a blank line ends a statement: put one after each statement
+-- and none inside.
 
 CREATE FUNCTION pg_temp.pad(key bytea, with_byte integer) RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE
@@ -18,7 +18,7 @@ CREATE FUNCTION pg_temp.hmac(key bytea, message bytea) RETURNS bytea LANGUAGE sq
     SELECT sha256(pg_temp.pad(key, 92) || sha256(pg_temp.pad(key, 54) || message))
 $$;
 
--- HMAC with both pads made once, because it is repeated thousands of times.
+-- Makes the two HMAC pads once, because the loop runs thousands of times.
 CREATE FUNCTION pg_temp.pbkdf2(password bytea, salt bytea, iterations integer)
 RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE
@@ -39,7 +39,7 @@ BEGIN
 END
 $$;
 
--- Whether the login accepts the password; null where that cannot be told.
+-- Whether the login accepts the password; null if that cannot be determined.
 CREATE FUNCTION pg_temp.accepts(login text, verifier text, password text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,7 +49,7 @@ DECLARE
 BEGIN
     IF verifier LIKE 'md5%' THEN
         RETURN verifier = 'md5' || md5(password || login);
-    ELSIF scram IS NULL OR password ~ '[^ -~]' THEN -- a client normalises what is not ASCII
+    ELSIF scram IS NULL OR password ~ '[^ -~]' THEN -- clients normalise non-ASCII
         RETURN NULL;
     END IF;
     key := pg_temp.pbkdf2(convert_to(password, 'UTF8'), salt, scram[1]::integer);
@@ -57,7 +57,7 @@ BEGIN
 END
 $$;
 
--- Those of the Compose files and of .env.example.
+-- The passwords in the Compose files and in .env.example.
 SELECT DISTINCT rolname AS published
 FROM pg_authid
 CROSS JOIN (VALUES

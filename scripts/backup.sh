@@ -59,7 +59,7 @@ exec </dev/null # nothing below may read from the terminal
 if [ "$dry_run" = no ]; then
   mkdir -p "$output" || fail "cannot make $output"
   [ -w "$output" ] || fail "cannot write to $output; run this as its owner"
-  # Of the directory: a file in it, made by a run as root, would keep everybody else out.
+  # Locks the directory: a lock file made by a run as root would keep everybody else out.
   if ! take_lock "$output"; then
     echo "backup: another run holds the lock of $output, try again when it has ended" >&2
     exit 3
@@ -127,7 +127,8 @@ trap 'exit 1' INT TERM HUP
 started=$SECONDS
 say "computing the checksums of $database"
 mkfifo "$work/to" "$work/from"
-sql "$database" 9>&- <"$work/to" >"$work/from" & # a pipe waits for its other end, and must not hold the lock meanwhile
+# Opening a pipe blocks until the other end opens: it must not hold the lock meanwhile.
+sql "$database" 9>&- <"$work/to" >"$work/from" &
 exec 7>"$work/to" 8<"$work/from"
 {
   echo "SET idle_in_transaction_session_timeout = 0;"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tells whether the service is well: its containers, what it answers, and the machine it runs on.
+# Checks the health of the service: its containers, its answers, and the machine it runs on.
 set -euo pipefail
 
 usage() {
@@ -7,14 +7,14 @@ usage() {
 Usage: scripts/check-health.sh [--json] [--url URL]
 
 Checks each container, three endpoints, the machine, and the database: its schema and its passwords.
-One line for each check: [OK], [FAIL], or [SKIP] with the reason why it could not be checked. As root
-it can check more than as another user.
+Prints one line per check: [OK], [FAIL], or [SKIP] with the reason. Root can check more than other
+users.
 
 --json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
---url URL  asks there, instead of where nginx is published
+--url URL  checks this address instead of the published port of nginx
 
 The backups are in backups/, or in BACKUP_DIR.
-Exit code: the number of failures, at most 125. 0 says that nothing failed.
+Exit code: the number of failures, at most 125. 0 means that nothing failed.
 TEXT
 }
 
@@ -39,7 +39,7 @@ readonly disk_percent=90
 readonly certificate_days=14
 
 failures=0 section='' checks=()
-green='' red='' yellow='' plain='' # only a terminal shows colours
+green='' red='' yellow='' plain='' # colours only on a terminal
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
 
 json_string() {
@@ -90,7 +90,7 @@ wanted_containers() {
     END { for (service in wanted) print service, wanted[service] }' | sort >"$work/wanted"
 }
 
-# said_by_health_check CONTAINER: the last line of what it printed last.
+# said_by_health_check CONTAINER: the last line that its health check printed.
 said_by_health_check() {
   local outputs='{{range .State.Health.Log}}{{println .Output}}{{end}}'
   timeout 20 docker inspect --format "$outputs" "$1" 2>/dev/null | grep . | tail -n 1 || true
@@ -215,8 +215,8 @@ sql_in_db() {
     'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
 }
 
-# Whether the database is as old as the code, or older: what db/init makes, and, as the API finds it
-# with each /healthz, what the API uses.
+# Whether the database lacks something that db/init makes or that the API uses. The API checks the
+# latter with each /healthz.
 check_schema() {
   local names query missing
   names=$(
@@ -234,14 +234,13 @@ check_schema() {
     missing=${missing:-what docker compose logs api names}
   fi
   if [ -n "$missing" ]; then
-    report FAIL schema "lacks ${missing//$'\n'/, }; scripts/apply-schema.sh mends that"
+    report FAIL schema "lacks ${missing//$'\n'/, }; scripts/apply-schema.sh adds it"
   else
     report OK schema 'has what db/init makes'
   fi
 }
 
-# Where rows with ids of their own were imported, the sequence gives ids that are taken: no task can
-# be made.
+# After an import of rows with ids, the sequence yields ids that are taken: new tasks fail.
 check_sequence() {
   local name=tasks_id_seq next query behind
   next="SELECT last_value + is_called::int FROM $name"
@@ -253,12 +252,12 @@ check_sequence() {
       report FAIL "$name" \
         'is behind the rows, so new tasks fail; scripts/apply-schema.sh sets it past them'
       ;;
-    *) report SKIP "$name" 'db does not answer, or has no such table' ;;
+    *) report SKIP "$name" 'db does not answer or has no such table' ;;
   esac
 }
 
-# The owner's password counts on the first start only, and the API does not use it: nothing else
-# tells that a changed one has no effect.
+# The owner's password takes effect on the first start only, and the API does not use it. So nothing
+# else shows that a change had no effect.
 check_owner_password() {
   local name='password of the owner' change='scripts/rotate-password.sh owner changes both'
   local id state started_with present
@@ -275,7 +274,7 @@ check_owner_password() {
     report SKIP "$name" "the settings have changed since db was started; $as_typed up -d"
     return
   fi
-  # From an address that is not local: only there does the server ask for the password.
+  # Not from a local address: there the server asks for no password.
   # shellcheck disable=SC2016 # variables of the container
   if timeout 20 docker exec "$id" sh -c '
     PGPASSWORD=${POSTGRES_PASSWORD:-$(cat "$POSTGRES_PASSWORD_FILE")} \
@@ -283,7 +282,7 @@ check_owner_password() {
       -c "SELECT 1"' >/dev/null 2>&1; then
     report OK "$name" 'as in the settings'
   else
-    report FAIL "$name" "is not that of the settings, which count on the first start only; $change"
+    report FAIL "$name" "differs from the settings, which count on the first start only; $change"
   fi
 }
 
@@ -291,7 +290,7 @@ on_a_server() {
   [ -f .env.prod ] || means_production .env || [[ ${COMPOSE_FILE:-} == *compose.prod.yml* ]]
 }
 
-# Those that the lab starts with. On a server anybody could log in who reaches the database.
+# The lab's initial passwords. With them, anybody who reaches the database of a server could log in.
 check_published_passwords() {
   local name='published passwords' logins
   cat db/published-passwords.sql - >"$work/sql" <<<"SELECT 'end';"
@@ -308,7 +307,7 @@ check_published_passwords() {
   elif on_a_server; then
     report FAIL "$name" "$logins can log in with one; run scripts/rotate-password.sh all"
   else
-    report SKIP "$name" "this is a lab, no server; here $logins can log in with one"
+    report SKIP "$name" "this is a lab, not a server; here $logins can log in with one"
   fi
 }
 
@@ -422,7 +421,7 @@ check_settings() {
   if [ -f .env.prod ] && ! means_production .env; then
     report FAIL settings "docker compose would start development here; run scripts/make-secrets.sh"
   elif [ -f .env.prod ] && [ "$(grep '^TAG=' .env)" != "$(grep '^TAG=' .env.prod)" ]; then
-    report FAIL settings '.env and .env.prod have another TAG; make one a link: ln -sf .env.prod .env'
+    report FAIL settings '.env and .env.prod differ in TAG; make one a link: ln -sf .env.prod .env'
   elif [ "${#open[@]}" -gt 0 ]; then
     report FAIL settings "others can read ${open[*]}; run chmod 600 ${open[*]}"
   else
@@ -445,8 +444,8 @@ check_disk() { # check_disk NAME DIRECTORY
   esac
 }
 
-# What is mounted keeps its mode in the container, where others than its owner must read it. A clone
-# made under umask 077, or unpacked without x bits, has other modes.
+# Mounted files keep their modes, and users other than the owner must read them in the container. A
+# clone made under umask 077, or unpacked without x bits, has the wrong modes.
 check_mounted_files() {
   local name='mounted files' unfit
   unfit=$(
@@ -457,7 +456,7 @@ check_mounted_files() {
     report OK "$name" 'the containers can read them'
     return
   fi
-  report FAIL "$name" "not readable, or not executable, for the containers: ${unfit//$'\n'/, };\
+  report FAIL "$name" "the containers cannot read or run: ${unfit//$'\n'/, };\
  chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh"
 }
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by the scripts, in the root of the repository: which Compose files they use.
-# On a server .env names those of production as COMPOSE_FILE, so that `docker compose` alone takes
-# them. Where there is only .env.prod, the scripts read that, as the course's command does.
-# settings is the file that has the settings; as_typed is what a person types for `docker compose`.
+# Sourced by the scripts, in the root of the repository: sets which Compose files they use.
+# On a server, COMPOSE_FILE in .env names those of production, so plain `docker compose` uses them.
+# If there is only .env.prod, the scripts read that, as the course's command does.
+# settings: the file with the settings. as_typed: what a person types for `docker compose`.
 # shellcheck disable=SC2034
 
 means_production() { # means_production FILE
@@ -25,7 +25,7 @@ elif [ .env -ef .env.prod ]; then
   settings=.env.prod # the file itself, not the link to it
 fi
 
-# refusal_of_db [TEXT]: prints why the database refuses its volume, or TEXT if it does not.
+# refusal_of_db [TEXT]: prints why the database refuses its volume, or TEXT if it accepts it.
 refusal_of_db() {
   local log refusal
   log=$(docker compose logs --no-color --no-log-prefix --tail 5 db 2>/dev/null) || true

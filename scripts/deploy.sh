@@ -12,8 +12,8 @@ registry, or builds them from the working tree. Starts the new API replicas besi
 lets nginx know them, then drains and removes the old ones one by one. Then writes TAG into the settings, .env.prod,
 so that `docker compose up -d` starts that version as well.
 
-If the new replicas do not get healthy, they are removed, the old ones go on serving, and the exit code is 1. So it is
-after Ctrl-C, except while the old ones are drained: that is finished first.
+If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
+code is 1. The same holds after Ctrl-C, except while the old ones drain: that is finished first.
 
 --rollback         releases the version before this one
 --restart          replaces the API replicas by new ones of the same version, for example to read a changed secret
@@ -128,7 +128,7 @@ if [ ${#old[@]} = 0 ]; then
   say 'no API runs: starts the whole stack'
   if ! docker compose up -d --wait --wait-timeout "$timeout"; then
     why=$(refusal_of_db 'docker compose ps and docker compose logs say why')
-    fail "the stack does not get healthy: $why"
+    fail "the stack does not become healthy: $why"
   fi
   record
   say "version $tag runs"
@@ -164,7 +164,7 @@ drain() {
   # nginx has the address for 2 s more than the container, and would wait for it in vain. But a replica shuts its port 3 s
   # before it ends, and an address that refuses is left out for 10 s: this makes nginx see it, also when nobody else asks.
   while kill -0 $! 2>/dev/null; do
-    # By HTTP where TLS ends in front.
+    # HTTP, if a proxy in front terminates TLS.
     docker exec "$web" sh -c '
       for n in 1 2 3 4; do
         wget -q -O /dev/null --no-check-certificate https://127.0.0.1/healthz ||

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Makes the secrets and the settings of production: strong random values, readable by nobody else on the host.
+# Makes the secrets and settings of production: random values that nobody else on the host can read.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 
-Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the settings: .env.prod,
-from .env.prod.example, and .env as a link to it, so that `docker compose` means production here. What is there is kept,
-so it is safe to run again. A .env of the lab becomes .env.lab; its names,
-ports and images go into .env.prod, its passwords do not.
+Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the
+settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
+means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
+.env.lab; its names, ports and images go into .env.prod, its passwords do not.
 To use the lab here again: rm .env, and mv .env.lab .env.
 
-Production also needs tls.crt (the certificate and those between it and the authority) and tls.key there, with mode 0444.
+Production also needs tls.crt (the certificate and its intermediates) and tls.key there, with mode
+0444.
 
---self-signed NAME  makes these two as well, for the host name or address NAME: for a lab, browsers will warn
---dir DIRECTORY     makes only the secrets, and there (then set SECRETS_DIR in .env.prod)
+--self-signed NAME  makes these two as well, for the host name or address NAME: for a lab only,
+                    because browsers will warn
+--dir DIRECTORY     makes only the secrets, in DIRECTORY (then set SECRETS_DIR in .env.prod)
 TEXT
 }
 fail() { echo "make-secrets: $*" >&2; exit 1; }
@@ -59,7 +61,7 @@ if [ -n "$name" ]; then
     kind=DNS
     case $name in *[!0-9.]*) ;; *) kind=IP ;; esac
     error=$(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
-      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>&1) || fail "openssl makes no certificate: $error"
+      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>&1) || fail "openssl cannot make the certificate: $error"
     chmod 444 "$directory"/tls.{key,crt}.part
     mv "$directory/tls.key.part" "$directory/tls.key"
     mv "$directory/tls.crt.part" "$directory/tls.crt"
@@ -98,7 +100,7 @@ make_settings() {
     echo 'make-secrets: .env.prod made'
   elif ! grep -q '^COMPOSE_FILE=' .env.prod; then
     printf '\nCOMPOSE_FILE=compose.yml:compose.prod.yml\n' >>.env.prod
-    echo 'make-secrets: .env.prod is there; COMPOSE_FILE added'
+    echo 'make-secrets: .env.prod kept; COMPOSE_FILE added'
   fi
   chmod 600 .env.prod
   if [ .env -ef .env.prod ]; then return; fi

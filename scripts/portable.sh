@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by the scripts: what differs between Linux and macOS or the BSDs. Their tools have other
-# options, and the bash of macOS is 3.2. To that one "${list[@]}" of an empty list is an unset
-# variable: write ${list[@]+"${list[@]}"}.
+# Sourced by the scripts: what differs between Linux and macOS or the BSDs, whose tools have other
+# options. macOS has bash 3.2, where "${list[@]}" of an empty list is an unset variable: write
+# ${list[@]+"${list[@]}"}.
 
 installed() { command -v "$1" >/dev/null; }
 
-# need TOOL...: ends the script where one is missing, before that looks like another fault.
+# need TOOL...: ends the script if a tool is missing, before that looks like another fault.
 need() {
   local tool
   for tool; do
@@ -13,15 +13,15 @@ need() {
   done
 }
 
-# take_lock FILE: holds the lock of FILE, or of a directory, until this process ends in whatever
-# way. Returns 1 where another process has it. Children inherit descriptor 9, and with it the lock:
-# one that may outlive the script must close it.
+# take_lock FILE: locks FILE, or a directory, until this process ends, however it ends. Returns 1 if
+# another process has the lock. Children inherit it with descriptor 9: one that may outlive the
+# script must close that.
 take_lock() {
   local status=0
-  exec 9<"$1" || fail "cannot read $1, whose lock keeps two runs apart; run this as its owner"
+  exec 9<"$1" || fail "cannot read $1, whose lock prevents two runs at once; run this as its owner"
   if installed flock; then
     flock -n 9 || status=$?
-  elif installed perl; then # the same system call: the lock stays when perl has ended
+  elif installed perl; then # the same system call; the lock outlives perl
     perl -MFcntl=:flock -e 'open my $f, "<&=9" or die $!; exit !flock $f, LOCK_EX | LOCK_NB' ||
       status=$?
   else
@@ -39,17 +39,17 @@ if ! installed timeout; then
   timeout() { # timeout SECONDS COMMAND...
     local seconds=$1 command watcher status=0
     shift
-    "$@" <&0 & # or bash would give it /dev/null
+    "$@" <&0 & # otherwise bash gives it /dev/null
     command=$!
     (sleep "$seconds" && kill "$command") >/dev/null 2>&1 &
     watcher=$!
-    { wait "$command" || status=$?; } 2>/dev/null # bash would say that it was terminated
+    { wait "$command" || status=$?; } 2>/dev/null # hides the "Terminated" of bash
     kill "$watcher" 2>/dev/null || true
     return "$status"
   }
 fi
 
-# time_before SECONDS: the time so many seconds ago, as it is in the name of a backup.
+# time_before SECONDS: the time that many seconds ago, in the form of a backup's name.
 time_before() {
   local time=$(($(date +%s) - $1)) form=+%Y%m%dT%H%M%SZ
   date -u -d "@$time" "$form" 2>/dev/null || date -u -r "$time" "$form"

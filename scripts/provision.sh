@@ -401,7 +401,7 @@ part_app() {
   if [ -n "$("${others[@]}" -print -quit 2>/dev/null)" ]; then
     change "give all in $app to taskapp" "${others[@]}" -exec chown --no-dereference taskapp:taskapp '{}' + || return 0
   fi
-  # Containers read these as other users than taskapp. A clone made under umask 077 forbids it.
+  # Containers read these as users other than taskapp, which a clone made under umask 077 forbids.
   local mounted=("$app/db" "$app/monitoring")
   if [ -d "$app/db" ] && [ -n "$(find "${mounted[@]}" ! -perm -004 -print -quit)" ]; then
     change "let the containers read ${mounted[*]}" chmod -R a+rX "${mounted[@]}" || return 0

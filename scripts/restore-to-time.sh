@@ -82,4 +82,4 @@ wal restore "$time" "$stretch" >"$output.part" || fail 'nothing was recovered, s
 )
 sync "$output.part" "$output.sha256"
 mv "$output.part" "$output"
-echo "restore-to-time: $output: $(($(wc -c <"$output"))) bytes. To bring it in: scripts/restore.sh $output --yes"
+echo "restore-to-time: $output: $(($(wc -c <"$output"))) bytes. To restore it: scripts/restore.sh $output --yes"

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Changes passwords of the database: the role and the secret together, then what reads it.
+# Changes passwords of the database: the role and the secret together, then whatever reads them.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/rotate-password.sh [--stdin] [api | owner | monitor | all]
 
-Gives a database login a new password, writes it where the stack reads it from, and restarts what
-uses it. api (the default) is the login of the API, owner that of people and dumps, monitor that of
-the profile monitoring. In production the password is in secrets/; the API reads it for each
-connection, and no request fails. In the lab it is in .env, and the API is away for some seconds. If
-anything fails, both old values of that login are put back.
+Gives a database login a new password, writes it where the stack reads it, and restarts what uses
+it. api (the default) is the login of the API, owner that of people and dumps, monitor that of the
+profile monitoring. In production the password is in secrets/; the API reads it for each connection,
+and no request fails. In the lab it is in .env, and the API is down for some seconds. If anything
+fails, the login and its secret get their old values back.
 
-all is the way out when production refuses a volume with passwords of the lab: run it while the lab
-still runs, or after production was refused. Then start production. The data stays as it is.
+Use all when production refuses a volume with lab passwords: run it while the lab still runs, or
+after production refused the volume. Then start production. The data stays as it is.
 
---stdin  reads the password from standard input, one line, instead of making a strong random one
+--stdin  reads the password from standard input, as one line, instead of making a random one
 
 Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password change runs
 TEXT
@@ -55,8 +55,8 @@ production=$(secret_file postgres_password)
 container='' temporary=''
 is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 >/dev/null 2>&1; }
 
-# Sets container. A database that production refuses does not run: it is started for the change, out
-# of reach of the API.
+# Sets container. A database that production refuses does not run: this starts it for the change
+# only, where the API cannot reach it.
 find_database() {
   local deadline=$((SECONDS + 120))
   container=$(docker compose ps --all --quiet db) || fail 'docker compose failed, see above'
@@ -68,7 +68,7 @@ find_database() {
     [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
     fail 'the database is not ready: docker compose logs db'
   fi
-  say 'the database does not run: starts it for this change only'
+  say 'the database does not run; starting it for this change only'
   # Only one server may use the volume.
   docker compose stop db 2>/dev/null || fail 'cannot stop the container of db'
   temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) ||
@@ -81,9 +81,8 @@ find_database() {
   done
 }
 
-# psql as the owner, over the container's socket, which asks for no password. Nothing of what it
-# does gets into the server's log. SQL and passwords come on standard input: everybody on the host
-# can read a command line.
+# psql as the owner, over the container's socket, which asks for no password. The server logs none
+# of it. SQL and passwords come on standard input: everybody on the host can read a command line.
 # shellcheck disable=SC2016 # variables of the container
 psql_in_db() {
   local quiet='-c log_statement=none -c log_min_duration_statement=-1'
@@ -93,7 +92,7 @@ psql_in_db() {
 }
 
 # --- Where the password is kept ---------------------------------------------------------------
-# Into the same file: the containers have mounted this file, and would keep the old one if another
+# Writes into the same file: the containers mount this file, and would keep the old one if another
 # took its name.
 write_in_place() { # write_in_place FILE: its new content comes on standard input
   (umask 077 && cat >"$1.part") # first as a whole, so that a full disk does no harm
@@ -116,8 +115,8 @@ with_new_password() { # the lab's settings, with the lines of the password chang
   done
 }
 
-# Sets for a login: role, names (of the settings that have its password), files (where they are) and
-# old (what is in them).
+# Sets for a login: role, names (the settings that have its password), files (where they are) and
+# old (what the files contain).
 find_secrets() { # find_secrets api|owner|monitor
   local name file
   names=() files=() old=()
@@ -127,7 +126,7 @@ find_secrets() { # find_secrets api|owner|monitor
     api) role=$api ;;
   esac
   [ "$role" != "$owner" ] || names+=(POSTGRES_PASSWORD)
-  [ "$role" != "$api" ] || names+=(DB_PASS) # in the lab the API's login may be the owner's
+  [ "$role" != "$api" ] || names+=(DB_PASS) # in the lab the API may use the owner's login
   if [ -n "$production" ]; then
     for name in "${names[@]}"; do
       files+=("$(secret_file "$(tr '[:upper:]' '[:lower:]' <<<"$name")")")
@@ -167,7 +166,7 @@ finish() {
   if [ -n "$changed" ]; then
     say 'failed: puts the old password back' >&2
     printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" ||
-      say 'the role could not be put back' >&2
+      say 'cannot restore the old password of the role' >&2
     [ -n "$production" ] || end=$'\n'
     for n in "${!files[@]}"; do
       printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
@@ -183,7 +182,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 change_role() {
-  # psql's own command for it, asked twice: the server only gets a hash.
+  # psql's \password asks twice and sends the server only a hash.
   printf '%s\n%s\n' "$password" "$password" |
     psql_in_db -v "role=$role" -c "\\password \"$role\"" >/dev/null 2>&1 ||
     fail "cannot change the password of $role; is the database healthy? docker compose ps db"
@@ -202,7 +201,7 @@ write_files() {
   done
 }
 
-try_password() { # over TCP from an address that is not local, where the server asks for it
+try_password() { # over TCP, not from a local address: only there does the server ask for it
   # shellcheck disable=SC2016
   printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
     address=$(hostname -i | cut -d " " -f 1)
@@ -216,7 +215,7 @@ restart_api() {
     RELEASE_LOCK_HELD=yes scripts/deploy.sh --restart
   else
     docker compose rm --stop --force api
-    # Not the database, whose settings have changed as well.
+    # --no-recreate: the settings of db have changed as well, but it must not restart.
     docker compose up -d --no-recreate --no-build --wait api
     sleep 3 # nginx asks for the new address every 2 s
   fi
@@ -236,7 +235,7 @@ restart_exporter() {
 
 rotate() { # rotate api|owner|monitor
   find_secrets "$1"
-  # The old password as the server keeps it: from that it can be put back without knowing it.
+  # The stored hash of the old password, which can be put back without knowing the password.
   verifier=$(
     psql_in_db -v "role=$role" <<'SQL'
 SELECT coalesce(quote_literal(rolpassword), 'NULL') FROM pg_authid WHERE rolname = :'role';
@@ -244,11 +243,11 @@ SQL
   )
   if [ -z "$verifier" ]; then
     [ "$whose" = all ] || fail "the database has no login $role"
-    say "the database has no login $role; left out"
+    say "the database has no login $role; skipped"
     return
   fi
   new_password
-  say "changes the password of $role and ${files[*]}"
+  say "changing the password of $role in the database and in ${files[*]}"
   changed=yes
   change_role
   write_files
@@ -265,7 +264,7 @@ find_database
 logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') ||
   fail 'cannot ask the database container'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
-# What runs may be the lab, although production is meant: then nothing that runs reads the secrets.
+# The lab may still run although production is meant: then nothing that runs reads the secrets.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then
   stack_uses_it=''

@@ -63,7 +63,7 @@ async function backup(stack: Stack, directory: string, ...args: string[]): Promi
   return file ?? '';
 }
 
-/** What is in a directory of backups. */
+/** The files in a backup directory. */
 const listed = (directory: string) => fs.readdirSync(directory).toSorted();
 
 /** The form of the time in the name of a backup. */

@@ -1,4 +1,4 @@
-// What the documents tell people to type. That it works is seen by .ci/readme.
+// What the documents tell people to type. .ci/readme checks that it works.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// nginx alone, before an API that has faults: what it sends again, and what it tells the client.
+// nginx in front of a faulty API: what it retries, and what it tells the client.
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -26,7 +26,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
   });
   afterAll(() => docker('image', 'rm', '--force', name));
 
-  /** A network with what nginx takes for the API; removed after the tests of a block. */
+  /** A network with stand-ins for the API; removed after the tests of a block. */
   class Edge {
     readonly network = `${name}-${crypto.randomUUID().slice(0, 8)}`;
     readonly #containers: string[] = [];
@@ -46,7 +46,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       return id;
     }
 
-    /** A replica of the API that answers. Resolves when it does. */
+    /** Starts a replica of the API that answers. Resolves when it does. */
     async upstream(): Promise<string> {
       const mount = ['--volume', `${join(root, 'test/upstream.ts')}:/upstream.ts:ro`];
       const program = [nodeImage, 'node', '/upstream.ts'];
@@ -56,7 +56,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       return id;
     }
 
-    /** One whose port is shut. */
+    /** Starts a replica whose port is closed. */
     refusing(): Promise<string> {
       return this.#run('--network-alias', 'api', '--entrypoint', 'sleep', name, '600');
     }
@@ -71,12 +71,12 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
         fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
       const isUp = () => ask('/nginx-health').then(({ ok }) => ok, () => false);
       await vi.waitUntil(isUp, { timeout: 20_000 });
-      await sleep(1_000); // it answers before it has looked up the name api
+      await sleep(1_000); // nginx answers before it has resolved the name api
       return { id, ask };
     }
   }
 
-  /** How often these replicas have received a request. */
+  /** How many requests these replicas received. */
   async function received(replicas: string[], request: string): Promise<number> {
     const logs = await Promise.all(replicas.map((id) => docker('logs', id)));
     return logs.flatMap((log) => log.split('\n')).filter((line) => line === request).length;
@@ -140,9 +140,9 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     await edge.refusing();
     const replica = await edge.upstream();
     for (const method of ['GET', 'HEAD', ...changes]) {
-      const { id, ask } = await edge.nginx(); // another one has left the shut port out for 10 s
+      const { id, ask } = await edge.nginx(); // a used one skips the closed port for 10 s
       for (const path of ['/one', '/two']) {
-        // In turn: one of the two meets the shut port first.
+        // Round robin: one of the two meets the closed port first.
         const body = changes.includes(method) ? { body: '{"title":"x"}' } : {};
         const response = await ask(path, { method, ...body });
         expect([method, path, response.status]).toEqual([method, path, 200]);
@@ -167,7 +167,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     };
     await refused();
     await edge.refusing();
-    await sleep(3_000); // nginx asks for the name every 2 s
+    await sleep(3_000); // nginx resolves the name every 2 s
     await refused();
   });
 
@@ -191,7 +191,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       await edge.remove();
     });
 
-    /** What is answered to these bytes, until the connection ends. */
+    /** The answer to these bytes, until the connection ends. */
     async function raw(port: number, text: string): Promise<string> {
       const socket = connect(port, host);
       const chunks: Buffer[] = [];
@@ -258,7 +258,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
     afterAll(() => edge.remove());
 
-    /** What the API is told of the client. */
+    /** What nginx tells the API about the client. */
     async function told({ ask }: Nginx): Promise<unknown[]> {
       const response = await ask('/api/tasks', { headers: claims });
       const headers = (await response.json()) as Record<string, string>;
@@ -268,7 +268,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
 
     it('that is trusted, takes the address and the scheme of the client from it', async () => {
       const nginx = await edge.nginx({ TRUSTED_PROXIES: trusted });
-      // The last address: what stands before it is the client's own claim.
+      // The last address: the client can fake those before it.
       expect(await told(nginx)).toEqual(['203.0.113.9', 'https', 'max-age=63072000']);
       const log = () => docker('logs', nginx.id);
       await expect.poll(log, { timeout: 5_000 }).toContain('"client":"203.0.113.9"');

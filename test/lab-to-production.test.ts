@@ -1,5 +1,5 @@
-// A person who tries the lab and then follows docs/operations.md in the same directory, with the
-// same volume; and the settings with which `docker compose` alone means production.
+// Somebody tries the lab, then follows docs/operations.md in the same directory with the same
+// volume. Also: the settings that make plain `docker compose` mean production.
 import { execFile, execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -108,7 +108,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
   };
   const sql = (statement: string) =>
     compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atqc', statement);
-  /** The logins with a published password. */
+  /** The logins whose password is published. */
   const published = () => sql(text(directory, 'db/published-passwords.sql'));
   const logins = ['taskapp', 'taskapp_api', 'taskapp_monitor'];
   const secrets = () =>
@@ -121,7 +121,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     return lines.find((line) => line.includes(`] ${check}: `))?.trim() ?? '';
   };
 
-  /** Production does not start, soon; resolves with what its log says of it. */
+  /** Expects production to fail soon; resolves with the reason in its log. */
   async function refusal(): Promise<string[]> {
     const startedAt = Date.now();
     const start = compose('up', '-d', '--force-recreate', '--wait');
@@ -213,7 +213,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
 
   it('the same for a volume with passwords of its own', async () => {
     await sql("ALTER ROLE taskapp_api PASSWORD 'it''s my \"own\"'");
-    const why = 'the password of taskapp_api in this volume is not that in db_pass';
+    const why = 'the password of taskapp_api in this volume differs from db_pass';
     expect(await refusal()).toEqual([expect.stringContaining(why)]);
     expect(await script('rotate-password.sh', 'all')).toMatchObject({ code: 0 });
     await compose('up', '-d', '--wait');

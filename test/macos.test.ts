@@ -1,5 +1,5 @@
-// The scripts that a lab sends people to, with the tools of macOS: its bash 3.2 where there is one,
-// no flock, no timeout, no sha256sum, no systemd, and date, stat and sed as the BSDs have them.
+// The scripts that the labs use, with the tools of macOS: bash 3.2 where there is one, no flock,
+// timeout, sha256sum or systemd, and the BSDs' date, stat and sed.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -47,7 +47,7 @@ function oldBash(): string | undefined {
   });
 }
 
-/** A PATH that has what macOS has, apart from the given commands. */
+/** A PATH with the commands of macOS, except the given ones. */
 function macos(...without: string[]): string {
   const path = mkdtempSync(join(tmpdir(), 'taskapp-macos-'));
   onTestFinished(() => rmSync(path, { recursive: true }));
@@ -86,7 +86,7 @@ function run(
   return promise;
 }
 
-/** Holds the lock of a file, as another run does. */
+/** Holds the lock of a file, as another run would. */
 async function lock(file: string, ...command: string[]): Promise<ChildProcess> {
   const holder = spawn('bash', [
     '-c',

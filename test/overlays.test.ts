@@ -97,7 +97,7 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
   });
 });
 
-/** The services of all files and profiles together, as Compose reads them. */
+/** The services of all files and profiles, as Compose reads them. */
 async function allServices(): Promise<Record<string, Service>> {
   const files = ['compose.yml', 'compose.prod.yml', 'compose.pitr.yml'];
   const config = ['--profile', '*', 'config', '--format', 'json'];
@@ -145,7 +145,7 @@ describe.skipIf(inject('notRunBecause'))('compose.proxy.yml', () => {
   });
 });
 
-/** A copy as `git clone` makes it under umask 077, and without any x bit. */
+/** A copy as after `git clone` under umask 077, and without any x bit. */
 function copyUnderUmask077(): string {
   const directory = copyOfRepository();
   const find = (...args: string[]) => execFileSync('find', [directory, ...args, '+']);
@@ -217,13 +217,13 @@ describe.skipIf(inject('notRunBecause'))('a proxy in ~/.docker/config.json', () 
   it('is asked by no health check, and by no command of the course', async () => {
     const config = mkdtempSync(join(tmpdir(), 'taskapp-docker-'));
     onTestFinished(() => rmSync(config, { recursive: true }));
-    const away = 'http://127.0.0.1:9'; // nobody answers there
+    const away = 'http://127.0.0.1:9'; // nothing answers there
     const proxies = { default: { httpProxy: away, httpsProxy: away } };
     writeFileSync(join(config, 'config.json'), JSON.stringify({ proxies }));
     const plugins = join(homedir(), '.docker/cli-plugins'); // where Compose may be
     if (existsSync(plugins)) symlinkSync(plugins, join(config, 'cli-plugins'));
     const stack = newStack({});
-    await stack.compose('build'); // without the proxy, through which it would get no package
+    await stack.compose('build'); // without the proxy, which would give it no packages
     stack.env.DOCKER_CONFIG = config;
     await stack.compose('up', '-d', '--wait');
     expect((await stack.inspect('api')).Config.Env).toContain(`http_proxy=${away}`);

@@ -191,7 +191,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
 describe.skipIf(inject('notRunBecause'))('the production stack behind a proxy that ends TLS', () => {
   it('serves by HTTP, without a certificate, and takes the client from the proxy', async () => {
-    // This test is the proxy: nginx sees it under the address of Docker's gateway.
+    // This test acts as the proxy: nginx sees the address of Docker's gateway.
     const trusted = '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16';
     const env = { HTTP_BIND: '127.0.0.1', TRUSTED_PROXIES: trusted };
     const stack = new Production({ files: ['compose.proxy.yml'], env });

@@ -31,7 +31,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   const storedPassword = () => sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
 
   it('brings columns and indexes to 200 000 rows while the API works on them, and changes nothing the second time', async () => {
-    // As the last release has them, but for the size of the index, which would take minutes.
+    // As in the last release, but with a small index: a full one would take minutes.
     await sql('DROP INDEX tasks_title_search');
     await sql(
       'CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops) WHERE id < 0',
@@ -44,7 +44,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
         created_at TIMESTAMPTZ NOT NULL DEFAULT now())`);
     await sql(`
       INSERT INTO idempotency_keys SELECT n::text, n, 'a', 'pending' FROM generate_series(1, 100000) n`);
-    // As an import leaves it.
+    // As after an import.
     await sql(`INSERT INTO tasks (id, title) VALUES (1000000, 'imported')`);
     await sql(`INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`);
     // As a build leaves it that was interrupted.

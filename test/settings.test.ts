@@ -1,5 +1,5 @@
-// Settings that count on the first start only, changed while the volume has data: what db's health
-// check, its log and scripts/check-health.sh say then. Nothing of it deletes anything.
+// Settings that take effect on the first start only, changed while the volume has data: what db's
+// health check, its log and scripts/check-health.sh say. Nothing here deletes data.
 import { execFile } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
     await start();
   }
 
-  /** The lines of check-health.sh that begin so. */
+  /** The lines of check-health.sh that start with this. */
   function checkHealth(name: string): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<string>();
     const project = { COMPOSE_PROJECT_NAME: stack.project, COMPOSE_FILE: 'compose.yml' };
@@ -72,7 +72,7 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
       await expect.poll(said, patience).toContain(cause);
       expect(await said()).toContain(more);
       expect(await said()).toMatch(/set it back/i);
-      // Not yet "unhealthy": that takes a minute.
+      // Not "unhealthy" yet: that takes a minute.
       expect(await status()).not.toBe('healthy');
       expect(await checkHealth('db-1')).toMatch(/^\[FAIL\] db-1: running, but \w+: /);
       expect(await checkHealth('db-1')).toContain(cause);

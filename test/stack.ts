@@ -121,7 +121,7 @@ export class Stack {
     return address;
   }
 
-  /** Where nginx is published, by IPv4: a port of any number is another one by IPv6. */
+  /** The published IPv4 address of nginx: with port 0, IPv6 gets a different port. */
   async url(): Promise<string> {
     const { Ports } = (await this.inspect('web')).NetworkSettings;
     const published = Ports['80/tcp']?.find(({ HostIp }) => HostIp !== '::');

@@ -1,9 +1,9 @@
-// Stands in for the API behind nginx, with the faults that a real one shows too rarely:
-// `?fault=NAME` in a request. Writes each request that it received as a line to standard output.
+// A stand-in for the API behind nginx, with faults that a real one rarely shows: `?fault=NAME` in a
+// request. Prints each request that it receives as a line.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 const faults: Record<string, (response: ServerResponse) => void> = {
-  /** As one that is killed after the commit. */
+  /** Like an API that is killed after the commit. */
   'no answer': (response) => response.socket?.destroy(),
   'a broken header': (response) => response.socket?.end('HTTP/1.1 200 OK\r\nX-\0: x\r\n\r\n'),
   'half an answer': (response) => {
@@ -22,7 +22,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   else response.setHeader('Content-Type', 'application/json').end(JSON.stringify(request.headers));
 }
 
-// The request is carried out first: nginx has sent all of it.
+// Carries out the request first: nginx has sent all of it.
 const server = createServer((request, response) => {
   request.resume().on('end', () => answer(request, response));
 });

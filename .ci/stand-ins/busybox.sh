@@ -1,13 +1,13 @@
 #!/bin/sh
 # Gives a Debian root file system the tools of Alpine: BusyBox is the shell and nearly everything
 # else. With GNU's tools a stand-in would forgive what the official image does not.
-# Usage: busybox sh busybox.sh [NAME...]; the programs of these names stay what they are.
+# Usage: busybox sh busybox.sh [NAME...]; keeps the programs of these names.
 set -eu
 
 packages='apt bash coreutils curl dash debianutils diffutils dpkg findutils gpgv grep gzip hostname
 login mawk mount ncurses-bin openssl passwd perl-base procps sed sqv tar util-linux wget'
 
-# Alpine's BusyBox has these, Debian's has not.
+# Alpine's BusyBox has these; Debian's does not.
 keep="$* cksum comm flock install ipcrm ipcs mountpoint nice nohup pgrep pkill pmap printenv"
 keep="$keep pwdx split sum"
 

@@ -24,7 +24,7 @@ from_file() { # from_file NAME: sets NAME from the file that NAME_FILE points to
 mkdir -p "$PGDATA"
 chmod 700 "$PGDATA"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  ls /docker-entrypoint-initdb.d/ >/dev/null # ends the start if it cannot be read
+  ls /docker-entrypoint-initdb.d/ >/dev/null # fails if it cannot be read, and ends the start
   from_file POSTGRES_USER
   from_file POSTGRES_PASSWORD
   from_file POSTGRES_DB

@@ -81,7 +81,7 @@ function requestLog(log: Logger, metrics: Metrics): RequestHandler {
     // 'close' comes after the last byte, or when the client is gone before.
     res.on('close', () => {
       const isAnswered = res.writableFinished;
-      const status = isAnswered ? res.statusCode : 499; // nginx's number for a client that is gone
+      const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
       ended(status);
       const { error } = res.locals;
       const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';

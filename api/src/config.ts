@@ -20,7 +20,7 @@ const Environment = z.object({
   DB_SSL: z
     .enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full')
     .default('off'),
-  DB_SSL_CA: z.string().optional(), // given as a path, here the certificates in that file
+  DB_SSL_CA: z.string().optional(), // set to a path; parsed to the certificates in that file
   PORT: port.default(8080),
   HOST: z.string().optional(), // the address to listen on; unset: all of them
   LOG_LEVEL: z
@@ -57,14 +57,13 @@ export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
 }
 
 /**
- * How connections to the database are encrypted, as in libpq: `require` asks for TLS and believes
- * any certificate; with `verify-full` it must be for DB_HOST and signed by one of DB_SSL_CA, or by
- * a public authority that Node.js knows.
+ * TLS to the database, with the modes of libpq: `require` accepts any certificate; `verify-full`
+ * wants one for DB_HOST, signed by a certificate in DB_SSL_CA or, if unset, by a public authority.
  */
 export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
   if (DB_SSL === 'off') return false;
   if (DB_SSL === 'require') return { rejectUnauthorized: false };
-  // pg names the host only if it is no address: the certificate would have to be for localhost.
+  // pg passes the host on only if it is a name; for an address it would check for localhost.
   return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
 }
 
@@ -83,7 +82,7 @@ function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Reco
   return { [name]: secret };
 }
 
-/** DB_SSL_CA is the path of a file with certificates in PEM form. */
+/** DB_SSL_CA is the path of a PEM file. */
 function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Record<string, string> {
   if (file === undefined) return {};
   if (DB_SSL !== 'verify-full') {

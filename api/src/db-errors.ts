@@ -5,7 +5,7 @@ export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
-/** The statement was not applied: the database is there, but had no connection or time for it. */
+/** The statement was not applied: the database is up, but had no connection or time for it. */
 export class DatabaseBusy extends DatabaseUnavailable {
   override name = 'DatabaseBusy';
 }
@@ -15,7 +15,7 @@ export class SchemaOutdated extends DatabaseUnavailable {
   override name = 'SchemaOutdated';
 }
 
-/** The statement was not sent: it has waited too long for those before it. */
+/** The statement was not sent: it waited too long for those before it. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
 }
@@ -50,7 +50,7 @@ export function explain(cause: unknown): string {
       return `${message}: the sequence is behind the rows; run scripts/apply-schema.sh`;
     case '42P01': // undefined table
     case '42703': // undefined column
-      return `${message}: scripts/apply-schema.sh mends that`;
+      return `${message}: run scripts/apply-schema.sh`;
     case '2200H':
       return `${message}: tasks.id is an INTEGER, and no ids are left`;
     case 'ENOTFOUND':
@@ -64,13 +64,13 @@ export function explain(cause: unknown): string {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return `${message}: DB_SSL_CA must be the certificate of who has signed the server's`;
+      return `${message}: DB_SSL_CA must be the CA certificate that signed the server's`;
   }
   if (message === 'The server does not support SSL connections') {
     return `${message}: DB_SSL=off, or turn on ssl in the server`;
   }
   if (code === '28000' && message.includes('no encryption')) {
-    return `${message}: if the server wants TLS, DB_SSL=require or verify-full`;
+    return `${message}: if the server requires TLS, set DB_SSL=require or verify-full`;
   }
   return message;
 }

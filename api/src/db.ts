@@ -12,8 +12,8 @@ import {
 } from './db-errors.ts';
 
 /**
- * Connections that each kind of statement may have. No kind takes those of another: while a
- * locked row or a search through all titles holds some, the rest of the API goes on.
+ * The most connections that each kind of statement may have. No kind uses another's, so a locked
+ * row or a slow search does not stop the rest of the API.
  */
 export const connections = { list: 4, search: 2, get: 3, create: 3, change: 4, health: 2 };
 export type Kind = keyof typeof connections;
@@ -24,17 +24,17 @@ export interface Statement {
   name: string;
   text: string;
   values: unknown[];
-  /** Which connections it uses. Default: those of `list` for a read, of `change` for a write. */
+  /** Whose connections it uses. Default: `list` for a read, `change` for a write. */
   kind?: Kind;
 }
 
-/** The connections of one kind. */
+/** The connections of one kind of statement. */
 export interface Connections {
   max: number;
   open: number;
-  /** Open, and used by no statement. */
+  /** Open and unused. */
   idle: number;
-  /** Statements that wait for one. */
+  /** Statements that wait for a connection. */
   waiting: number;
 }
 
@@ -46,7 +46,7 @@ export interface Db {
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** How the connections are used now. */
   connections(): Record<Kind, Connections>;
-  /** How many statements have asked for a connection since the start, and how long they waited. */
+  /** How many statements asked for a connection since the start, and how long they waited. */
   waits(): { count: number; seconds: number };
   close(): Promise<void>;
 }
@@ -66,7 +66,7 @@ const timeouts = {
 const transient = /^(40|53|57014|25006)/;
 const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 
-// The sequence of tasks.id is behind the rows, or at its end. Only an operator can mend that.
+// The sequence of tasks.id is behind the rows, or exhausted. Only an operator can fix that.
 const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
   code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');
 
@@ -80,7 +80,7 @@ const poolIsBusy = (cause: unknown) =>
 // scripts/rotate-password.sh changes the role, and the file a moment later.
 const passwordRetries = { times: 4, pause: 250 }; // milliseconds
 
-/** Opens a pool per kind. It connects when first used, and again after the database was away. */
+/** Opens a pool per kind. Each connects on first use, and again after an outage of the database. */
 export function openDb(config: Config, log: Logger): Db {
   const options: pg.PoolConfig = {
     host: config.DB_HOST,
@@ -99,8 +99,8 @@ export function openDb(config: Config, log: Logger): Db {
 
   function openPool(max: number): pg.Pool {
     const pool = new pg.Pool({ ...options, max });
-    // Without these two, a database restart ends the process: the first covers idle connections,
-    // the second those in use.
+    // Without these two handlers a database restart would crash the process. The first covers idle
+    // connections, the second those in use.
     pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
     pool.on('connect', (client) => {
       openedAt.set(client, performance.now());
@@ -109,9 +109,8 @@ export function openDb(config: Config, log: Logger): Db {
     return pool;
   }
 
-  // When one connection dies and the server has not said why, those opened before it are usually
-  // dead too: its machine is gone, or the network. They are replaced, because each would cost one
-  // statement its whole time.
+  // When a connection dies without a word from the server, those opened before it are usually dead
+  // too: the machine or the network is gone. Replace them, or each costs one statement a timeout.
   let lostAt = 0;
   async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
     for (;;) {
@@ -165,11 +164,10 @@ export function openDb(config: Config, log: Logger): Db {
       return rows;
     } catch (cause) {
       const answered = cause instanceof pg.DatabaseError;
-      // After an ERROR the server takes the next statement. After a FATAL or a PANIC it ends the
-      // connection, and a commit may have been under way. Only trying tells them apart: the
-      // severity in the message is in the language of lc_messages.
+      // After an ERROR the connection still works. After a FATAL or a PANIC it is closed, and a
+      // commit may have been under way. Only a try tells: lc_messages translates the severity.
       const refused = answered && (await takesStatements(client));
-      // If not refused, the server may still be busy with it: never use the connection again.
+      // Unless refused, the server may still be working on it: never reuse the connection.
       client.release(!refused);
       if (!refused) {
         if (!answered) lostAt = Math.max(lostAt, startedAt);
@@ -194,7 +192,7 @@ export function openDb(config: Config, log: Logger): Db {
   };
 }
 
-/** One value for each kind. */
+/** One value per kind. */
 function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
   const entries = kinds.map((kind) => [kind, value(kind)] as const);
   return Object.fromEntries(entries) as Record<Kind, Value>;
@@ -209,7 +207,7 @@ const connectionsOf = (pool: pg.Pool): Connections => ({
 
 async function takesStatements(client: pg.PoolClient): Promise<boolean> {
   try {
-    await client.query(''); // no statement at all
+    await client.query(''); // an empty statement
     return true;
   } catch {
     return false;

@@ -3,7 +3,7 @@ import { connections, type Db } from './db.ts';
 import { DatabaseBusy, DatabaseUnavailable, SchemaOutdated } from './db-errors.ts';
 import { share } from './share.ts';
 
-// What the API uses, so that a database older than the code is not healthy. Each table has a line.
+// Every column that the API uses, one table per line: a database older than the code is unhealthy.
 const usedColumns = {
   tasks: ['id', 'title', 'status', 'created_at'],
   idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
@@ -15,9 +15,8 @@ const readable = Object.entries(usedColumns).map(([table, columns]) => {
 const text = `SELECT ${readable.join(', ')}`;
 
 /**
- * Readiness: 200 only while the tables can be read and the process is not about to end. The query
- * has connections of its own, so a replica that is merely busy stays in service: taking it out
- * would make the others busier.
+ * Readiness: 200 only while the tables can be read and the process is not shutting down. The query
+ * has its own connections, so a busy replica stays in service: removing it would load the others.
  */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
   const check = share<void, void>(
@@ -35,7 +34,7 @@ export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
       await check();
       res.json({ status: 'healthy' });
     } catch (error) {
-      if (error instanceof Error) res.locals.error = error; // only the log tells the cause
+      if (error instanceof Error) res.locals.error = error; // for the log only
       unhealthy(reasonOf(error));
     }
   };

@@ -6,7 +6,7 @@ import { answerParseError } from './errors.ts';
 
 /** The open port. */
 export interface Listener {
-  /** The address, as the system has it: `::` or `0.0.0.0` is all of this machine. */
+  /** The address that the system reports: `::` or `0.0.0.0` means all addresses. */
   address: string;
   /** How many connections are open. */
   connections(): Promise<number>;
@@ -22,15 +22,15 @@ export interface Listener {
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**
- * Serves HTTP on a port of one address, or of all when no host is given. Rejects with the error of
- * the system where that cannot be, such as EADDRINUSE.
+ * Serves HTTP on a port of one address, or of all if no host is given. Rejects with the system's
+ * error, such as EADDRINUSE.
  */
 export async function listen(
   port: number,
   handler: RequestListener,
   host?: string,
 ): Promise<Listener> {
-  // Once: a name with several addresses must mean the same one for all sockets.
+  // Resolve once: all sockets must use the same address of a name that has several.
   const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
     // The proxy closes idle connections after 5 s. It must be the first to do so: a connection that we close while it
@@ -42,7 +42,7 @@ export async function listen(
   const servers = Array.from({ length: sockets }, () => createServer(options, handler).on('clientError', answerParseError));
 
   const probe = createServer();
-  // Another process that shares its port as well would go unnoticed below.
+  // Otherwise another process that also shares the port would go unnoticed below.
   await opened(probe, { port, host: given });
   const { address } = probe.address() as AddressInfo;
   await closed(probe);

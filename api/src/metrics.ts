@@ -50,11 +50,11 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
   ofKinds('db_pool_connections_max', 'Connections that may be open to the database', 'max');
   ofKinds('db_pool_connections_open', 'Connections that are open to the database', 'open');
   ofKinds('db_pool_connections_idle', 'Open connections that no statement uses', 'idle');
-  ofKinds('db_pool_waiting', 'Statements that wait for a connection now', 'waiting');
+  ofKinds('db_pool_waiting', 'Statements that are waiting for a connection', 'waiting');
   const waits = 'db_pool_waits_total';
   counter(waits, 'Statements that asked for a connection', () => db.waits().count);
   const seconds = 'db_pool_wait_seconds_total';
-  counter(seconds, 'Seconds that they waited for it', () => db.waits().seconds);
+  counter(seconds, 'Seconds that statements waited for a connection', () => db.waits().seconds);
   const batches = new Histogram({
     name: 'db_batch_size',
     help: 'Requests that shared a statement',

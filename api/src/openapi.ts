@@ -43,19 +43,19 @@ const responses = {
   Unauthorized: failure('The API token is missing or wrong', { 'WWW-Authenticate': header('How to give it', true) }),
   NotFound: failure('There is no such task'),
   Running: failure('A request with this Idempotency-Key is still running', later),
-  Deleted: failure('The task that this Idempotency-Key has made was deleted'),
+  Deleted: failure('The task of this Idempotency-Key was deleted'),
   ConditionFailed: failure(
     'The condition of If-Match or If-None-Match does not hold. Nothing was changed',
   ),
   OtherTask: failure('This Idempotency-Key was used for another task'),
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
-  TooMany: failure('Too many requests, from this address or from all together', later),
+  TooMany: failure('Too many requests, from this address or from all clients together', later),
   Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
   NoApi: failure('No replica of the API took the connection. Nothing was changed', later),
-  Unavailable: failure('The database is away or busy. Nothing was changed', later),
+  Unavailable: failure('The database is unreachable or busy. Nothing was changed', later),
   Unknown: failure(
-    'The request was sent and its answer is missing: a change may or may not be stored. ' +
+    'The request was sent, but no answer came: a change may or may not be stored. ' +
       'Read before you send it again, unless it had an idempotency-key',
   ),
 };
@@ -70,7 +70,7 @@ const task = object({ task: ref('schemas/Task') });
 const page = object({ tasks: { type: 'array', maxItems: 500, items: ref('schemas/Task') }, next_cursor: text }, ['next_cursor']);
 const created = {
   Location: header('Its path', true),
-  'Idempotency-Replayed': header('`true`: an earlier request has made the task', false),
+  'Idempotency-Replayed': header('`true`: an earlier request made the task', false),
 };
 const change = (summary: string) => ({
   summary,
@@ -107,7 +107,7 @@ const paths: OpenApi['paths'] = {
       requestBody: body('NewTask'),
       responses: {
         201: answer(
-          'The new task, or with a known idempotency-key its task as it is now',
+          'The new task; for a known idempotency-key, its task as it is now',
           task,
           created,
         ),
@@ -122,7 +122,7 @@ const paths: OpenApi['paths'] = {
       summary: 'Get a task',
       responses: {
         200: answer('The task', task),
-        304: { description: 'If-None-Match is `*`, and there is such a task' },
+        304: { description: 'If-None-Match is `*`, and the task exists' },
         ...ofId,
         ...common,
       },

@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 
 /**
- * What If-Match and If-None-Match (RFC 9110, section 13) make of a request for something that
- * exists: 304 for a client that has it already, 412 for what must not happen, undefined to go on.
- * `etag` is its tag, where it has one.
+ * Evaluates If-Match and If-None-Match (RFC 9110, section 13) for something that exists: 304 if the
+ * client already has it, 412 if the request must not proceed, undefined to go on. `etag` is its
+ * tag, if any.
  *
- * Not req.fresh: it is never true for a browser's fetch, which adds `Cache-Control: no-cache` to a
- * condition of its own.
+ * req.fresh would not do: it is never true for a browser's fetch, which adds `Cache-Control:
+ * no-cache` to its own conditions.
  */
 export function precondition(req: Request, etag?: string): 304 | 412 | undefined {
   const ifMatch = req.get('If-Match');
@@ -17,9 +17,9 @@ export function precondition(req: Request, etag?: string): 304 | 412 | undefined
   return req.method === 'GET' || req.method === 'HEAD' ? 304 : 412;
 }
 
-/** Whether a header names the tag. The weak comparison takes what nginx makes of a tag: W/"…". */
+/** Whether a header names the tag. nginx may turn it into W/"…", which only `weak` accepts. */
 function isNamed(header: string, etag: string | undefined, comparison: 'weak' | 'strong'): boolean {
   if (header.trim() === '*') return true;
-  const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []; // a tag may have a comma in it
+  const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []; // a tag may contain a comma
   return tags.some((tag) => (comparison === 'weak' ? tag.replace(/^W\//, '') : tag) === etag);
 }

@@ -1,6 +1,6 @@
 import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from './db-errors.ts';
 
-/** How many calls may be without an answer. Several shares can count in one limit. */
+/** How many calls may be pending. Several shares can use one limit. */
 export interface Limit {
   pending: number;
   max: number;
@@ -14,13 +14,13 @@ export interface ShareOptions<In> {
   key?: (input: In) => string;
   /** Inputs of one execution at most. */
   maxBatch?: number;
-  /** Executions of one key under way at most: one, and those that are slow. */
+  /** The most executions of one key at a time: one, plus slow ones. */
   maxInFlight?: number;
-  /** Milliseconds after which an execution is slow: it no longer holds up the next one. */
+  /** Milliseconds after which an execution counts as slow and no longer holds up the next. */
   slowAfter?: number;
   /** Milliseconds that a call waits for its execution to start at most. */
   maxWait?: number;
-  /** Bounds the calls of all keys; a limit of its own unless given. */
+  /** Bounds the calls of all keys. Default: a limit of its own. */
   limit?: Limit;
   /** Called with the number of inputs when an execution starts. */
   onStart?: (size: number) => void;
@@ -39,24 +39,22 @@ interface Execution {
 
 interface Lane<In, Out> {
   waiting: Call<In, Out>[];
-  /** Under way, in the order they started. */
+  /** In the order they started. */
   running: Execution[];
   isScheduled: boolean;
 }
 
 /**
- * Makes one execution serve many calls: those that arrive while an execution runs wait, and share
- * the next one. `execute` gets their inputs in the order of arrival and returns an output for each.
+ * Makes one execution serve many calls: calls that arrive while one runs wait and share the next.
+ * `execute` gets their inputs in order of arrival and returns an output for each.
  *
- * A call is never given the result of an execution that started before the call arrived. So what
- * was committed before a request came in is visible to it, whichever replica committed it. A call
- * that is alone is executed at once.
+ * A call never gets the result of an execution that started before the call arrived. So a request
+ * sees everything committed before it, by any replica. A lone call is executed at once.
  *
- * An execution that has stalled holds up nobody but its own calls: once it is slow, the next one
- * starts beside it.
+ * A stalled execution holds up only its own calls: once it is slow, the next one starts beside it.
  *
- * When too many calls are pending, rejects with DatabaseUnavailable; when one has waited too long,
- * with TurnTimeout. Nothing was executed for it then.
+ * Rejects with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if a call
+ * waited too long. In both cases nothing was executed for it.
  */
 export function share<In, Out>(
   execute: (inputs: In[]) => Promise<Out[]>,
@@ -71,12 +69,12 @@ export function share<In, Out>(
   }: ShareOptions<In> = {},
 ): (input: In) => Promise<Out> {
   const lanes = new Map<string, Lane<In, Out>>();
-  let timer: NodeJS.Timeout | undefined; // one for all lanes, set only while a call waits
+  let timer: NodeJS.Timeout | undefined; // shared by all lanes; set only while a call waits
 
   return (input) =>
     new Promise((resolve, reject) => {
       if (limit.pending >= limit.max) {
-        return reject(new DatabaseUnavailable(`${limit.pending} calls wait already`));
+        return reject(new DatabaseUnavailable(`${limit.pending} calls are already waiting`));
       }
       const name = key(input);
       let lane = lanes.get(name);
@@ -92,7 +90,7 @@ export function share<In, Out>(
       if (lane.running.length === 0) lanes.delete(name);
     } else if (mayStart(lane)) {
       lane.isScheduled = true;
-      setImmediate(() => void start(name, lane)); // after parsing all requests that arrived with it
+      setImmediate(() => void start(name, lane)); // once its neighbours are parsed too
     } else {
       timer ??= setTimeout(lookAtWaiting, slowAfter / 2).unref();
     }
@@ -111,7 +109,7 @@ export function share<In, Out>(
     const execution = { startedAt: performance.now() };
     lane.running.push(execution);
     onStart?.(calls.length);
-    schedule(name, lane); // what is left over waits for its turn
+    schedule(name, lane); // the rest waits for its turn
     await settle(calls);
     limit.pending -= calls.length;
     lane.running.splice(lane.running.indexOf(execution), 1);
@@ -123,15 +121,15 @@ export function share<In, Out>(
       const outputs = await execute(calls.map((call) => call.input));
       calls.forEach((call, n) => call.resolve(outputs[n] as Out));
     } catch (error) {
-      // The database has refused the statement, so nothing of it was applied: one bad input must
-      // not fail its neighbours.
+      // The database refused the statement, so nothing was applied. Run each input alone: one bad
+      // input must not fail its neighbours.
       const refused = !(error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown);
       if (refused && calls.length > 1) await settleEach(calls);
       else for (const call of calls) call.reject(error);
     }
   }
 
-  /** One after the other, so that they hold one connection, and no longer than a call may wait. */
+  /** One after another: they use one connection, and take no longer than a call may wait. */
   async function settleEach(calls: Call<In, Out>[]): Promise<void> {
     const latest = performance.now() + maxWait;
     for (const call of calls) {
@@ -140,7 +138,7 @@ export function share<In, Out>(
     }
   }
 
-  /** Refuses what has waited too long, and starts what a slow execution has held up. */
+  /** Rejects calls that waited too long, and starts those that a slow execution held up. */
   function lookAtWaiting(): void {
     timer = undefined;
     const latest = performance.now() - maxWait;

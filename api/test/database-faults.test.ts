@@ -118,7 +118,7 @@ describe('one connection that has stalled', () => {
   });
 });
 
-/** Locks the row of a task until the test ends, or the lock is given back. */
+/** Locks the row of a task until the test ends or releases it. */
 async function locked(...ids: number[]): Promise<() => Promise<unknown>> {
   const locker = await owner();
   await locker.query('BEGIN');
@@ -126,7 +126,7 @@ async function locked(...ids: number[]): Promise<() => Promise<unknown>> {
   return () => locker.query('ROLLBACK');
 }
 
-/** That everything but the changes of locked rows works, while it lasts. */
+/** Checks that everything except changes to locked rows works meanwhile. */
 async function othersWork(client: ReturnType<typeof api>): Promise<void> {
   const other = await createTask(client);
   await client.get('/api/tasks').expect(200);
@@ -191,7 +191,7 @@ describe('a row that somebody else has locked', () => {
     ]);
     const more = await Promise.allSettled([store.get(id), store.create(newTask), store.remove(id)]);
     const reasons = more.map((answer) => answer.status === 'rejected' && String(answer.reason));
-    expect(reasons).toEqual(Array(3).fill('DatabaseUnavailable: 2000 calls wait already'));
+    expect(reasons).toEqual(Array(3).fill('DatabaseUnavailable: 2000 calls are already waiting'));
     await waiting;
     expect(await store.get(id)).toContain(`"id":${id},`);
   });
@@ -375,14 +375,14 @@ const touch = (id: number) => ({
   values: [id],
 });
 
-/** The process of the server that serves the next statement. */
+/** The server process that serves the next statement. */
 async function backend(db: Db, kind: Kind = 'list'): Promise<number | undefined> {
   const text = 'SELECT pg_backend_pid() AS pid';
   const [row] = await db.read<{ pid: number }>({ name: 'pid', text, values: [], kind });
   return row?.pid;
 }
 
-/** Ends the connection that runs the statement, as an administrator would. */
+/** Terminates the connection that runs the statement, as an administrator would. */
 async function terminate(statement: string): Promise<void> {
   const admin = await owner();
   const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = $1';

@@ -1,4 +1,4 @@
-// A database that is older than the code.
+// /healthz on a database that is older than the code.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -14,7 +14,7 @@ const outdated = {
 };
 const init = join(import.meta.dirname, '../../db/init');
 
-/** A database of its own, with the schema of db/init. */
+/** A new database with the schema of db/init. */
 async function ownDatabase() {
   const name = `health_${crypto.randomUUID().replaceAll('-', '')}`;
   await (await owner()).query(`CREATE DATABASE ${name}`);
@@ -50,7 +50,7 @@ it('/healthz is 503 while a column of db/init is missing, and the log names it',
     const { status, body } = await health();
     expect([table, column, status]).toEqual([table, column, 503]);
     expect(body).toEqual(outdated);
-    expect(log).toContain(`SchemaOutdated: column ${table}.${column} does not exist: scripts/`);
+    expect(log).toContain(`SchemaOutdated: column ${table}.${column} does not exist: run scripts/`);
     await sql.query(`ALTER TABLE ${table} RENAME elsewhere TO ${column}`);
     await health().expect(200);
   }

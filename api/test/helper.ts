@@ -26,7 +26,7 @@ export function database(overrides: Record<string, string> = {}): Db {
   return db;
 }
 
-/** The connections that statements use now, of all kinds together. */
+/** How many connections of all kinds are in use. */
 export function inUse(db: Db): number {
   return Object.values(db.connections()).reduce((sum, { open, idle }) => sum + open - idle, 0);
 }
@@ -44,7 +44,7 @@ export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> 
 export const initFile = (name: string) =>
   readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
 
-/** A database of its own without rows: as the API sees it, and a connection of its owner. */
+/** A new database without rows: as the API sees it, and a connection of its owner. */
 export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: string }> {
   const name = `own_${crypto.randomUUID().replaceAll('-', '')}`;
   await (await owner()).query(`CREATE DATABASE ${name}`);

@@ -50,7 +50,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect((await send().expect(201)).text).toBe(now.text);
     await client.delete(`/api/tasks/${id}`).expect(200);
     const { body } = await send().expect(410);
-    expect(body).toEqual({ error: 'The task that this Idempotency-Key has made was deleted' });
+    expect(body).toEqual({ error: 'The task of this Idempotency-Key was deleted' });
     await send({ title: 'another' }).expect(422);
     expect(await tasksCalled(title)).toEqual([]);
   });
@@ -75,7 +75,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
       expect(kept.rows[0]?.row).not.toContain(text);
       expect(kept.rows[0]?.row).not.toContain(Buffer.from(text).toString('hex'));
     }
-    // Other tests take ids meanwhile, so a sequence of its own is looked at.
+    // Other tests use up ids meanwhile, so this test has its own sequence.
     const own = await ownDatabase();
     const again = () =>
       api({ db: own.db })
@@ -191,7 +191,7 @@ describe('POST /api/tasks without a key', () => {
 });
 
 describe('a database of the last release, whose keys have title and status', () => {
-  // As the API of the last release writes and reads them, until the new one has replaced it.
+  // How the API of the last release writes and reads them, until the new one replaces it.
   const claim = `
     WITH claimed AS (
       INSERT INTO idempotency_keys AS old (key, task_id, title, status)
@@ -217,7 +217,7 @@ describe('a database of the last release, whose keys have title and status', () 
         title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL DEFAULT now());`);
     const ask = async (text: string, ...values: string[]) => {
-      const prepared = { name: hash('md5', text), text, values }; // as the API has them
+      const prepared = { name: hash('md5', text), text, values }; // as in the API
       return (await other.query<Record<string, unknown>>(prepared)).rows;
     };
     return { client: api({ db }), other, ask, apply: () => other.query(initFile('01_schema.sql')) };
@@ -232,7 +232,7 @@ describe('a database of the last release, whose keys have title and status', () 
     expect(await ask(find, 'before', 'Ünïcode', 'pending')).toEqual(known);
     await apply();
     await apply();
-    const [after] = await ask(claim, 'after', 'after', 'pending'); // the old API still runs
+    const [after] = await ask(claim, 'after', 'after', 'pending'); // the old API is still running
     expect(await ask(find, 'before', 'Ünïcode', 'pending')).toEqual(known);
     expect(await ask(find, 'after', 'after', 'pending')).toEqual([
       { task_id: after?.id, same: true },
@@ -248,7 +248,7 @@ describe('a database of the last release, whose keys have title and status', () 
     }
 
     await send('new', 'new').expect(201);
-    // The old API makes no second task of it.
+    // The old API makes no second task for it.
     expect(await ask(claim, 'new', 'new', 'pending')).toEqual([]);
     expect(await ask('SELECT title, status FROM idempotency_keys WHERE key = $1', 'new')).toEqual([
       { title: null, status: null },

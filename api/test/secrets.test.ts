@@ -1,4 +1,4 @@
-// The API and db/init/04_roles.sh both read a secret file, and must find the same password in it.
+// The API and db/init/04_roles.sh must read the same password from a secret file.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Rows with ids of their own, as an import by SQL makes them: the sequence does not know of these.
+// Rows imported by SQL bring their own ids, and the sequence does not know them.
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { api, createTask, initFile, owner, ownDatabase } from './helper.ts';
@@ -109,7 +109,7 @@ describe('01_schema.sql', () => {
     const load = [create(), create(), create()];
     for (let n = 1; n <= 20; n++) {
       const next = await nextId(own);
-      await importRows(own, next + 30, next + 31); // creations run into these, or the file is faster
+      await importRows(own, next + 30, next + 31); // creations hit these, or the file is faster
       await applySchema(own);
       await applySchema(own);
     }

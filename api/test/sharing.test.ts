@@ -18,7 +18,7 @@ function counted(db: Db = database()) {
   return { db: counting, count };
 }
 
-/** Gives one answer in ten so late that the next statement starts beside it. */
+/** Delays one answer in ten so much that the next statement starts beside it. */
 function slowNowAndThen(): Db {
   const db = database();
   const late = async <Result>(result: Promise<Result>) => {

@@ -1,4 +1,4 @@
-// DB_SSL against a real server: one that takes TLS only, and one that has none.
+// DB_SSL against real servers: one that accepts only TLS, and one without TLS.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ const file = (name: string) => join(directory, name);
 const openssl = (...args: string[]) =>
   execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
 
-/** A certificate authority of its own, and what it says of a server by the name of `san`. */
+/** Makes a certificate authority, and a server certificate for `san` that it signs. */
 function makeCertificate(ca: string, san: string): void {
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   openssl(
@@ -46,7 +46,7 @@ function makeCertificate(ca: string, san: string): void {
   openssl('x509', '-req', '-in', 'server.csr', '-out', 'server.crt', ...signed);
 }
 
-/** Writes a file of the server's, as its own user. */
+/** Writes a file of the server as the server's user. */
 async function writeInServer(owner: pg.Client, name: string): Promise<void> {
   const text = owner.escapeLiteral(readFileSync(file(name), 'utf8').trimEnd());
   const lines = `SELECT unnest(string_to_array(${text}, E'\\n'))`;
@@ -84,7 +84,7 @@ describe('DB_SSL', () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** What a query says of its connection, or why there is none. */
+  /** Whether the connection of a query uses TLS, or why it failed. */
   async function use(env: Record<string, string>, at: Record<string, string> = server.env) {
     const db = database({ ...at, ...env });
     const text = 'SELECT ssl AS tls FROM pg_stat_ssl WHERE pid = pg_backend_pid()';

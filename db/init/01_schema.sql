@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Which task a POST with an Idempotency-Key has made, for 24 hours: the same request again gets it
--- instead of another one. Of what was asked there is only a hash, so no text outlives its task.
+-- Which task a POST with an Idempotency-Key made, for 24 hours: a repeated request gets that task,
+-- not a second one. Only a hash of the request is kept, so no text outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
     request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
@@ -19,9 +19,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 
 COMMIT;
 
--- The next id is above all ids, also after rows with ids of their own were imported: otherwise each
--- new task would fail until the sequence has passed them. The lock keeps others from taking an id
--- meanwhile, which would be given twice; it is only taken where the sequence is behind.
+-- Moves the sequence past imported rows, or new tasks would fail until it catches up. The lock is
+-- taken only if the sequence is behind; it stops others from taking an id that is then given twice.
 DO $$
 BEGIN
     IF (SELECT max(id) FROM tasks) >= (SELECT last_value + is_called::int FROM tasks_id_seq) THEN
@@ -32,9 +31,8 @@ BEGIN
 END
 $$;
 
--- An earlier version of idempotency_keys has title and status instead of the hash. They stay until a
--- later version drops them, because the API of the last release goes on writing them until the new
--- one has replaced it. The API deletes the rows of that time after 24 hours.
+-- An earlier version of idempotency_keys has title and status instead. During a release the old API
+-- still writes them, so only a later version may drop them. The API deletes such rows after 24 hours.
 BEGIN;
 DO $$
 BEGIN

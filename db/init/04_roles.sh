@@ -2,8 +2,8 @@
 # Creates the API's login, which may read and write rows and nothing else, and that of the monitoring, which may read
 # statistics and no table; marks the database as initialised. Bash and not SQL because the passwords come from the environment.
 
-# Without its x bit the image's entrypoint does not run this file but sources it: then `exit` and
-# the arguments would be the entrypoint's own.
+# Without its x bit, the image's entrypoint sources this file instead of running it: `exit` and the
+# arguments would then be the entrypoint's.
 if [ "${BASH_SOURCE[0]:-$0}" != "$0" ]; then
   bash "${BASH_SOURCE[0]}"
   return
@@ -27,15 +27,15 @@ TEXT
 
 fail() { echo "04_roles.sh: $*" >&2; exit 1; }
 
-# read_secret NAME: sets `secret` to the text of the variable NAME, or of the file that NAME_FILE
-# points to, without one newline at its end, LF or CRLF, which editors add. As api/src/config.ts.
+# read_secret NAME: sets `secret` from the variable NAME or from the file that NAME_FILE points to,
+# less the one newline (LF or CRLF) that editors add. api/src/config.ts does the same.
 read_secret() {
   local file=${1}_FILE
   secret=${!1:-}
   if [ -z "${!file:-}" ]; then return; fi
   [ -z "$secret" ] || fail "$1 and $file are both set; set one of them"
   [ -r "${!file}" ] || fail "$file (${!file}) cannot be read"
-  secret=$(cat "${!file}" && printf .) # $() would take all newlines
+  secret=$(cat "${!file}" && printf .) # $() would strip all newlines
   secret=${secret%.}
   if [ "$secret" != "${secret%$'\n'}" ]; then
     secret=${secret%$'\n'}

@@ -1,6 +1,5 @@
 // @ts-check
-// Starts the page: asks the tiers how they are, then for the tasks, again and again while somebody
-// looks.
+// Starts the page. While it is visible, it polls the health of the tiers, then the tasks.
 import { listenForChanges } from './changes.js';
 import { listenForDeletions } from './deletions.js';
 import { sendDrafts } from './drafts.js';
@@ -14,7 +13,7 @@ const interval = 2_000; // milliseconds from the last answer to the next questio
 let web = 'unknown';
 
 /**
- * Asks a health endpoint. What is silent for 1.5 s is not called up any more.
+ * Asks a health endpoint. One that is silent for 1.5 s does not count as up.
  * @param {string} path
  */
 async function ask(path) {
@@ -39,11 +38,11 @@ async function checkTiers() {
     }
     return false;
   }
-  // `npm start` has no nginx: the API answers, with 204
+  // Under `npm start` there is no nginx: the API answers, with 204.
   web = edge.status === 200 ? 'up' : 'absent';
   const { status, body } = await ask('/healthz');
   if (status === 200 || body.reason === 'shutting down') {
-    // A replica that is about to end still answers.
+    // A replica that is shutting down still answers.
     const all = 'All three tiers are up.';
     const some = 'API and database are up. There is no nginx here.';
     showTiers(web, 'up', 'up', web === 'up' ? all : some);
@@ -72,7 +71,7 @@ function explainHealth(status, reason) {
 async function look() {
   if (!(await checkTiers())) {
     const stale = 'The tasks below may be out of date.';
-    write('#stale', state.tasks[0] ? stale : 'The tasks follow when the stack is back.');
+    write('#stale', state.tasks[0] ? stale : 'The tasks will appear when the stack is back.');
   } else if (find('#token-form').hidden) {
     void sendDrafts();
     await refresh();

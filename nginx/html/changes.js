@@ -6,10 +6,10 @@ import { refresh, render, showChanged, state } from './tasks.js';
 
 /** @typedef {{ title?: string, status?: string }} Change */
 
-/** @type {Map<number, Promise<unknown>>} by id, the change that was sent last */
+/** @type {Map<number, Promise<unknown>>} the last change sent, by id */
 const lastSent = new Map();
 
-/** Changes of one task are sent one after the other. @param {number} id @param {Change} json */
+/** Sends the changes of one task in order. @param {number} id @param {Change} json */
 async function sendChange(id, json) {
   await lastSent.get(id);
   state.changes++;
@@ -49,7 +49,7 @@ function edit(row, id, isOn) {
   state.problems.delete(id);
   const field = find('form input', row);
   if (isOn) {
-    // Without line breaks, which a field cannot have.
+    // A text field has no line breaks.
     field.defaultValue = find('.title', row).textContent ?? '';
     field.value = field.defaultValue;
     field.select();
@@ -62,9 +62,9 @@ async function save(row, id) {
   const field = find('form input', row);
   const { value, defaultValue } = field;
   if (value === defaultValue) return edit(row, id, false);
-  if (state.pending.get(id)?.title === value) return; // it is on its way
+  if (state.pending.get(id)?.title === value) return; // already sent
   const isStored = await change(id, { title: value });
-  // What was typed while it was sent stays.
+  // Keep what was typed meanwhile.
   if (isStored && field.value === value) edit(row, id, false);
 }
 

@@ -1,6 +1,6 @@
 // @ts-check
-// Deleting tasks, one or all that are completed. The DELETE waits until nobody can undo it any
-// more, because nothing brings the same task back.
+// Deletes one task or all completed ones. The DELETE is sent only when undo is no longer possible,
+// because nothing can bring the same task back.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from './tasks.js';
@@ -8,19 +8,19 @@ import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from '.
 /** @typedef {import('./request.js').Task} Task */
 
 const undoTime = 8_000; // milliseconds
-const longestUndo = 3; // times that, while somebody is about to use it
-const atOnce = 4; // DELETEs under way
+const longestUndo = 3; // times undoTime, while somebody is about to press Undo
+const atOnce = 4; // the most DELETEs at a time
 const pause = 1_000; // milliseconds after 429
-const continued = 600_000; // milliseconds after which a page that is loaded again lets them be
+const continued = 600_000; // milliseconds; a page loaded later than that sends no leftover DELETE
 
-/** @type {Task[]} what can be undone */
+/** @type {Task[]} tasks that can be undone */
 let undoable = [];
-/** @type {Task[]} what can not, and has no answer yet */
+/** @type {Task[]} tasks that cannot, and have no answer yet */
 let sure = [];
-/** @type {Task[]} of these, what is not sent yet */
+/** @type {Task[]} those of them that are not sent yet */
 let queue = [];
 let timer = 0;
-/** The row that takes the focus when there is nothing to undo any more. */
+/** The row that gets the focus when Undo disappears. */
 let nextId = 0;
 
 /** @param {Task[]} tasks @param {string} what */
@@ -71,7 +71,7 @@ function finishDeleting() {
   for (let n = 0; n < atOnce; n++) void workOff();
 }
 
-/** A browser sends a few requests of a page that is left. The tab sends the others later. */
+/** A browser sends only a few requests of a closing page. The tab sends the others later. */
 function keep() {
   keepInTab('deletions', { at: Date.now(), tasks: sure });
 }

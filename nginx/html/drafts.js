@@ -1,6 +1,6 @@
 // @ts-check
-// New tasks, from "Add" until the API has said what became of them. Each has a key of its own,
-// under which it may be sent again and is stored once; the tab keeps them over a reload.
+// New tasks, from "Add" until the API has answered for them. Each has its own key, so sending it
+// again stores it only once. The tab keeps them across a reload.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { fromTemplate, isFiltered, note, render, say, showChanged, state } from './tasks.js';
@@ -15,8 +15,8 @@ import { fromTemplate, isFiltered, note, render, say, showChanged, state } from 
  */
 
 const keyIsKept = 23 * 3_600_000; // milliseconds; the API forgets a key after 24 hours
-// Refused for what it is. Any other answer, or none, leaves open whether it can be stored: during a
-// release, 422 is an older replica that does not know the key.
+// The task itself is invalid. Any other answer, or none, leaves open whether it can be stored.
+// During a release, 422 comes from an older replica that does not know the key.
 const isRefused = (/** @type {number} */ status) =>
   status >= 400 && status < 500 && ![401, 408, 409, 422, 425, 429].includes(status);
 
@@ -66,7 +66,7 @@ function fillRow(row, { title, is, problem }) {
 
 /** @param {string} title @param {Partial<Draft>} [more] */
 function addDraft(title, more) {
-  // randomUUID() is missing over plain http
+  // Browsers have no randomUUID() over plain http.
   const key = crypto.getRandomValues(new Uint32Array(4)).join('-');
   /** @type {Draft} */
   const draft = { key, title, since: Date.now(), is: 'sent', problem: '', ...more };
@@ -80,7 +80,7 @@ function forget(draft) {
   show();
 }
 
-/** Puts a draft back into the field. What is there already becomes a draft. @param {Draft} draft */
+/** Puts a draft back into the field, whose text becomes a draft. @param {Draft} draft */
 function edit(draft) {
   const field = find('#title');
   const typed = field.value;
@@ -119,7 +119,7 @@ async function sendDraft(draft) {
 
 /** @param {Draft} draft @param {import('./request.js').Task} task */
 async function added(draft, task) {
-  const others = state.tasks.filter(({ id }) => id !== task.id); // a poll may have brought it
+  const others = state.tasks.filter(({ id }) => id !== task.id); // a poll may already show it
   if (!isFiltered()) state.tasks = [task, ...others];
   forget(draft);
   render();
@@ -128,7 +128,7 @@ async function added(draft, task) {
 
 let isRunning = false;
 
-/** Sends again what has no answer yet, in the order of adding. */
+/** Resends drafts without an answer, oldest first. */
 export async function sendDrafts() {
   if (isRunning) return;
   isRunning = true;
@@ -147,7 +147,7 @@ find('#new').addEventListener('submit', (event) => {
   const field = find('#title');
   const title = field.value;
   field.focus();
-  if (title === '') return; // the second click of a double click, too
+  if (title === '') return; // also the second click of a double click
   field.value = '';
   field.ariaInvalid = 'false';
   write('#title-problem', '');

@@ -5,7 +5,7 @@ import { showRequest } from './stack.js';
 /** @typedef {{ id: number, title: string, status: string, created_at: string }} Task */
 /** @typedef {{ tasks?: Task[], next_cursor?: string, task?: Task }} Found */
 /** @typedef {Found & { error?: string, reason?: string }} Body */
-/** @typedef {{ status: number, body: Body, etag: string }} Answer status 0: no whole answer came */
+/** @typedef {{ status: number, body: Body, etag: string }} Answer status 0: no complete answer */
 
 /** The API token, for this tab only. */
 export const token = {
@@ -14,17 +14,17 @@ export const token = {
   forget: () => sessionStorage.removeItem('token'),
 };
 
-/** For a reload of this tab. @param {string} name @param {object} value */
+/** Keeps a value across a reload of this tab. @param {string} name @param {object} value */
 export function keepInTab(name, value) {
   try {
     sessionStorage.setItem(name, JSON.stringify(value));
   } catch {
-    // The storage is full: then it lasts as long as the page.
+    // The storage is full: the value lasts as long as the page.
   }
 }
 
 /**
- * Sends a request. Never throws. With keepalive it is sent although the page goes away.
+ * Sends a request. Never throws. With keepalive the request survives the page.
  * @param {string} method @param {string} path
  * @param {{ json?: object, headers?: Record<string, string>, keepalive?: boolean }} [options]
  * @returns {Promise<Answer>}
@@ -54,7 +54,7 @@ export async function send(method, path, { json, headers, keepalive = false } = 
     const body = (isJson && JSON.parse(text)) || {};
     answer = { status: response.status, body, etag: response.headers.get('ETag') ?? '' };
   } catch {
-    // No answer, or only a part of one.
+    // No answer, or an incomplete one.
   }
   const ms = performance.now() - startedAt;
   if (isForTasks) showRequest(`${method} ${path}`, ms, answer.status, response?.headers);
@@ -62,18 +62,18 @@ export async function send(method, path, { json, headers, keepalive = false } = 
   return answer;
 }
 
-/** Why an answer is not a success. @param {Answer} answer */
+/** Why a request failed. @param {Answer} answer */
 export const explain = ({ status, body }) =>
   status === 0 ? 'no answer came.' : `${body.error ?? `status ${status}`}.`;
 
 /**
- * Whether a change may be stored although the answer does not say so. 502 and 503 promise that
- * nothing was changed; 409 says that the same creation is still under way.
+ * Whether a change may be stored although it failed. 502 and 503 promise that nothing was changed;
+ * 409 means that the same creation is still running.
  * @param {Answer} answer
  */
 const isUnknown = ({ status }) =>
   status < 400 || status === 409 || status === 422 || (status >= 500 && status !== 502 && status !== 503);
 
-/** What became of a change that did not succeed. @param {string} done @param {Answer} answer */
+/** Says what became of a failed change. @param {string} done @param {Answer} answer */
 export const report = (done, answer) =>
   `${isUnknown(answer) ? 'It may or may not be' : 'Not'} ${done}: ${explain(answer)}`;

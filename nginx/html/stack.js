@@ -14,7 +14,7 @@ export const find = (selector, /** @type {ParentNode} */ within = document) => {
 };
 
 /**
- * Only what changes is written: a live region is read out then.
+ * Writes only what has changed, because a screen reader reads out every write to a live region.
  * @param {string} selector @param {string} text
  */
 export function write(selector, text, /** @type {ParentNode} */ within = document) {
@@ -24,7 +24,7 @@ export function write(selector, text, /** @type {ParentNode} */ within = documen
 
 /**
  * @param {State} web @param {State} api @param {State} db
- * @param {string} summary the same in a sentence
+ * @param {string} summary the same as a sentence
  */
 export function showTiers(web, api, db, summary) {
   for (const [name, state] of Object.entries({ web, api, db })) {
@@ -56,7 +56,7 @@ let repeated = 1;
 
 /**
  * @param {string} request @param {number} total milliseconds
- * @param {number} status 0: no whole answer came
+ * @param {number} status 0: no complete answer
  */
 export function showRequest(request, total, status, headers = new Headers()) {
   const requests = find('#requests');
@@ -64,7 +64,7 @@ export function showRequest(request, total, status, headers = new Headers()) {
   const last = requests.firstElementChild;
   const outcome = status === 0 ? 'no answer' : String(status);
   const line = `${request} ${outcome}`;
-  // A poll that brings nothing new takes the line of the one before, as does one without an answer.
+  // A poll without news, or without an answer, reuses the line of the previous one.
   const mayRepeat = status === 304 || status === 0;
   const isRepeated = mayRepeat && last?.getAttribute('data-line') === line;
   repeated = isRepeated ? repeated + 1 : 1;

@@ -8,10 +8,10 @@ import { find, write } from './stack.js';
 const pageSize = 50;
 const mostAtOnce = 500; // tasks in one answer
 const common = ['pending', 'in_progress', 'completed', 'archived'];
-const widestStatus = 11; // characters that a small select has room for
+const widestStatus = 11; // the most characters that fit into a small select
 const statuses = new Set(common); // and what else the API lists
 const finished = /^(complete|completed|done|archived)$/;
-/** What "Delete completed" deletes. What is archived was put away to be kept. @param {Task} task */
+/** What "Delete completed" deletes: archived tasks are meant to be kept. @param {Task} task */
 export const isCompleted = ({ status }) => status !== 'archived' && finished.test(status);
 
 /** What is known of the list. */
@@ -20,24 +20,24 @@ export const state = {
   tasks: [],
   /** @type {Set<number>} ids that are not shown: deleted, but the API does not know yet */
   hidden: new Set(),
-  /** @type {Map<number, Partial<Task>>} by id, what was sent and has no answer yet */
+  /** @type {Map<number, Partial<Task>>} changes without an answer yet, by id */
   pending: new Map(),
-  /** @type {Map<number, string>} by id, why the last change of it failed */
+  /** @type {Map<number, string>} why the last change failed, by id */
   problems: new Map(),
   /** Counts our own changes: an answer that was asked for before the last one is out of date. */
   changes: 0,
 };
-/** Counts the filters: an answer to the one before is of no use. */
+/** Counts changes of the filter: answers to an earlier one are useless. */
 let search = 0;
-/** The search whose next page is under way. */
+/** The search whose next page is being loaded. */
 let loading = -1;
 /** @type {string | undefined} where the page after the last task starts */
 let nextCursor;
-/** The last answer to a poll, in order to ask only for another one. No path: there was none. */
+/** The last answer to a poll, for a conditional request. No path: there was none. */
 let known = { path: '', etag: '' };
 /** @type {Map<number, HTMLElement>} */
 const rows = new Map();
-/** @type {WeakMap<HTMLElement, string>} what a row shows: of 500 rows, few change */
+/** @type {WeakMap<HTMLElement, string>} what a row shows; few of 500 rows change */
 const shownBy = new WeakMap();
 
 /** Tells those who cannot see it. @param {string} text */
@@ -65,10 +65,9 @@ const isAfter = (a, b) =>
   a.created_at < b.created_at || (a.created_at === b.created_at && a.id > b.id);
 
 /**
- * Asks for what is shown, up to the 500 tasks of one answer, if it has changed. Resolves when it
- * is shown.
- * @returns {Promise<boolean | undefined>} whether it could be read; undefined: something was
- *   changed meanwhile, and the answer may be older
+ * Asks for what is shown, up to 500 tasks, unless it is unchanged. Resolves once it is shown.
+ * @returns {Promise<boolean | undefined>} whether it could be read; undefined if something was
+ *   changed meanwhile, so that the answer may be outdated
  */
 export async function refresh() {
   const { changes } = state;
@@ -98,7 +97,7 @@ export async function refresh() {
 }
 
 /**
- * Shows the list after a change of ours, and says so when the filter hides the task.
+ * Shows the list after a change of ours, and says if the filter hides the task.
  * @param {number} id @param {string} text what happened to it
  */
 export async function showChanged(id, text) {
@@ -150,8 +149,8 @@ export function focusOn(id = 0, selector) {
 export const shownTasks = () => state.tasks.filter(({ id }) => !state.hidden.has(id));
 
 /**
- * Shows the state. Rows stay the elements they are, and with them the focus.
- * @param {Set<number>} [arrived] rows to point out
+ * Shows the state. Rows keep their elements, and so the focus.
+ * @param {Set<number>} [arrived] rows to highlight
  */
 export function render(arrived) {
   for (const { status } of state.tasks) statuses.add(status);
@@ -162,7 +161,7 @@ export function render(arrived) {
   for (const [id, row] of rows) {
     if (ids.has(id)) continue;
     if (row.dataset.editing !== undefined) {
-      // what somebody types stays
+      // Keep what is being typed.
       showWork(row, id);
       continue;
     }
@@ -259,7 +258,7 @@ function fillRow(row, { id, title, status }) {
   }
 }
 
-/** Whether a change is under way, or failed. @param {HTMLElement} row @param {number} id */
+/** Shows whether a change is pending or failed. @param {HTMLElement} row @param {number} id */
 function showWork(row, id) {
   row.ariaBusy = String(state.pending.has(id));
   write('.problem', state.problems.get(id) ?? '', row);
@@ -286,7 +285,7 @@ find('#all').addEventListener('click', () => {
 });
 find('#more').addEventListener('click', () => void loadMore());
 
-// A reload, or whoever gets the link, finds the same filter.
+// A reload or a shared link shows the same filter.
 const asked = new URLSearchParams(location.search);
 const status = asked.get('status') ?? '';
 if (status) statuses.add(status);

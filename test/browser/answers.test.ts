@@ -1,5 +1,5 @@
-// What the page does with answers that are late, missing or refused: it loses nothing that was
-// typed, stores nothing twice and says what it knows. The API is real; the network is disturbed.
+// The page when answers are late, missing or errors: it loses nothing that was typed, stores
+// nothing twice and says what it knows. The API is real; the network is faulty.
 import type { Browser, Request, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
@@ -39,7 +39,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     return { visitor, page, type, draft, drafts, text, times };
   }
 
-  /** Sends each creation as `how` says; everything else goes its way. */
+  /** Handles each creation as `how` says; other requests pass. */
   const onPost = (visitor: Visitor, how: (title: string, route: Route) => Promise<unknown>) =>
     visitor.page.route('**/api/tasks', (route) => {
       const { title } = titleOf(route.request());
@@ -65,7 +65,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     await type(a);
     await expect.poll(text('#drafts small'), soon).toBe('Adding …');
     await type(b);
-    await visitor.row(b).waitFor(); // its answer came; the first one is still under way
+    await visitor.row(b).waitFor(); // answered; the first one is still pending
     expect(await draft(a).count()).toBe(1);
     fate.resolve();
     const problem = draft(a).locator('.problem');
@@ -171,7 +171,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     await expect.poll(() => draft(long).locator('.problem').textContent(), soon).toBe(says);
     expect(await field.inputValue()).toBe(next);
 
-    await page.reload(); // a refused one is not sent again, and is not lost
+    await page.reload(); // a refused task is neither sent again nor lost
     await draft(long).waitFor();
     await field.fill(next);
     await draft(long)
@@ -235,7 +235,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     const other = unique('of somebody else');
     await visitor.create(other);
     await visitor.row(other).waitFor();
-    expect(await box.isChecked()).toBe(true); // although the list was read once more
+    expect(await box.isChecked()).toBe(true); // although the list was read again
     expect(await visitor.row(title).getAttribute('aria-busy')).toBe('true');
     await box.uncheck();
     const patches = () => visitor.requests.filter((request) => request.method() === 'PATCH').length;

@@ -343,7 +343,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
 
     // Typed, edited and announced, too.
     for (const title of titles.filter((text) => /[<>&"'`{]/.test(text) && isTitle(text) && text === text.trim()).slice(0, 12)) {
-      await page.locator('#title').fill(title); // by label it takes seconds among 500 rows
+      await page.locator('#title').fill(title); // finding it by label takes seconds with 500 rows
       await page.locator('#new button').click();
       await expect.poll(() => page.locator('#said').textContent(), soon).toBe(`Added ${title}`);
       expect((await visitor.titles())[0]).toBe(title);
@@ -401,7 +401,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
       expect(await visitor.titles()).toEqual(titles);
       if (hasNginx && tier !== 'web') {
         const late = await visit();
-        await late.page.getByText('The tasks follow when the stack is back.').waitFor();
+        await late.page.getByText('The tasks will appear when the stack is back.').waitFor();
         await late.page.close();
       }
 

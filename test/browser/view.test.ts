@@ -1,4 +1,4 @@
-// What the page shows, and where: on small screens, under a filter, while tiers change.
+// What the page shows and where: on small screens, with a filter, while tiers change.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
@@ -247,7 +247,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     for (let n = 0; n < 30; n++) await visitor.create(`${name} ${n}`, 'completed');
     await page.getByRole('button', { name: 'Delete 30 completed' }).click();
     expect(await visitor.titles()).toEqual(kept);
-    await page.reload(); // ends what can no longer be undone
+    await page.reload(); // sends the deletions that can no longer be undone
     await expect.poll(() => visitor.titles(), soon).toEqual(kept);
     await expect.poll(stored, soon).toEqual(kept);
     expect(visitor.surprises).toEqual([]);

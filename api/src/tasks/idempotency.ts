@@ -5,7 +5,7 @@ import { LockTimeout } from '../db-errors.ts';
 import { type Row, taskJson } from './row.ts';
 import type { NewTask } from './schema.ts';
 
-/** `replayed`: the key has made the task earlier; this is the task as it is now. */
+/** `replayed`: an earlier request with this key made the task; this is its current state. */
 export type CreatedOnce = Row & { replayed: boolean };
 /**
  * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': its
@@ -14,9 +14,9 @@ export type CreatedOnce = Row & { replayed: boolean };
 export type NotCreated = 'other task' | 'deleted' | 'running';
 
 /**
- * The key and the task are one statement, so that neither is ever stored without the other. While
- * another transaction has the key and has not ended, the INSERT waits for it. A key older than 24
- * hours is taken over. Of the body only a hash is kept.
+ * One statement stores key and task, so neither is ever stored without the other. The INSERT waits
+ * for any other transaction that holds the key. A key older than 24 hours is reused. Only a hash of
+ * the body is kept.
  */
 export async function createTaskOnce(
   db: Db,
@@ -28,7 +28,7 @@ export async function createTaskOnce(
   const [created] = await db
     .write<Row>({
       name: 'create-once',
-      // A known key takes no id from the sequence. One whose first request still runs may.
+      // A known key uses up no id of the sequence; one whose first request is still running may.
       text: `
         WITH claimed AS (
           INSERT INTO idempotency_keys AS old (key, request, task_id)
@@ -67,27 +67,27 @@ export async function createTaskOnce(
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** No part can have a NUL in it. The key makes equal tasks have different hashes. */
+/** No part can contain a NUL. With the key in it, equal tasks have different hashes. */
 function hashOf(key: string, { title, status }: NewTask): Buffer {
   return hash('sha256', `${key}\0${title}\0${status}`, 'buffer');
 }
 
 const tenMinutes = 600_000; // milliseconds
 
-/** Forgets old keys now and again and again, so that they also go when no other key comes. */
+/** Deletes old keys now and then every ten minutes, even if no new key arrives. */
 export function startForgetting(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
   const forget = () => {
     forgetOldKeys(db).catch((error: Error) =>
-      log.warn(`old idempotency keys are not deleted: ${error.message}`),
+      log.warn(`cannot delete old idempotency keys: ${error.message}`),
     );
   };
   forget();
   return setInterval(forget, interval).unref();
 }
 
-const batch = 1_000; // rows of one statement, which then is short
+const batch = 1_000; // rows per statement, to keep it short
 
-/** Deletes the keys that are older than 24 hours, but for one that a request takes over now. */
+/** Deletes keys older than 24 hours, except one that a request is reusing right now. */
 export async function forgetOldKeys(db: Db): Promise<void> {
   let forgotten = [];
   do {

@@ -18,8 +18,8 @@ const requireJson: RequestHandler = (req, _res, next) => {
   next();
 };
 
-// Drops a byte order mark, which RFC 8259 lets us do. Fatal: otherwise it would replace what is not
-// UTF-8, and something else than what was sent would be stored.
+// Drops a byte order mark, as RFC 8259 allows. `fatal` rejects invalid UTF-8 instead of replacing
+// it: we must store what was sent.
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 const parseJson: RequestHandler = (req, _res, next) => {
@@ -79,7 +79,7 @@ export function taskRoutes(store: TaskStore): Router {
     sendTask(res, id, await timed(res, store.update(id, wanted)));
   };
 
-  /** A change that a condition forbids is 412, unless there is nothing to change. */
+  /** 412 for a change that a condition forbids, but 404 if there is no such task. */
   async function checkCondition(req: Request<{ id: string }>, id: number): Promise<void> {
     if (precondition(req) === undefined) return;
     throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
@@ -127,7 +127,7 @@ const notCreated: Record<NotCreated, () => HttpError> = {
     new HttpError(409, 'A request with this Idempotency-Key is still running', {
       'Retry-After': '1',
     }),
-  deleted: () => new HttpError(410, 'The task that this Idempotency-Key has made was deleted'),
+  deleted: () => new HttpError(410, 'The task of this Idempotency-Key was deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
 

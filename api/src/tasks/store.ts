@@ -23,7 +23,7 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolved means committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task unless `key` has made one in the last 24 hours: that is returned. */
+  /** Creates the task, or returns the one that `key` made in the last 24 hours. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -40,10 +40,10 @@ export interface StoreOptions {
 
 export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions = {}): TaskStore {
   const shared: typeof share = sharing ? share : (execute) => async (input) => only(await execute([input]));
-  const limit = openLimit(); // everything that waits for the database counts in it
+  const limit = openLimit(); // for everything that waits for the database
 
-  // Changes of one task, and uses of one key, would wait for each other in the database, each on a
-  // connection. They take turns here instead, in the order they came.
+  // In the database, changes to one task or uses of one key would each hold a connection while
+  // waiting for each other. They take turns here instead, in order of arrival.
   const takeTurns = shared<Turn, unknown>(async (turns) => [await only(turns).run()], {
     key: ({ of }) => of,
     maxBatch: 1,
@@ -81,12 +81,12 @@ export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions 
 }
 
 interface Turn {
-  /** What is changed: only one turn of it at a time. */
+  /** What it changes; there is one turn of it at a time. */
   of: string;
   run: () => Promise<unknown>;
 }
 
-/** The request before it with the same key took longer than this one could wait. */
+/** An earlier request with the same key took longer than this one may wait. */
 function stillRunning(error: unknown): 'running' {
   if (error instanceof TurnTimeout) return 'running';
   throw error;
@@ -98,12 +98,12 @@ function only<Item>(items: Item[]): Item {
   return item;
 }
 
-// A title as a search compares it: in canonical form, without case. lower() alone tells ς from σ.
-// normalize() takes long, and most titles do not need it. 02_indexes.sql has the same expression.
+// How a search compares titles: canonical form, no case. lower() alone would tell ς from σ, and
+// normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
-/** The pattern for LIKE that finds `part` anywhere, in the same form but for its case. */
+/** A LIKE pattern that finds `part` anywhere, in the same canonical form; its case is kept. */
 const patternOf = (part: string) => `%${part.normalize('NFC').replace(/[\\%_]/g, '\\$&')}%`;
 
 async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promise<Page> {
@@ -116,7 +116,7 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   if (cursor) conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 
-  // A search is planned for its own words: rare ones want the index, frequent ones do not.
+  // No prepared statement for a search: rare words need the index, frequent ones do not.
   const name = q ? '' : `list${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
   const rows = await db.read<Pick<Row, 'json'>>({
     name,

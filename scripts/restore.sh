@@ -75,7 +75,7 @@ FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
 SQL
 ) || fail "cannot read the database $database, see above"
 if [ -n "$rows" ] && [ "$yes" = no ]; then
-  fail "$database has rows ($(tr '\n' ' ' <<<"$rows")), which the restore would replace. Add --yes if that is meant"
+  fail "$database has rows (${rows//$'\n'/ }), which the restore would replace. Add --yes if that is meant"
 fi
 
 # Names of databases end after 63 bytes.

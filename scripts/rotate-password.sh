@@ -53,7 +53,7 @@ secret_file() { # secret_file SECRET: the file of a secret; nothing in the lab
 production=$(secret_file postgres_password)
 
 container='' temporary=''
-is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 >/dev/null 2>&1; }
+is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/dev/null 2>&1; }
 
 # Sets container. A database that production refuses does not run: this starts it for the change
 # only, where the API cannot reach it.

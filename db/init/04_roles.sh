@@ -50,6 +50,7 @@ sql_literal() {
 
 roles_sql() {
   printf 'BEGIN;\n'
+  printf 'SET LOCAL client_min_messages = warning;\n' # "is granted already" is what is expected
   printf 'SET LOCAL taskapp.api_user = %s;\n' "$(sql_literal "$DB_USER")"
   printf 'SET LOCAL taskapp.api_password = %s;\n' "$(sql_literal "$password")"
   printf 'SET LOCAL taskapp.monitor_password = %s;\n' "$(sql_literal "$monitor_password")"

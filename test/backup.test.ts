@@ -113,7 +113,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     await psql(stack, "DELETE FROM tasks WHERE id < 3; INSERT INTO tasks (title) VALUES ('after the backup')");
     const changed = await contents(stack);
     const refused = await script(stack, 'restore.sh', file);
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('taskdb has rows (tasks )')]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('taskdb has rows (tasks)')]);
     expect(await contents(stack)).toBe(changed);
 
     const restore = script(stack, 'restore.sh', file, '--yes');

@@ -20,8 +20,13 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
 
   async function open(): Promise<Visitor> {
     const visitor = await Visitor.open(browser, site.url);
-    await visitor.page.goto(`${site.url}/api/docs`);
-    await visitor.page.locator('.opblock').first().waitFor();
+    // Chromium drops a script that loads while a container starts (ERR_NETWORK_CHANGED).
+    const first = visitor.page.locator('.opblock').first();
+    for (let tries = 3; tries > 0 && !(await first.isVisible()); tries--) {
+      await visitor.page.goto(`${site.url}/api/docs`);
+      await first.waitFor({ timeout: 10_000 }).catch(() => undefined);
+    }
+    await first.waitFor({ timeout: 1_000 });
     return visitor;
   }
 

@@ -161,8 +161,9 @@ fi
 # drain CONTAINER: ends a replica, without which nginx goes on.
 drain() {
   docker stop --time 30 "$1" >/dev/null &
-  # nginx has the address for 2 s more than the container, and would wait for it in vain. But a replica shuts its port 3 s
-  # before it ends, and an address that refuses is left out for 10 s: this makes nginx see it, also when nobody else asks.
+  # nginx has the address for 2 s more than the container, and would wait for it in vain. But a
+  # replica answers 502 for 3 s before it ends, and nginx then leaves it out for 10 s. These
+  # requests make nginx see that, also when nobody else asks.
   while kill -0 $! 2>/dev/null; do
     # HTTP, if a proxy in front terminates TLS.
     docker exec "$web" sh -c '

@@ -46,10 +46,10 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       return id;
     }
 
-    /** Starts a replica of the API that answers. Resolves when it does. */
-    async upstream(): Promise<string> {
+    /** Starts a replica of the API that answers, or has this fault. Resolves when it listens. */
+    async upstream(fault = ''): Promise<string> {
       const mount = ['--volume', `${join(root, 'test/upstream.ts')}:/upstream.ts:ro`];
-      const program = [nodeImage, 'node', '/upstream.ts'];
+      const program = [nodeImage, 'node', '/upstream.ts', fault];
       const id = await this.#run('--network-alias', 'api', ...mount, ...program);
       const log = () => docker('logs', id);
       await vi.waitUntil(async () => (await log()).includes('listening'), { timeout: 20_000 });
@@ -127,29 +127,38 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
 
     it('passes on what the API says itself', async () => {
-      const response = await ask('/own?fault=its own 502');
-      expect([response.status, await response.json()]).toEqual([502, { error: 'its own' }]);
+      const response = await ask('/own?fault=its own 503');
+      expect([response.status, await response.json()]).toEqual([503, { error: 'its own' }]);
       expect(await received(replicas, 'GET /own')).toBe(1);
+    });
+
+    it('promises that nothing was changed when all of them shut down', async () => {
+      // The first request marks them as failed, for the second one no replica is left.
+      for (const method of [...changes, ...changes]) {
+        const response = await ask('/leaving?fault=shutting down', { method });
+        expect([method, response.status]).toEqual([method, 502]);
+        expect(response.headers.get('retry-after')).toBe('1');
+      }
     });
   });
 
-  it('sends every request to the other replica when one takes no connection', async () => {
+  it.each(['takes no connection', 'shuts down'])('sends every request to the other replica when one %s', async (fault) => {
     const edge = new Edge();
     onTestFinished(() => edge.remove());
     await edge.create();
-    await edge.refusing();
+    await (fault === 'shuts down' ? edge.upstream('shutting down') : edge.refusing());
     const replica = await edge.upstream();
     for (const method of ['GET', 'HEAD', ...changes]) {
-      const { id, ask } = await edge.nginx(); // a used one skips the closed port for 10 s
+      const { id, ask } = await edge.nginx(); // a used one leaves the failed replica out for 10 s
       for (const path of ['/one', '/two']) {
-        // Round robin: one of the two meets the closed port first.
+        // Round robin: one of the two meets the failed replica first.
         const body = changes.includes(method) ? { body: '{"title":"x"}' } : {};
         const response = await ask(path, { method, ...body });
         expect([method, path, response.status]).toEqual([method, path, 200]);
         expect(await received([replica], `${method} ${path}`)).toBe(1);
       }
       const log = () => docker('logs', id);
-      await expect.poll(log, { timeout: 5_000 }).toMatch(/"upstream":"[^"]+ : [^"]+"/);
+      await expect.poll(log, { timeout: 5_000 }).toMatch(/"upstream":"[^"]+(,| :) [^"]+"/);
     }
   });
 

@@ -1,5 +1,5 @@
 // A stand-in for the API behind nginx, with faults that a real one rarely shows: `?fault=NAME` in a
-// request. Prints each request that it receives as a line.
+// request, or as an argument for all requests. Prints each request that it receives as a line.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 const faults: Record<string, (response: ServerResponse) => void> = {
@@ -10,14 +10,15 @@ const faults: Record<string, (response: ServerResponse) => void> = {
     response.writeHead(200, { 'Content-Length': 100 }).write('{"tasks":');
     setTimeout(() => response.socket?.destroy(), 50);
   },
-  'its own 502': (response) => response.writeHead(502).end('{"error":"its own"}'),
+  'its own 503': (response) => response.writeHead(503).end('{"error":"its own"}'),
+  'shutting down': (response) => response.writeHead(502).end('{"error":"shutting down"}'),
   silence: () => {},
 };
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://upstream');
   console.log(`${request.method} ${pathname}`);
-  const fault = faults[searchParams.get('fault') ?? ''];
+  const fault = faults[searchParams.get('fault') ?? process.argv[2] ?? ''];
   if (fault) fault(response);
   else response.setHeader('Content-Type', 'application/json').end(JSON.stringify(request.headers));
 }

@@ -14,6 +14,9 @@ import { webPage } from './page.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openTaskStore, type TaskStore } from './tasks/store.ts';
 
+/** A draining process answers and asks to close; a leaving one sends the proxy to another replica. */
+export type Phase = 'serving' | 'draining' | 'leaving';
+
 export interface AppOptions {
   db: Db;
   /** What answers for the tasks; the database unless given. */
@@ -26,15 +29,15 @@ export interface AppOptions {
   replica?: string | undefined;
   /** The directory of the web page, if no nginx serves it. */
   page?: string | undefined;
-  /** True once the process was told to end. */
-  isDraining?: () => boolean;
+  /** Whether the process was told to end, and how far it is. */
+  phase?: () => Phase;
   /** Where GET /metrics takes its answer from; one of its own unless given. */
   registry?: Registry;
 }
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
 export function createApp(options: AppOptions): Express {
-  const { db, store, log, version, apiToken, replica, page, isDraining = () => false, registry = new Registry() } = options;
+  const { db, store, log, version, apiToken, replica, page, phase = () => 'serving', registry = new Registry() } = options;
   const metrics = openMetrics(registry, db);
   const app = express();
   app.disable('x-powered-by');
@@ -44,17 +47,19 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', 1); // nginx is the one hop in front
   app.set('query parser', parseQuery);
 
-  app.use(requestLog(log, metrics));
+  app.use(requestLog(log, metrics, phase));
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     if (replica !== undefined) res.set('X-Served-By', replica);
-    if (isDraining()) res.set('Connection', 'close'); // so that the proxy opens its next connection elsewhere
+    if (phase() !== 'serving') res.set('Connection', 'close'); // so that the proxy opens its next connection elsewhere
+    // The one 502 of the API: nginx then asks another replica, whatever the method is.
+    if (phase() === 'leaving') throw new HttpError(502, 'The API is shutting down');
     next();
   });
 
   if (page !== undefined) app.use(webPage(page));
   const get = 'GET, HEAD';
-  app.route('/healthz').get(healthz(db, isDraining)).all(methodNotAllowed(get));
+  app.route('/healthz').get(healthz(db, () => phase() !== 'serving')).all(methodNotAllowed(get));
   app.route('/livez').get(livez).all(methodNotAllowed(get));
   app.route('/metrics').get(metrics.handler).all(methodNotAllowed(get));
   app.route('/').get(index(version)).all(methodNotAllowed(get));
@@ -69,7 +74,7 @@ export function createApp(options: AppOptions): Express {
 }
 
 /** One log line and one count per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
-function requestLog(log: Logger, metrics: Metrics): RequestHandler {
+function requestLog(log: Logger, metrics: Metrics, phase: () => Phase): RequestHandler {
   return (req, res, next) => {
     const startedAt = performance.now();
     res.locals.startedAt = startedAt;
@@ -84,7 +89,8 @@ function requestLog(log: Logger, metrics: Metrics): RequestHandler {
       const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
       ended(status);
       const { error } = res.locals;
-      const level = res.statusCode >= 500 ? 'error' : isProbe(req) ? 'trace' : 'info';
+      const isFailed = res.statusCode >= 500 && phase() !== 'leaving';
+      const level = isFailed ? 'error' : isProbe(req) ? 'trace' : 'info';
       const line = {
         request_id: id,
         req: { method: req.method, url: req.originalUrl },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createApp } from './app.ts';
+import { createApp, type Phase } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
 import { type Listener, listen } from './listen.ts';
@@ -24,7 +24,7 @@ const db = openDb(config, log);
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 const registry = new Registry();
 collectDefaultMetrics({ register: registry }); // of the process: CPU time, memory, the event loop's lag
-let draining = false;
+let phase: Phase = 'serving';
 const app = createApp({
   db,
   log,
@@ -32,7 +32,7 @@ const app = createApp({
   apiToken: config.API_TOKEN,
   replica: config.HOSTNAME,
   page: config.PAGE_DIR,
-  isDraining: () => draining,
+  phase: () => phase,
   registry,
 });
 
@@ -54,25 +54,29 @@ process.on('SIGINT', () => void shutDown({ graceful: false }));
 process.on('disconnect', () => void shutDown({ graceful: false })); // started by `npm start`, which is gone
 
 /**
- * Ends the process with exit code 0 after all requests in flight are answered. Graceful means that no request of the
- * proxy fails either: answers say `Connection: close` until its idle connections are gone, then the port stays shut for
- * a while, so that it finds new connections refused and takes another replica before this address disappears.
+ * Ends the process with exit code 0 after all requests in flight are answered. Graceful means that
+ * no request of the proxy fails either. Closing the port is not enough for that: the kernel resets
+ * the connections that it has taken and we have not, and the proxy cannot know what became of a
+ * POST on one of them. So the proxy is first told, by an answer, to ask another replica.
  */
 async function shutDown({ graceful }: { graceful: boolean }): Promise<void> {
-  if (draining) {
+  if (phase !== 'serving') {
     if (!graceful) process.exit(1); // asked again, and not to wait
     return;
   }
-  draining = true;
+  phase = 'draining';
   log.info(graceful ? 'draining' : 'stopping');
   setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s
 
   const listener = await listening;
-  if (graceful) await connectionsClosed(listener, 6_000); // longer than the proxy keeps an idle one
+  if (graceful) {
+    await connectionsClosed(listener, 6_000); // longer than the proxy keeps an idle one
+    phase = 'leaving';
+    await sleep(3_000);
+  }
   const closed = listener.close();
   setInterval(() => listener.closeIdleConnections(), 100).unref(); // those whose last request was in flight until now
   await closed;
-  if (graceful) await sleep(3_000);
   await db.close();
   log.info('stopped');
   process.exit(0);

@@ -87,7 +87,7 @@ describe('GET /healthz', () => {
   });
 
   it('answers 503 while the process is about to end, and asks clients to leave', async () => {
-    const response = await api({ isDraining: () => true }).get('/healthz').expect(503);
+    const response = await api({ phase: () => 'draining' }).get('/healthz').expect(503);
     expect(response.body).toEqual({ status: 'unhealthy', reason: 'shutting down' });
     expect(response.headers.connection).toBe('close');
   });

@@ -52,7 +52,7 @@ const responses = {
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
   TooMany: failure('Too many requests, from this address or from all clients together', later),
   Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
-  NoApi: failure('No replica of the API took the connection. Nothing was changed', later),
+  NoApi: failure('No replica of the API took the request. Nothing was changed', later),
   Unavailable: failure('The database is unreachable or busy. Nothing was changed', later),
   Unknown: failure(
     'The request was sent, but no answer came: a change may or may not be stored. ' +

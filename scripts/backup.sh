@@ -85,7 +85,7 @@ dump=$output/$database-$stamp.dump
 find_old() {
   local files limit
   shopt -s nullglob
-  files=("$output/$database"-[0-9]???????T??????Z.dump) # oldest first
+  files=("$output/$database"-????????T??????Z.dump) # oldest first
   limit=$(time_before $((retain_days * 86400)))
   [ "$dry_run" = no ] || files+=("$dump")
   old=()
@@ -103,8 +103,8 @@ fi
 
 # What a killed run has left: unfinished files, files without their dump, and scratch databases.
 shopt -s nullglob
-for file in "$output"/*-[0-9]???????T??????Z.dump*.part; do rm -f "$file"; done
-for file in "$output"/*-[0-9]???????T??????Z.dump.sums "$output"/*-[0-9]???????T??????Z.dump.sha256; do [ -e "${file%.*}" ] || rm -f "$file"; done
+for file in "$output"/*-????????T??????Z.dump*.part; do rm -f "$file"; done
+for file in "$output"/*-????????T??????Z.dump.sums "$output"/*-????????T??????Z.dump.sha256; do [ -e "${file%.*}" ] || rm -f "$file"; done
 for name in $(sql postgres -c "SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_[0-9]+$'"); do
   if ! kill -0 "${name##*_}" 2>/dev/null; then # a run into another directory may be busy
     say "dropping $name, left by a run that was killed"
@@ -166,7 +166,7 @@ for file in ${old[@]+"${old[@]}"}; do
   say "removing $file"
   rm -f "$file" "$file.sums" "$file.sha256"
 done
-kept=("$output/$database"-[0-9]???????T??????Z.dump)
+kept=("$output/$database"-????????T??????Z.dump)
 metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
 if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then # of another one nobody expects the next
   printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" &&

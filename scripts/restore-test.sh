@@ -47,7 +47,7 @@ if [ -n "$file" ]; then
   [ -r "$file" ] || fail "$file is not there or cannot be read"
 else
   shopt -s nullglob
-  for candidate in "$directory"/*-[0-9]???????T??????Z.dump; do
+  for candidate in "$directory"/*-????????T??????Z.dump; do
     [[ ${candidate: -21} < ${file: -21} ]] || file=$candidate # the time is in the name
   done
   [ -n "$file" ] || fail "there is no backup in $directory; scripts/backup.sh makes one"

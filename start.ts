@@ -52,10 +52,16 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     const { address } = message as { address: string };
     const everywhere = address === '::' || address === '0.0.0.0';
     const url = `http://${everywhere ? '127.0.0.1' : bracketed(address)}:${port}`;
-    console.log(`taskapp: ready on ${url}, try: curl -sS ${url}/api/tasks, or a browser    (Ctrl-C stops it)`);
+    console.log(
+      `taskapp: ready on ${url}, try: curl -sS ${url}/api/tasks, or a browser    (Ctrl-C stops it)`,
+    );
     if (everywhere) console.log(`taskapp: HOST is ${host}: other machines reach it as well`);
   });
-  const reason = await Promise.race([ended, stopped.then(() => 'signal'), dbEnded.then(() => 'database')]);
+  const reason = await Promise.race([
+    ended,
+    stopped.then(() => 'signal'),
+    dbEnded.then(() => 'database'),
+  ]);
   if (typeof reason === 'number') {
     if (api.signalCode) console.error(`taskapp: the API was killed (${api.signalCode})`);
     return reason;

@@ -54,7 +54,10 @@ const tiers = ['web', 'api', 'db'] as const;
 type Tier = (typeof tiers)[number];
 
 async function compose(variant: Variant, ...args: string[]): Promise<string> {
-  const files = ['compose.yml', 'compose.prod.yml', 'bench/compose.yml'].flatMap((file) => ['-f', file]);
+  const files = ['compose.yml', 'compose.prod.yml', 'bench/compose.yml'].flatMap((file) => [
+    '-f',
+    file,
+  ]);
   const env = {
     ...process.env,
     COMPOSE_DISABLE_ENV_FILE: '1',
@@ -66,7 +69,10 @@ async function compose(variant: Variant, ...args: string[]): Promise<string> {
     TAG: 'bench',
     VARIANT: variant,
   };
-  const { stdout } = await run('docker', ['compose', '-p', projectOf(variant), ...files, ...args], { cwd: root, env });
+  const { stdout } = await run('docker', ['compose', '-p', projectOf(variant), ...files, ...args], {
+    cwd: root,
+    env,
+  });
   return stdout;
 }
 
@@ -80,10 +86,15 @@ interface Stack {
 
 async function start(variant: Variant): Promise<Stack> {
   await compose(variant, 'up', '-d', '--wait');
-  const [web = '', api = '', db = ''] = await Promise.all(tiers.map((tier) => compose(variant, 'ps', '--quiet', tier)));
+  const [web = '', api = '', db = ''] = await Promise.all(
+    tiers.map((tier) => compose(variant, 'ps', '--quiet', tier)),
+  );
   const ids = { web: web.trim(), api: api.trim(), db: db.trim() };
   const format = `{{(index .NetworkSettings.Networks "${projectOf(variant)}_frontend").IPAddress}}`;
-  return { ids, address: (await run('docker', ['inspect', '--format', format, ids.web])).stdout.trim() };
+  return {
+    ids,
+    address: (await run('docker', ['inspect', '--format', format, ids.web])).stdout.trim(),
+  };
 }
 
 /** Nanoseconds of CPU and bytes of memory of a container since its start, from the engine. */
@@ -92,13 +103,18 @@ async function usageOf(id: string): Promise<{ cpu: number; memory: number }> {
   const body = await new Promise<string>((resolve, reject) => {
     const call = request({ socketPath: '/var/run/docker.sock', path }, (response) => {
       let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => resolve(text));
+      response
+        .on('data', (chunk: Buffer) => (text += chunk.toString()))
+        .on('end', () => resolve(text));
     });
     call.on('error', reject).end();
   });
   const stats = JSON.parse(body) as {
     cpu_stats: { cpu_usage: { total_usage: number } };
-    memory_stats: { usage: number; stats: { inactive_file?: number; total_inactive_file?: number } };
+    memory_stats: {
+      usage: number;
+      stats: { inactive_file?: number; total_inactive_file?: number };
+    };
   };
   const { usage: used, stats: detail } = stats.memory_stats;
   const cache = detail.total_inactive_file ?? detail.inactive_file ?? 0;
@@ -117,22 +133,38 @@ interface Round extends Pick<Result, 'rate' | 'p50' | 'p99' | 'errors' | 'memory
   requests: number;
 }
 
-async function drive({ ids, address }: Stack, operation: Operation, count: number, duration = seconds): Promise<Round> {
+async function drive(
+  { ids, address }: Stack,
+  operation: Operation,
+  count: number,
+  duration = seconds,
+): Promise<Round> {
   const url = `http://${address}/api/tasks${operation === 'one' ? '/25' : ''}`;
   const script = operation === 'create' ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
   await resetTasks(ids.db);
   const before = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));
-  const { stdout } = await run('wrk', ['-t1', `-c${count}`, `-d${duration}s`, '--latency', ...script, url]);
+  const { stdout } = await run('wrk', [
+    '-t1',
+    `-c${count}`,
+    `-d${duration}s`,
+    '--latency',
+    ...script,
+    url,
+  ]);
   const after = await Promise.all(tiers.map((tier) => usageOf(ids[tier])));
 
   const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? 0);
   const milliseconds = (percent: number) => {
-    const [, value = '0', unit = 'ms'] = new RegExp(`${percent}%\\s+([0-9.]+)(us|ms|s)`).exec(stdout) ?? [];
+    const [, value = '0', unit = 'ms'] =
+      new RegExp(`${percent}%\\s+([0-9.]+)(us|ms|s)`).exec(stdout) ?? [];
     return Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? 1);
   };
   const errors = number(/Non-2xx or 3xx responses: (\d+)/);
   const requests = number(/(\d+) requests in/);
-  const cpu = tiers.map((tier, n) => [tier, ((after[n]?.cpu ?? 0) - (before[n]?.cpu ?? 0)) / 1_000]);
+  const cpu = tiers.map((tier, n) => [
+    tier,
+    ((after[n]?.cpu ?? 0) - (before[n]?.cpu ?? 0)) / 1_000,
+  ]);
   return {
     requests,
     rate: number(/Requests\/sec:\s+([0-9.]+)/) * (1 - errors / Math.max(requests, 1)),
@@ -149,7 +181,8 @@ function summary(variant: Variant, operation: Operation, count: number, measured
     const sorted = measured.map(value).toSorted((a, b) => a - b);
     return sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN;
   };
-  const sum = (value: (round: Round) => number) => measured.reduce((total, round) => total + value(round), 0);
+  const sum = (value: (round: Round) => number) =>
+    measured.reduce((total, round) => total + value(round), 0);
   const requests = sum((round) => round.requests);
   const perRequest = tiers.map((tier) => [tier, sum((round) => round.cpu[tier]) / requests]);
   return {
@@ -171,10 +204,19 @@ function table(results: Result[]): string {
     '| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
   ];
   const lines = results
-    .toSorted((a, b) => a.connections - b.connections || operations.indexOf(a.operation) - operations.indexOf(b.operation))
+    .toSorted(
+      (a, b) =>
+        a.connections - b.connections ||
+        operations.indexOf(a.operation) - operations.indexOf(b.operation),
+    )
     .map((result) => {
       const same = (variant: Variant) =>
-        results.find((r) => r.variant === variant && r.operation === result.operation && r.connections === result.connections);
+        results.find(
+          (r) =>
+            r.variant === variant &&
+            r.operation === result.operation &&
+            r.connections === result.connections,
+        );
       const ratio = (variant: Variant) => (result.rate / (same(variant)?.rate ?? NaN)).toFixed(2);
       const cells = [
         result.connections,
@@ -198,10 +240,17 @@ function table(results: Result[]): string {
 function chart(results: Result[]): string {
   const shown = results.filter((result) => result.connections === 64);
   const most = Math.max(...shown.map(({ rate }) => rate));
-  const colours: Record<Variant, string> = { ceiling: '#bbbbbb', shared: '#1f77b4', plain: '#aec7e8', fastify: '#ff9f5a' };
+  const colours: Record<Variant, string> = {
+    ceiling: '#bbbbbb',
+    shared: '#1f77b4',
+    plain: '#aec7e8',
+    fastify: '#ff9f5a',
+  };
   const bars = operations.flatMap((operation, group) =>
     variants.map((variant, n) => {
-      const rate = shown.find((result) => result.operation === operation && result.variant === variant)?.rate ?? 0;
+      const rate =
+        shown.find((result) => result.operation === operation && result.variant === variant)
+          ?.rate ?? 0;
       const y = 30 + group * 110 + n * 22;
       const name = variant === 'shared' ? 'taskapp' : variant;
       return [
@@ -211,8 +260,10 @@ function chart(results: Result[]): string {
       ].join('');
     }),
   );
-  const open = '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="370" font-family="sans-serif" font-size="12">';
-  const title = '<text x="10" y="18" font-weight="bold">Requests per second at 64 connections</text>';
+  const open =
+    '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="370" font-family="sans-serif" font-size="12">';
+  const title =
+    '<text x="10" y="18" font-weight="bold">Requests per second at 64 connections</text>';
   return `${open}<rect width="640" height="370" fill="white"/>${title}${bars.join('')}</svg>\n`;
 }
 
@@ -221,7 +272,9 @@ try {
 } catch (error) {
   // wrk -v exits with 1
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-    console.error('bench: wrk is not installed (Debian and Ubuntu: apt-get install wrk; macOS: brew install wrk)');
+    console.error(
+      'bench: wrk is not installed (Debian and Ubuntu: apt-get install wrk; macOS: brew install wrk)',
+    );
     process.exit(1);
   }
 }
@@ -230,7 +283,11 @@ const results: Result[] = [];
 const started = Date.now();
 const total = variants.length * operations.length * connections.length;
 try {
-  execFileSync(join(root, 'scripts/make-secrets.sh'), ['--dir', secrets, '--self-signed', 'localhost'], { stdio: 'ignore' });
+  execFileSync(
+    join(root, 'scripts/make-secrets.sh'),
+    ['--dir', secrets, '--self-signed', 'localhost'],
+    { stdio: 'ignore' },
+  );
   const stacks = new Map<Variant, Stack>();
   for (const variant of variants) {
     console.log(`bench: starting ${variant}`);
@@ -244,7 +301,10 @@ try {
       const measured = new Map<Variant, Round[]>();
       for (let round = 0; round < roundsWith(count); round++) {
         for (const [variant, stack] of stacks) {
-          measured.set(variant, [...(measured.get(variant) ?? []), await drive(stack, operation, count)]);
+          measured.set(variant, [
+            ...(measured.get(variant) ?? []),
+            await drive(stack, operation, count),
+          ]);
         }
       }
       for (const [variant, all] of measured) {
@@ -252,7 +312,9 @@ try {
         results.push(result);
         const { rate, p50, p99, errors } = result;
         const numbers = `${Math.round(rate)}/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ${errors} errors`;
-        console.log(`bench: ${results.length}/${total} ${variant} ${operation} with ${count}: ${numbers}`);
+        console.log(
+          `bench: ${results.length}/${total} ${variant} ${operation} with ${count}: ${numbers}`,
+        );
       }
     }
   }
@@ -260,7 +322,13 @@ try {
   for (const variant of variants) {
     await compose(variant, 'down', '--volumes', '--timeout', '2').catch(() => undefined);
   }
-  await run('docker', ['image', 'rm', '--force', `${prefix}-api:bench`, `${prefix}-web:bench`]).catch(() => undefined);
+  await run('docker', [
+    'image',
+    'rm',
+    '--force',
+    `${prefix}-api:bench`,
+    `${prefix}-web:bench`,
+  ]).catch(() => undefined);
   rmSync(secrets, { recursive: true });
 }
 

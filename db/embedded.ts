@@ -213,7 +213,11 @@ function wrongPassword(file: string): EmbeddedPostgresError {
   );
 }
 
-async function createCluster(data: string, passwordFile: string, { POSTGRES_USER }: Logins): Promise<void> {
+async function createCluster(
+  data: string,
+  passwordFile: string,
+  { POSTGRES_USER }: Logins,
+): Promise<void> {
   if (user?.owns) for (const path of [data, passwordFile]) fs.chownSync(path, nobody, nobody);
 
   const initdb = await spawnBinary('initdb', [
@@ -242,7 +246,11 @@ async function startServer(
   const log = fs.openSync(logFile, 'a');
   const logStart = fs.fstatSync(log).size;
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', `port=${port}`];
-  const server = await spawnBinary('postgres', ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], log);
+  const server = await spawnBinary(
+    'postgres',
+    ['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
+    log,
+  );
   fs.closeSync(log);
   const ended = once(server, 'close').then(() => undefined);
   const stop = async () => {
@@ -349,12 +357,20 @@ const user = process.getuid?.() === 0 ? notRoot() : undefined;
 
 function notRoot(): { command: string[]; owns: boolean } {
   const namespace = ['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--'];
-  if (spawnSync(namespace[0] ?? '', [...namespace.slice(1), 'true']).status === 0) return { command: namespace, owns: false };
-  return { command: ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--'], owns: true };
+  if (spawnSync(namespace[0] ?? '', [...namespace.slice(1), 'true']).status === 0)
+    return { command: namespace, owns: false };
+  return {
+    command: ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--'],
+    owns: true,
+  };
 }
 
 /** In a process group of its own: the one who presses Ctrl-C decides when the database ends. */
-async function spawnBinary(name: 'initdb' | 'postgres', args: string[], log?: number): Promise<ChildProcess> {
+async function spawnBinary(
+  name: 'initdb' | 'postgres',
+  args: string[],
+  log?: number,
+): Promise<ChildProcess> {
   const platform = `${process.platform}-${process.arch}`;
   let binaries: Record<typeof name, string>;
   try {

@@ -22,7 +22,10 @@ TEXT
 }
 archive=/var/lib/postgresql/data slot=wal_archive
 say() { echo "wal-archive: $*" >&2; }
-fail() { say "$*"; exit 1; }
+fail() {
+  say "$*"
+  exit 1
+}
 # Over the socket, which db shares in a volume: it needs no network, no password and no line in pg_hba.conf.
 query() { PGCONNECT_TIMEOUT=5 psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d postgres -c "$1"; }
 hours_ago() { date -u -d "@$(($(date +%s) - $1 * 3600))" +%Y%m%d%H%M%S; }
@@ -54,8 +57,8 @@ open_stretch() {
 base_backup() {
   rm -rf "$stretch"/base/*.part
   local part=$stretch/base/new.part
-  pg_basebackup --username "$POSTGRES_USER" --no-password --pgdata "$part" --format tar --gzip --wal-method none --checkpoint fast 2>&1 |
-    { grep -v '^NOTICE' || true; } >&2 || return 1 # the notice: that nobody archives the WAL
+  pg_basebackup --username "$POSTGRES_USER" --no-password --pgdata "$part" --format tar --gzip --wal-method none --checkpoint fast 2>&1 \
+    | { grep -v '^NOTICE' || true; } >&2 || return 1 # the notice: that nobody archives the WAL
   # The first WAL file that this backup needs: older ones go when no older base backup is left.
   tar -xzOf "$part/base.tar.gz" backup_label | sed -n 's/^START WAL LOCATION.*(file \(.*\))$/\1/p' >"$part/start"
   [ -s "$part/start" ] || return 1
@@ -86,12 +89,16 @@ run() {
   while kill -0 "$receiver" 2>/dev/null; do
     if now=$(state 2>/dev/null); then
       # Then this stretch cannot go on: end, be restarted, begin a new one.
-      [[ $now = "$(cat "$stretch/system") "* && $now != *\ @(lost|missing) ]] || { kill "$receiver"; fail "the server or its slot is another one: $now"; }
+      [[ $now = "$(cat "$stretch/system") "* && $now != *\ @(lost|missing) ]] || {
+        kill "$receiver"
+        fail "the server or its slot is another one: $now"
+      }
       if [[ $(basename "$(newest "$stretch/base")") < $(hours_ago 24) ]]; then
         base_backup || say 'the base backup failed, see above; trying again'
       fi
     fi
-    sleep 10 & wait $! || true # a wait can be interrupted by the trap, a sleep cannot
+    sleep 10 &
+    wait $! || true # a wait can be interrupted by the trap, a sleep cannot
   done
   fail 'pg_receivewal has ended, see above'
 }
@@ -159,5 +166,8 @@ case ${1:-} in
   run | health | list) "$1" ;;
   restore) restore "${2:?TIME is missing}" "${3:-}" ;;
   -h | --help) usage ;;
-  *) usage >&2; exit 2 ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
 esac

@@ -22,12 +22,21 @@ A column is added in 01_schema.sql, after the table, by: ALTER TABLE tasks ADD C
 Exit codes: 0 applied, 1 failed, 2 wrong usage, 3 another run of this script is under way
 TEXT
 }
-fail() { echo "apply-schema: $*" >&2; exit 1; }
+fail() {
+  echo "apply-schema: $*" >&2
+  exit 1
+}
 
 case ${1:-} in
   '') ;;
-  -h | --help) usage; exit 0 ;;
-  *) usage >&2; exit 2 ;;
+  -h | --help)
+    usage
+    exit 0
+    ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
 esac
 cd "$(dirname "$0")/.."
 . scripts/compose.sh

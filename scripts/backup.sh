@@ -23,8 +23,14 @@ TEXT
 }
 disk() { echo "Is there room? $(df -Ph "$output" | awk 'NR == 2 { print $4 " free of " $2 " on " $6 }')"; }
 say() { if [ "$verbose" = yes ] || [ -t 2 ]; then echo "backup: $*" >&2; fi; }
-fail() { echo "backup: $*" >&2; exit 1; }
-wrong() { echo "backup: $* (see --help)" >&2; exit 2; }
+fail() {
+  echo "backup: $*" >&2
+  exit 1
+}
+wrong() {
+  echo "backup: $* (see --help)" >&2
+  exit 2
+}
 
 caller=$PWD
 cd "$(dirname "$0")/.."
@@ -41,10 +47,14 @@ while [ $# -gt 0 ]; do
         --output-dir) output=$2 ;;
         --retain-days) retain_days=$2 ;;
       esac
-      shift ;;
+      shift
+      ;;
     --dry-run) dry_run=yes ;;
     --verbose) verbose=yes ;;
-    -h | --help) usage; exit 0 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
     *) wrong "unknown argument $1" ;;
   esac
   shift
@@ -71,12 +81,12 @@ container=$(docker compose ps --quiet db) || fail 'docker compose failed, see ab
 [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 # Without the lock: a child that outlives a killed run must not keep the next one out.
 db() { docker exec -i "$container" "$@" 9>&-; }
-owner=$(db printenv POSTGRES_USER) ||
-  fail "$(refusal_of_db 'cannot run commands in the container of db')"
+owner=$(db printenv POSTGRES_USER) \
+  || fail "$(refusal_of_db 'cannot run commands in the container of db')"
 [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
 sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
-[ "$(sql "$database" -c 'SELECT 1')" = 1 ] ||
-  fail "$(refusal_of_db "cannot connect to the database $database")"
+[ "$(sql "$database" -c 'SELECT 1')" = 1 ] \
+  || fail "$(refusal_of_db "cannot connect to the database $database")"
 
 stamp=$(date -u +%Y%m%dT%H%M%SZ)
 dump=$output/$database-$stamp.dump
@@ -169,8 +179,8 @@ done
 kept=("$output/$database"-????????T??????Z.dump)
 metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
 if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then # of another one nobody expects the next
-  printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" &&
-    chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
+  printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" \
+    && chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
 fi
 rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
 echo "backup: $dump: $(($(wc -c <"$dump"))) bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"

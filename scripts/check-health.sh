@@ -22,9 +22,18 @@ json=no url=''
 while [ $# -gt 0 ]; do
   case $1 in
     --json) json=yes ;;
-    --url) url=${2:?"--url needs an address, for example https://tasks.example.org"}; shift ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; exit 125 ;;
+    --url)
+      url=${2:?"--url needs an address, for example https://tasks.example.org"}
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 125
+      ;;
   esac
   shift
 done
@@ -98,7 +107,10 @@ said_by_health_check() {
 
 check_containers() {
   local ids id fields service number one_off state health code count said why found=()
-  if [ -z "$engine" ]; then report SKIP containers 'no Docker Engine answers'; return; fi
+  if [ -z "$engine" ]; then
+    report SKIP containers 'no Docker Engine answers'
+    return
+  fi
   # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
   if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
     report FAIL containers "docker compose: $(last_line "$(<"$work/error")")"
@@ -186,9 +198,15 @@ check_tasks() {
 
 check_endpoints() {
   local address
-  if ! installed curl; then report FAIL endpoints 'curl is not installed'; return; fi
+  if ! installed curl; then
+    report FAIL endpoints 'curl is not installed'
+    return
+  fi
   if [ -z "$url" ]; then
-    if [ -z "$engine" ]; then report SKIP endpoints 'no Docker Engine says where nginx is published'; return; fi
+    if [ -z "$engine" ]; then
+      report SKIP endpoints 'no Docker Engine says where nginx is published'
+      return
+    fi
     if address=$(published 443); then
       url=https://$address
     elif address=$(published 80); then
@@ -220,8 +238,8 @@ sql_in_db() {
 check_schema() {
   local names query missing
   names=$(
-    sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql |
-      paste -s -d , -
+    sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql \
+      | paste -s -d , -
   )
   query="SELECT name FROM unnest('{$names}'::text[]) AS name WHERE to_regclass(name) IS NULL"
   if ! missing=$(sql_in_db <<<"$query"); then
@@ -229,8 +247,8 @@ check_schema() {
     return
   fi
   if [ -z "$missing" ] && [[ $healthz == *'older than the code'* ]]; then
-    missing=$(timeout 20 docker compose logs --no-log-prefix --tail 200 api 2>/dev/null |
-      sed -n 's/.*SchemaOutdated: \(.*\) does not exist.*/\1/p' | tail -n 1) || true
+    missing=$(timeout 20 docker compose logs --no-log-prefix --tail 200 api 2>/dev/null \
+      | sed -n 's/.*SchemaOutdated: \(.*\) does not exist.*/\1/p' | tail -n 1) || true
     missing=${missing:-what docker compose logs api names}
   fi
   if [ -n "$missing" ]; then
@@ -341,7 +359,10 @@ check_firewall() {
 
 check_fail2ban() {
   local output
-  if ! installed fail2ban-client; then report SKIP fail2ban 'not installed'; return; fi
+  if ! installed fail2ban-client; then
+    report SKIP fail2ban 'not installed'
+    return
+  fi
   output=$(timeout 10 fail2ban-client ping 2>&1) || true
   case $output in
     *pong*) report OK fail2ban running ;;
@@ -353,7 +374,10 @@ check_fail2ban() {
 check_backup_timer() {
   local timer=taskapp-backup.timer state
   state=$(timeout 10 systemctl is-system-running 2>/dev/null) || true
-  if [ -z "$state" ] || [ "$state" = offline ]; then report SKIP 'backup timer' 'systemd does not run here'; return; fi
+  if [ -z "$state" ] || [ "$state" = offline ]; then
+    report SKIP 'backup timer' 'systemd does not run here'
+    return
+  fi
   if ! timeout 10 systemctl cat "$timer" >/dev/null 2>&1; then
     report SKIP 'backup timer' "$timer is not installed; scripts/provision.sh installs it"
     return
@@ -369,7 +393,10 @@ check_backup_timer() {
 
 check_backup() {
   local directory=${BACKUP_DIR:-backups} dump changed newest='' newest_changed=0 hours
-  if [ -d "$directory" ] && [ ! -r "$directory" ]; then report SKIP 'newest backup' "$directory cannot be read; run as its owner"; return; fi
+  if [ -d "$directory" ] && [ ! -r "$directory" ]; then
+    report SKIP 'newest backup' "$directory cannot be read; run as its owner"
+    return
+  fi
   # scripts/backup.sh writes these two once the dump was verified; scripts/restore-to-time.sh writes no .sums.
   for dump in "$directory"/*.dump; do
     if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
@@ -394,10 +421,19 @@ check_certificate() {
   local file
   case $url in
     https:*) ;;
-    '') report SKIP certificate 'no endpoint was found'; return ;;
-    *) report SKIP certificate 'TLS is off'; return ;;
+    '')
+      report SKIP certificate 'no endpoint was found'
+      return
+      ;;
+    *)
+      report SKIP certificate 'TLS is off'
+      return
+      ;;
   esac
-  if ! installed openssl; then report SKIP certificate 'openssl is not installed'; return; fi
+  if ! installed openssl; then
+    report SKIP certificate 'openssl is not installed'
+    return
+  fi
   file=$work/certificate
   timeout 10 openssl s_client -connect "$(sed 's,^https://,,; s,/.*,,; /:[0-9]*$/!s/$/:443/' <<<"$url")" </dev/null >"$file" 2>/dev/null || true
   if ! openssl x509 -noout -in "$file" 2>/dev/null; then
@@ -489,7 +525,10 @@ if [ -n "$engine" ]; then
 fi
 
 if [ "$json" = yes ]; then
-  (IFS=,; printf '{"failures":%s,"checks":[%s]}\n' "$failures" "${checks[*]}")
+  (
+    IFS=,
+    printf '{"failures":%s,"checks":[%s]}\n' "$failures" "${checks[*]}"
+  )
 else
   echo "$failures failed"
 fi

@@ -29,8 +29,14 @@ Exit codes: 0 released, 1 failed, 2 wrong usage, 3 another release runs
 TEXT
 }
 say() { echo "deploy: $*"; }
-fail() { echo "deploy: $*" >&2; exit 1; }
-misused() { usage >&2; exit 2; }
+fail() {
+  echo "deploy: $*" >&2
+  exit 1
+}
+misused() {
+  usage >&2
+  exit 2
+}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -39,10 +45,20 @@ cd "$(dirname "$0")/.."
 tag='' action='' force='' timeout=60
 while [ $# -gt 0 ]; do
   case $1 in
-    --rollback | --restart) [ -z "$action$tag" ] || misused; action=$1 ;;
+    --rollback | --restart)
+      [ -z "$action$tag" ] || misused
+      action=$1
+      ;;
     --force) force=yes ;;
-    --timeout) timeout=${2:-}; shift; [[ $timeout =~ ^[1-9][0-9]*$ ]] || misused ;;
-    -h | --help) usage; exit 0 ;;
+    --timeout)
+      timeout=${2:-}
+      shift
+      [[ $timeout =~ ^[1-9][0-9]*$ ]] || misused
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
     *)
       if [ -n "$action$tag" ] || ! [[ $1 =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]]; then misused; fi
       tag=$1
@@ -68,7 +84,10 @@ esac
 
 # rotate-password.sh holds the lock itself when it calls this script.
 if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
-  take_lock scripts/deploy.sh || { echo 'deploy: another release or password change runs; wait for it' >&2; exit 3; }
+  take_lock scripts/deploy.sh || {
+    echo 'deploy: another release or password change runs; wait for it' >&2
+    exit 3
+  }
 fi
 
 export TAG=$tag # goes before the one in the settings
@@ -232,8 +251,8 @@ stage=serving
 for container in "${new[@]}"; do
   docker network connect --alias api "$frontend" "$container"
   address=$(field "{{(index .NetworkSettings.Networks \"$frontend\").IPAddress}}" "$container")
-  [ -z "$old_web" ] || docker exec "$old_web" wget -q -O /dev/null "http://$address:8080/healthz" ||
-    fail "nginx's container cannot reach the new replica at $address"
+  [ -z "$old_web" ] || docker exec "$old_web" wget -q -O /dev/null "http://$address:8080/healthz" \
+    || fail "nginx's container cannot reach the new replica at $address"
 done
 sleep 3 # nginx asks for the addresses every 2 s
 if [ -n "$web_changed" ]; then

@@ -20,17 +20,32 @@ Production also needs tls.crt (the certificate and its intermediates) and tls.ke
 --dir DIRECTORY     makes only the secrets, in DIRECTORY (then set SECRETS_DIR in .env.prod)
 TEXT
 }
-fail() { echo "make-secrets: $*" >&2; exit 1; }
+fail() {
+  echo "make-secrets: $*" >&2
+  exit 1
+}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
 directory=secrets name=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --self-signed) name=${2:?"--self-signed needs a host name"}; shift ;;
-    --dir) directory=${2:?"--dir needs a directory"}; shift ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
+    --self-signed)
+      name=${2:?"--self-signed needs a host name"}
+      shift
+      ;;
+    --dir)
+      directory=${2:?"--dir needs a directory"}
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
   esac
   shift
 done

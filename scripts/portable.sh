@@ -22,8 +22,8 @@ take_lock() {
   if installed flock; then
     flock -n 9 || status=$?
   elif installed perl; then # the same system call; the lock outlives perl
-    perl -MFcntl=:flock -e 'open my $f, "<&=9" or die $!; exit !flock $f, LOCK_EX | LOCK_NB' ||
-      status=$?
+    perl -MFcntl=:flock -e 'open my $f, "<&=9" or die $!; exit !flock $f, LOCK_EX | LOCK_NB' \
+      || status=$?
   else
     fail 'neither flock nor perl is installed, and this script needs one of them'
   fi

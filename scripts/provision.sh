@@ -25,7 +25,10 @@ Exit codes: 0 all is as it should be; 1 a part could not be done, the message sa
 3 refused before any change, because nobody could log in afterwards.
 TEXT
 }
-fail() { echo "provision: $*" >&2; exit 1; }
+fail() {
+  echo "provision: $*" >&2
+  exit 1
+}
 
 parts=' docker firewall ssh fail2ban updates app '
 dry_run=no docker_from=official
@@ -35,16 +38,29 @@ while [ $# -gt 0 ]; do
     --without)
       case $parts in
         *" ${2:-} "*) parts=${parts/" $2 "/ } ;;
-        *) echo "provision: --without needs one of:$parts" >&2; exit 2 ;;
+        *)
+          echo "provision: --without needs one of:$parts" >&2
+          exit 2
+          ;;
       esac
       shift
       ;;
     --docker-from)
-      case ${2:-} in official | distribution) docker_from=$2 ;; *) usage >&2; exit 2 ;; esac
+      case ${2:-} in official | distribution) docker_from=$2 ;; *)
+        usage >&2
+        exit 2
+        ;;
+      esac
       shift
       ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
   esac
   shift
 done
@@ -68,16 +84,27 @@ esac
 # --- what every part uses ---------------------------------------------------------------------------------------------------
 
 part='' changes=0 problems=0
-wanted() { case $parts in *" $1 "*) part=$1 ;; *) echo "provision: [$1] left out"; return 1 ;; esac; }
+wanted() { case $parts in *" $1 "*) part=$1 ;; *)
+  echo "provision: [$1] left out"
+  return 1
+  ;;
+esac }
 note() { echo "provision: [$part] $*"; }
-problem() { echo "provision: [$part] FAILED: $*" >&2; problems=$((problems + 1)); }
+problem() {
+  echo "provision: [$part] FAILED: $*" >&2
+  problems=$((problems + 1))
+}
 
 change() { # change TEXT COMMAND...: the only way in which this script changes something
   changes=$((changes + 1))
   note "$1"
   shift
   if [ "$dry_run" = yes ]; then return; fi
-  "$@" </dev/null >"$work/output" 2>&1 || { tail -n 5 "$work/output" >&2; problem "$* failed"; return 1; }
+  "$@" </dev/null >"$work/output" 2>&1 || {
+    tail -n 5 "$work/output" >&2
+    problem "$* failed"
+    return 1
+  }
 }
 
 package_is_installed() {
@@ -93,10 +120,17 @@ install_packages() { # what is there stays as it is
   local missing=() package
   for package; do package_is_installed "$package" || missing+=("$package"); done
   [ "${#missing[@]}" -gt 0 ] || return 0
-  if [ "$family" = redhat ]; then change "install ${missing[*]}" dnf install --assumeyes "${missing[@]}"; return; fi
+  if [ "$family" = redhat ]; then
+    change "install ${missing[*]}" dnf install --assumeyes "${missing[@]}"
+    return
+  fi
   if [ "$lists_are_fresh$dry_run" = nono ]; then
     note 'reading the package lists'
-    apt-get update -qq </dev/null >"$work/output" 2>&1 || { tail -n 5 "$work/output" >&2; problem 'apt-get update failed'; return 1; }
+    apt-get update -qq </dev/null >"$work/output" 2>&1 || {
+      tail -n 5 "$work/output" >&2
+      problem 'apt-get update failed'
+      return 1
+    }
     lists_are_fresh=yes
   fi
   change "install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -115,7 +149,10 @@ install_file() {
 
 systemd_runs() { [ -d /run/systemd/system ]; }
 start_service() { # start_service UNIT: now and at each boot
-  if ! command -v systemctl >/dev/null; then note "$1 is not enabled: no systemd here"; return; fi
+  if ! command -v systemctl >/dev/null; then
+    note "$1 is not enabled: no systemd here"
+    return
+  fi
   if [ "$(systemctl is-enabled "$1" 2>/dev/null)" != enabled ]; then change "enable $1" systemctl enable "$1" || return; fi
   if systemd_runs && ! systemctl is-active --quiet "$1"; then change "start $1" systemctl start "$1"; fi
 }
@@ -125,8 +162,8 @@ if_it_runs() { # if_it_runs reload|restart UNIT
 
 ssh_ports() { # those sshd is set to, and that of the session this runs in
   {
-    sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }' ||
-      sed -nE 's/^[[:space:]]*Port[[:space:]]+([0-9]+).*/\1/Ip' /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null || true
+    sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }' \
+      || sed -nE 's/^[[:space:]]*Port[[:space:]]+([0-9]+).*/\1/Ip' /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null || true
     if [ -n "${SSH_CONNECTION:-}" ]; then echo "${SSH_CONNECTION##* }"; fi
   } | sort --unique | grep . || echo 22
 }
@@ -198,7 +235,10 @@ part_docker() {
     case $distribution-$release in
       debian-1[3-9]) docker_packages=(docker.io docker-cli docker-buildx docker-compose) ;;
       ubuntu-2[4-9].*) docker_packages=(docker.io docker-buildx docker-compose-v2) ;;
-      *) problem "the Docker of $distribution $release is too old or there is none; use --docker-from official"; return ;;
+      *)
+        problem "the Docker of $distribution $release is too old or there is none; use --docker-from official"
+        return
+        ;;
     esac
   elif [ "$family" = debian ] && package_is_installed docker.io; then
     problem "the distribution's docker.io is installed; remove it (apt-get remove docker.io), or use --docker-from distribution"
@@ -225,7 +265,11 @@ part_docker() {
 
 part_firewall() {
   local ports port
-  ports=$(ssh_ports; echo 80; echo 443)
+  ports=$(
+    ssh_ports
+    echo 80
+    echo 443
+  )
   if [ "$family" = debian ]; then firewall_ufw; else firewall_firewalld; fi
 }
 
@@ -291,7 +335,10 @@ sshd_is_as_wanted() {
   settings=$(sshd -T) || return 1
   # The first file that sets something wins, so another one may stand before this.
   for line in 'passwordauthentication no' 'kbdinteractiveauthentication no' 'permitrootlogin no'; do
-    grep -qx "$line" <<<"$settings" || { echo "sshd still has not '$line'; another file sets it first: grep -ri ${line% *} /etc/ssh" >&2; return 1; }
+    grep -qx "$line" <<<"$settings" || {
+      echo "sshd still has not '$line'; another file sets it first: grep -ri ${line% *} /etc/ssh" >&2
+      return 1
+    }
   done
 }
 
@@ -419,7 +466,10 @@ part_app() {
   for unit in "$repository"/systemd/*.service "$repository"/systemd/*.timer; do
     if [ -f "$unit" ]; then units+=("${unit##*/}"); fi
   done
-  if [ "${#units[@]}" = 0 ]; then note 'no systemd units: this repository has no systemd/'; return; fi
+  if [ "${#units[@]}" = 0 ]; then
+    note 'no systemd units: this repository has no systemd/'
+    return
+  fi
   for unit in "${units[@]}"; do
     install_file 644 "/etc/systemd/system/$unit" <"$repository/systemd/$unit" || return 0
     if [ "$written" = yes ]; then new=yes; fi

@@ -15,9 +15,15 @@ FILE.sums, and inserts a row. The running stack is not touched and need not run.
 Exit code: 0 good, 1 failed, 2 wrong usage
 TEXT
 }
-fail() { echo "restore-test: $*" >&2; exit 1; }
+fail() {
+  echo "restore-test: $*" >&2
+  exit 1
+}
 say() { if [ -t 2 ]; then echo "restore-test: $*" >&2; fi; }
-wrong() { echo "restore-test: $* (see --help)" >&2; exit 2; }
+wrong() {
+  echo "restore-test: $* (see --help)" >&2
+  exit 2
+}
 
 caller=$PWD
 cd "$(dirname "$0")/.."
@@ -30,10 +36,17 @@ while [ $# -gt 0 ]; do
     --dir | --max-age-hours)
       [ -n "${2:-}" ] || wrong "$1 needs a value"
       if [ "$1" = --dir ]; then directory=$2; else max_age=$2; fi
-      shift ;;
-    -h | --help) usage; exit 0 ;;
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
     -*) wrong "unknown argument $1" ;;
-    *) [ -z "$file" ] || wrong 'more than one FILE'; file=$1 ;;
+    *)
+      [ -z "$file" ] || wrong 'more than one FILE'
+      file=$1
+      ;;
   esac
   shift
 done

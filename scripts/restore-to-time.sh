@@ -20,8 +20,14 @@ TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: what 
 Exit code: 0 good, 1 failed, 2 wrong usage
 TEXT
 }
-fail() { echo "restore-to-time: $*" >&2; exit 1; }
-wrong() { echo "restore-to-time: $* (see --help)" >&2; exit 2; }
+fail() {
+  echo "restore-to-time: $*" >&2
+  exit 1
+}
+wrong() {
+  echo "restore-to-time: $* (see --help)" >&2
+  exit 2
+}
 
 caller=$PWD
 cd "$(dirname "$0")/.."
@@ -34,11 +40,18 @@ while [ $# -gt 0 ]; do
     --output | --stretch)
       [ -n "${2:-}" ] || wrong "$1 needs a value"
       if [ "$1" = --output ]; then output=$2; else stretch=$2; fi
-      shift ;;
+      shift
+      ;;
     --list) list=yes ;;
-    -h | --help) usage; exit 0 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
     -*) wrong "unknown argument $1" ;;
-    *) [ -z "$time" ] || wrong 'more than one TIME'; time=$1 ;;
+    *)
+      [ -z "$time" ] || wrong 'more than one TIME'
+      time=$1
+      ;;
   esac
   shift
 done
@@ -47,8 +60,8 @@ exec </dev/null
 
 # The archive is a volume of wal: its commands run in a container like it, also when neither db nor wal runs.
 wal() { docker compose --profile pitr run --rm --no-deps -T wal "$@"; }
-docker compose --profile pitr config --services | grep -x wal >/dev/null ||
-  fail 'this stack has no service wal: add compose.pitr.yml to the Compose files, for example in COMPOSE_FILE'
+docker compose --profile pitr config --services | grep -x wal >/dev/null \
+  || fail 'this stack has no service wal: add compose.pitr.yml to the Compose files, for example in COMPOSE_FILE'
 if [ "$list" = yes ]; then
   wal list
   exit 0
@@ -57,8 +70,8 @@ fi
 [[ $stretch =~ ^[0-9]*$ ]] || wrong '--stretch must be a name from --list'
 if [ "$time" != latest ]; then
   utc='^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00|\+00:00)?$'
-  [[ $time =~ $utc ]] ||
-    wrong "TIME must be latest, or in UTC as 2026-11-23T18:05:00Z, not '$time'"
+  [[ $time =~ $utc ]] \
+    || wrong "TIME must be latest, or in UTC as 2026-11-23T18:05:00Z, not '$time'"
   time=${time%+*}
   time=${time//[!0-9.]/}
 fi

@@ -17,8 +17,14 @@ then the present database is in use and untouched. What was written to it after 
 Exit code: 0 good, 1 failed (the database is as it was), 2 wrong usage
 TEXT
 }
-fail() { echo "restore: $*" >&2; exit 1; }
-wrong() { echo "restore: $* (see --help)" >&2; exit 2; }
+fail() {
+  echo "restore: $*" >&2
+  exit 1
+}
+wrong() {
+  echo "restore: $* (see --help)" >&2
+  exit 2
+}
 say() { echo "restore: $*" >&2; }
 
 caller=$PWD
@@ -31,10 +37,20 @@ while [ $# -gt 0 ]; do
   case $1 in
     --yes) yes=yes ;;
     --keep-old) keep_old=yes ;;
-    --database) database=${2:-}; [ -n "$database" ] || wrong '--database needs a value'; shift ;;
-    -h | --help) usage; exit 0 ;;
+    --database)
+      database=${2:-}
+      [ -n "$database" ] || wrong '--database needs a value'
+      shift
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
     -*) wrong "unknown argument $1" ;;
-    *) [ -z "$file" ] || wrong 'more than one FILE'; file=$1 ;;
+    *)
+      [ -z "$file" ] || wrong 'more than one FILE'
+      file=$1
+      ;;
   esac
   shift
 done
@@ -48,8 +64,8 @@ exec </dev/null # nothing below may read from the terminal
 [[ -f $file && -r $file ]] || fail "$file is not there or cannot be read"
 [ "$(head -c 5 "$file" | tr -d '\0')" = PGDMP ] || fail "$file is not a dump in custom format (pg_dump -Fc)"
 if [ -e "$file.sha256" ]; then
-  (cd "$(dirname "$file")" && sha256sum -c "${file##*/}.sha256" >/dev/null 2>&1) ||
-    fail "$file is damaged: it or its .sums do not fit the .sha256. Take another backup"
+  (cd "$(dirname "$file")" && sha256sum -c "${file##*/}.sha256" >/dev/null 2>&1) \
+    || fail "$file is damaged: it or its .sums do not fit the .sha256. Take another backup"
 else
   say "there is no $file.sha256, so only the restore itself can tell whether the file is whole"
 fi
@@ -57,8 +73,8 @@ fi
 container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
 [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
 db() { docker exec -i "$container" "$@"; }
-owner=$(db printenv POSTGRES_USER) ||
-  fail "$(refusal_of_db 'cannot run commands in the container of db')"
+owner=$(db printenv POSTGRES_USER) \
+  || fail "$(refusal_of_db 'cannot run commands in the container of db')"
 [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
 sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
 
@@ -68,7 +84,8 @@ contents=$(db pg_restore --list <"$file") || fail "$file is damaged: its table o
 of=$(sed -n 's/^; *dbname: //p' <<<"$contents")
 [ "$of" = "$database" ] || fail "$file is a backup of the database $of, not of $database"
 
-rows=$(sql "$database" <<'SQL'
+rows=$(
+  sql "$database" <<'SQL'
 SELECT format('SELECT %L FROM (SELECT FROM %I.%I LIMIT 1)', tablename, schemaname, tablename)
 FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
 \gexec
@@ -102,8 +119,8 @@ db createdb --template=template0 -U "$owner" "$new" || fail "cannot create $new,
 roles=$(db bash -s -- --print --keep-password <db/init/04_roles.sh) || fail 'db/init/04_roles.sh failed, see above'
 sql "$new" <<<"$roles" || fail 'the roles could not be set, see above'
 db pg_restore --exit-on-error --no-owner -U "$owner" -d "$new" <"$file" || fail "$file cannot be restored, see above. $database is as it was"
-[ "$(sql "$new" -c "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'")" = 1 ] ||
-  fail "$file has no table tasks: it is not a backup of this application"
+[ "$(sql "$new" -c "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'")" = 1 ] \
+  || fail "$file has no table tasks: it is not a backup of this application"
 if [ -e "$file.sums" ]; then
   sums=$(sql "$new" <scripts/table-sums.sql) || fail 'cannot read the restored tables, see above'
   diff "$file.sums" - <<<"$sums" >&2 || fail 'the restored tables differ from the backup, see above (name|rows|checksum)'

@@ -21,7 +21,10 @@ Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password 
 TEXT
 }
 say() { echo "rotate-password: $*"; }
-fail() { echo "rotate-password: $*" >&2; exit 1; }
+fail() {
+  echo "rotate-password: $*" >&2
+  exit 1
+}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -30,19 +33,37 @@ cd "$(dirname "$0")/.."
 whose='' from_stdin=''
 while [ $# -gt 0 ]; do
   case $1 in
-    api | owner | monitor | all) [ -z "$whose" ] || { usage >&2; exit 2; }; whose=$1 ;;
+    api | owner | monitor | all)
+      [ -z "$whose" ] || {
+        usage >&2
+        exit 2
+      }
+      whose=$1
+      ;;
     --stdin) from_stdin=yes ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
   esac
   shift
 done
 whose=${whose:-api}
-[ "$whose$from_stdin" != allyes ] || { usage >&2; exit 2; }
+[ "$whose$from_stdin" != allyes ] || {
+  usage >&2
+  exit 2
+}
 need docker
 
 # The lock of releases: both replace the API replicas.
-take_lock scripts/deploy.sh || { echo 'rotate-password: a release or another password change runs; wait for it' >&2; exit 3; }
+take_lock scripts/deploy.sh || {
+  echo 'rotate-password: a release or another password change runs; wait for it' >&2
+  exit 3
+}
 
 # --- The database -----------------------------------------------------------------------------
 config=$(docker compose config) || fail 'the Compose files or settings are wrong, see above'
@@ -64,19 +85,19 @@ find_database() {
     return
   elif [ -z "$production" ]; then
     fail "the database does not run: $as_typed up -d --wait db"
-  elif [ -n "$container" ] && [ -z "$(refusal_of_db '')" ] &&
-    [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
+  elif [ -n "$container" ] && [ -z "$(refusal_of_db '')" ] \
+    && [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
     fail 'the database is not ready: docker compose logs db'
   fi
   say 'the database does not run; starting it for this change only'
   # Only one server may use the volume.
   docker compose stop db 2>/dev/null || fail 'cannot stop the container of db'
-  temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) ||
-    fail 'cannot start the database: docker compose run --rm db says why'
+  temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) \
+    || fail 'cannot start the database: docker compose run --rm db says why'
   container=$temporary
   until is_ready; do
-    [ $SECONDS -lt $deadline ] ||
-      fail "the database does not start: $(docker logs --tail 5 "$container" 2>&1)"
+    [ $SECONDS -lt $deadline ] \
+      || fail "the database does not start: $(docker logs --tail 5 "$container" 2>&1)"
     sleep 0.5
   done
 }
@@ -94,7 +115,7 @@ psql_in_db() {
 # --- Where the password is kept ---------------------------------------------------------------
 # Writes into the same file: the containers mount this file, and would keep the old one if another
 # took its name.
-write_in_place() { # write_in_place FILE: its new content comes on standard input
+write_in_place() {              # write_in_place FILE: its new content comes on standard input
   (umask 077 && cat >"$1.part") # first as a whole, so that a full disk does no harm
   chmod u+w "$1"
   cat "$1.part" >"$1"
@@ -148,8 +169,8 @@ find_secrets() { # find_secrets api|owner|monitor
 # --- The change -------------------------------------------------------------------------------
 new_password() {
   if [ -n "$from_stdin" ]; then
-    IFS= read -r password || [ -n "$password" ] ||
-      fail 'standard input is empty; give the password as one line'
+    IFS= read -r password || [ -n "$password" ] \
+      || fail 'standard input is empty; give the password as one line'
   else
     password=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
   fi
@@ -165,8 +186,8 @@ finish() {
   trap '' INT TERM
   if [ -n "$changed" ]; then
     say 'failed: puts the old password back' >&2
-    printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" ||
-      say 'cannot restore the old password of the role' >&2
+    printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" \
+      || say 'cannot restore the old password of the role' >&2
     [ -n "$production" ] || end=$'\n'
     for n in "${!files[@]}"; do
       printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
@@ -183,9 +204,9 @@ trap 'exit 143' TERM
 
 change_role() {
   # psql's \password asks twice and sends the server only a hash.
-  printf '%s\n%s\n' "$password" "$password" |
-    psql_in_db -v "role=$role" -c "\\password \"$role\"" >/dev/null 2>&1 ||
-    fail "cannot change the password of $role; is the database healthy? docker compose ps db"
+  printf '%s\n%s\n' "$password" "$password" \
+    | psql_in_db -v "role=$role" -c "\\password \"$role\"" >/dev/null 2>&1 \
+    || fail "cannot change the password of $role; is the database healthy? docker compose ps db"
 }
 
 write_files() {
@@ -205,8 +226,8 @@ try_password() { # over TCP, not from a local address: only there does the serve
   # shellcheck disable=SC2016
   printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
     address=$(hostname -i | cut -d " " -f 1)
-    psql -XAt -W -h "$address" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 ||
-    fail 'the new password does not fit'
+    psql -XAt -W -h "$address" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 \
+    || fail 'the new password does not fit'
 }
 
 restart_api() {
@@ -261,15 +282,15 @@ SQL
 
 find_database
 # shellcheck disable=SC2016
-logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') ||
-  fail 'cannot ask the database container'
+logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') \
+  || fail 'cannot ask the database container'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
 # The lab may still run although production is meant: then nothing that runs reads the secrets.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then
   stack_uses_it=''
-elif [ -n "$production" ] &&
-  ! docker exec "$container" test -e /run/secrets/postgres_password; then
+elif [ -n "$production" ] \
+  && ! docker exec "$container" test -e /run/secrets/postgres_password; then
   stack_uses_it=''
 fi
 

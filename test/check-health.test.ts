@@ -1,6 +1,14 @@
 // scripts/check-health.sh, on a booted stack and on stand-ins for the commands of a server.
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -29,7 +37,8 @@ function newDirectory(): string {
 /** Commands that come before those of the machine. */
 function commands(bodies: Record<string, string>): string {
   const path = newDirectory();
-  for (const [name, body] of Object.entries(bodies)) writeFileSync(join(path, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  for (const [name, body] of Object.entries(bodies))
+    writeFileSync(join(path, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
   return path;
 }
 
@@ -40,7 +49,8 @@ function backups(...list: { hours: number; verified: boolean }[]): string {
     const dump = join(path, `taskdb-${hours}.dump`);
     writeFileSync(dump, 'PGDMP');
     utimesSync(dump, new Date(), new Date(Date.now() - hours * 3_600_000));
-    if (verified) for (const suffix of ['sums', 'sha256']) writeFileSync(`${dump}.${suffix}`, 'sum');
+    if (verified)
+      for (const suffix of ['sums', 'sha256']) writeFileSync(`${dump}.${suffix}`, 'sum');
     else writeFileSync(`${dump}.sha256`, 'sum'); // as scripts/restore-to-time.sh leaves it
   }
   return path;
@@ -54,19 +64,37 @@ const well = {
   df: 'echo Filesystem Blocks Used Available Capacity Mounted; echo /dev/x 1 1 1 50% /',
 };
 
-function check({ args = [], env = {}, server = well, path = process.env.PATH ?? '' }: {
+function check({
+  args = [],
+  env = {},
+  server = well,
+  path = process.env.PATH ?? '',
+}: {
   args?: string[];
   env?: Record<string, string>;
   server?: Record<string, string>;
   path?: string;
 }): Promise<Result> {
-  const all = { ...process.env, NO_COLOR: '', BACKUP_DIR: backups({ hours: 1, verified: true }), ...env, PATH: `${commands(server)}:${path}` };
+  const all = {
+    ...process.env,
+    NO_COLOR: '',
+    BACKUP_DIR: backups({ hours: 1, verified: true }),
+    ...env,
+    PATH: `${commands(server)}:${path}`,
+  };
   const { promise, resolve } = Promise.withResolvers<Result>();
   // From another directory: the script finds its own.
-  execFile(join(root, 'scripts/check-health.sh'), args, { cwd: tmpdir(), env: all }, (error, output) => {
-    const lines = [...output.matchAll(/^ {2}\[(\w+)\] +(.*?): /gm)].map(([, status, name]) => `${name}: ${status}`);
-    resolve({ code: error ? Number(error.code) : 0, output, lines });
-  });
+  execFile(
+    join(root, 'scripts/check-health.sh'),
+    args,
+    { cwd: tmpdir(), env: all },
+    (error, output) => {
+      const lines = [...output.matchAll(/^ {2}\[(\w+)\] +(.*?): /gm)].map(
+        ([, status, name]) => `${name}: ${status}`,
+      );
+      resolve({ code: error ? Number(error.code) : 0, output, lines });
+    },
+  );
   return promise;
 }
 
@@ -78,7 +106,12 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
 
   it('says OK of every container, endpoint and part of the machine, without colours in a file', async () => {
     const { code, output, lines } = await check({ env });
-    expect(output.replace(/ of Docker: .*\n/, '').split('\n').slice(0, 8)).toEqual([
+    expect(
+      output
+        .replace(/ of Docker: .*\n/, '')
+        .split('\n')
+        .slice(0, 8),
+    ).toEqual([
       'Containers',
       '  [OK]   api-1: running, healthy',
       '  [OK]   db-1: running, healthy',
@@ -121,26 +154,50 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   });
 
   it('prints JSON for machines', async () => {
-    const { code, output } = await check({ env, args: ['--json'], server: { ...well, ufw: String.raw`printf 'a "quoted" back\\slash\n'` } });
-    const { failures, checks } = JSON.parse(output) as { failures: number; checks: Record<string, string>[] };
+    const { code, output } = await check({
+      env,
+      args: ['--json'],
+      server: { ...well, ufw: String.raw`printf 'a "quoted" back\\slash\n'` },
+    });
+    const { failures, checks } = JSON.parse(output) as {
+      failures: number;
+      checks: Record<string, string>[];
+    };
     expect(failures).toBe(1);
     expect(code).toBe(1);
-    expect(checks[0]).toEqual({ section: 'Containers', name: 'api-1', status: 'OK', detail: 'running, healthy' });
-    expect(checks).toContainEqual({ section: 'System', name: 'ufw', status: 'FAIL', detail: 'a "quoted" back\\slash' });
+    expect(checks[0]).toEqual({
+      section: 'Containers',
+      name: 'api-1',
+      status: 'OK',
+      detail: 'running, healthy',
+    });
+    expect(checks).toContainEqual({
+      section: 'System',
+      name: 'ufw',
+      status: 'FAIL',
+      detail: 'a "quoted" back\\slash',
+    });
   });
 
   it('uses colours on a terminal', async () => {
     const terminal = { ...process.env, ...env, NO_COLOR: '' };
     const { promise, resolve } = Promise.withResolvers<string>();
     const line = `'${join(root, 'scripts/check-health.sh')}'`;
-    execFile('script', ['--quiet', '--return', '--command', line, '/dev/null'], { env: terminal }, (_, output) => resolve(output));
+    execFile(
+      'script',
+      ['--quiet', '--return', '--command', line, '/dev/null'],
+      { env: terminal },
+      (_, output) => resolve(output),
+    );
     expect(await promise).toContain('\u001B[32m[OK]  \u001B[0m api-1');
   });
 
   it('fails when a replica is missing, also when Compose warns of something', async () => {
     const file = join(newDirectory(), 'compose.yml');
     writeFileSync(file, 'version: "3"\nservices: { api: { deploy: { replicas: 2 } } }\n');
-    const { lines, output, code } = await check({ env: { ...env, COMPOSE_FILE: `compose.yml:${file}` } });
+    const { lines, output, code } = await check({
+      env: { ...env, COMPOSE_FILE: `compose.yml:${file}` },
+    });
     expect(lines.slice(0, 4)).toEqual(['api-1: OK', 'db-1: OK', 'web-1: OK', 'api: FAIL']);
     expect(output).toContain('api: 1 of 2 containers; start it');
     expect(code).toBe(1);
@@ -202,7 +259,11 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     await stack.compose('stop', 'api');
     try {
       const { code, lines, output } = await check({ env });
-      expect(lines.filter((line) => line.endsWith('FAIL'))).toEqual(['api-1: FAIL', '/healthz: FAIL', '/api/tasks?limit=1: FAIL']);
+      expect(lines.filter((line) => line.endsWith('FAIL'))).toEqual([
+        'api-1: FAIL',
+        '/healthz: FAIL',
+        '/api/tasks?limit=1: FAIL',
+      ]);
       expect(output).toContain('api-1: exited, exit code 0; see docker compose logs api');
       expect(output).toContain('/healthz: 502 from');
       expect(code).toBe(3);
@@ -212,13 +273,12 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   });
 
   it('fails for each service and the endpoints when nothing was started', async () => {
-    const { code, lines, output } = await check({ env: { ...env, COMPOSE_PROJECT_NAME: `${stack.project}-none` } });
-    expect(lines.filter((line) => line.endsWith('FAIL')).toSorted((a, b) => a.localeCompare(b))).toEqual([
-      'api: FAIL',
-      'db: FAIL',
-      'endpoints: FAIL',
-      'web: FAIL',
-    ]);
+    const { code, lines, output } = await check({
+      env: { ...env, COMPOSE_PROJECT_NAME: `${stack.project}-none` },
+    });
+    expect(
+      lines.filter((line) => line.endsWith('FAIL')).toSorted((a, b) => a.localeCompare(b)),
+    ).toEqual(['api: FAIL', 'db: FAIL', 'endpoints: FAIL', 'web: FAIL']);
     expect(output).toContain('api: 0 of 1 containers; start it with docker compose up -d');
     expect(code).toBe(4);
   });
@@ -236,7 +296,12 @@ describe('check-health.sh without an engine', () => {
   const without = (...names: string[]) => {
     const path = newDirectory();
     for (const name of needed.filter((other) => !names.includes(other))) {
-      symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`]).toString().trim(), join(path, name));
+      symlinkSync(
+        execFileSync('sh', ['-c', `command -v ${name}`])
+          .toString()
+          .trim(),
+        join(path, name),
+      );
     }
     return path;
   };
@@ -249,8 +314,12 @@ describe('check-health.sh without an engine', () => {
   });
 
   it('fails when the engine does not answer', async () => {
-    const { code, output } = await check({ server: { ...well, docker: 'echo Cannot connect to the Docker daemon >&2; exit 1' } });
-    expect(output).toContain('[FAIL] docker: the engine does not answer: Cannot connect to the Docker daemon');
+    const { code, output } = await check({
+      server: { ...well, docker: 'echo Cannot connect to the Docker daemon >&2; exit 1' },
+    });
+    expect(output).toContain(
+      '[FAIL] docker: the engine does not answer: Cannot connect to the Docker daemon',
+    );
     expect(code).toBe(1);
   });
 
@@ -263,19 +332,38 @@ describe('check-health.sh without an engine', () => {
   const docker = 'exit 1';
   const counted = async (server: Record<string, string>, env: Record<string, string> = {}) => {
     const { code, output } = await check({ server: { ...well, docker, ...server }, env });
-    const of = (name: string) => output.split('\n').find((line) => line.replace(/ +/g, ' ').includes(`] ${name}: `)) ?? '';
+    const of = (name: string) =>
+      output.split('\n').find((line) => line.replace(/ +/g, ' ').includes(`] ${name}: `)) ?? '';
     return { failures: code - 1, of }; // one is docker
   };
 
   it.each([
     ['[FAIL] ufw: inactive; scripts/provision.sh enables it', { ufw: 'echo Status: inactive' }],
-    ['[SKIP] ufw: only root can ask it', { ufw: 'echo ERROR: You need to be root to run this script >&2; exit 1' }],
-    ['[FAIL] fail2ban: Failed to', { 'fail2ban-client': 'echo Failed to access socket path. Is fail2ban running?; exit 255' }],
-    ['[SKIP] fail2ban: only root can', { 'fail2ban-client': 'echo "Permission denied to socket (you must be root)"; exit 255' }],
+    [
+      '[SKIP] ufw: only root can ask it',
+      { ufw: 'echo ERROR: You need to be root to run this script >&2; exit 1' },
+    ],
+    [
+      '[FAIL] fail2ban: Failed to',
+      { 'fail2ban-client': 'echo Failed to access socket path. Is fail2ban running?; exit 255' },
+    ],
+    [
+      '[SKIP] fail2ban: only root can',
+      { 'fail2ban-client': 'echo "Permission denied to socket (you must be root)"; exit 255' },
+    ],
     ['[SKIP] backup timer: systemd does not run here', { systemctl: 'echo offline; exit 1' }],
-    ['[SKIP] backup timer: taskapp-backup.timer is not installed', { systemctl: 'case $1 in cat) exit 1 ;; *) echo running ;; esac' }],
-    ['[FAIL] backup timer: inactive; start', { systemctl: 'case $1 in is-active) echo inactive; exit 3 ;; *) echo running ;; esac' }],
-    ['[FAIL] disk of the repository: 95 % used, the limit is 90 %', { df: 'echo a b c d e f; echo /dev/x 1 1 1 95% /' }],
+    [
+      '[SKIP] backup timer: taskapp-backup.timer is not installed',
+      { systemctl: 'case $1 in cat) exit 1 ;; *) echo running ;; esac' },
+    ],
+    [
+      '[FAIL] backup timer: inactive; start',
+      { systemctl: 'case $1 in is-active) echo inactive; exit 3 ;; *) echo running ;; esac' },
+    ],
+    [
+      '[FAIL] disk of the repository: 95 % used, the limit is 90 %',
+      { df: 'echo a b c d e f; echo /dev/x 1 1 1 95% /' },
+    ],
   ])('prints %s', async (line, server) => {
     const { failures, of } = await counted(server);
     expect(of(line.replace(/^\[\w+\] (.*?):.*/, '$1')).replace(/ +/g, ' ')).toContain(line);
@@ -283,12 +371,22 @@ describe('check-health.sh without an engine', () => {
   });
 
   it('looks at the newest verified backup only', async () => {
-    const newest = async (BACKUP_DIR: string) => (await counted({}, { BACKUP_DIR })).of('newest backup');
-    expect(await newest(backups({ hours: 25, verified: true }, { hours: 40, verified: true }))).toMatch(/\[OK\].*-25\.dump, 25 h old/);
-    expect(await newest(backups({ hours: 1, verified: false }, { hours: 27, verified: true }))).toMatch(/\[FAIL\].*-27\.dump is 27 h old/);
-    expect(await newest(backups({ hours: 1, verified: false }))).toMatch(/\[FAIL\].*no verified one/);
+    const newest = async (BACKUP_DIR: string) =>
+      (await counted({}, { BACKUP_DIR })).of('newest backup');
+    expect(
+      await newest(backups({ hours: 25, verified: true }, { hours: 40, verified: true })),
+    ).toMatch(/\[OK\].*-25\.dump, 25 h old/);
+    expect(
+      await newest(backups({ hours: 1, verified: false }, { hours: 27, verified: true })),
+    ).toMatch(/\[FAIL\].*-27\.dump is 27 h old/);
+    expect(await newest(backups({ hours: 1, verified: false }))).toMatch(
+      /\[FAIL\].*no verified one/,
+    );
     expect(await newest(backups())).toMatch(/\[FAIL\].*no verified one/);
-    const { of } = await counted({ systemctl: 'echo offline' }, { BACKUP_DIR: join(directory, 'none') });
+    const { of } = await counted(
+      { systemctl: 'echo offline' },
+      { BACKUP_DIR: join(directory, 'none') },
+    );
     expect(of('newest backup')).toContain('[SKIP]');
   });
 
@@ -309,16 +407,26 @@ describe('check-health.sh without an engine', () => {
     else response.writeHead(401).end('{"error":"Unauthorized"}');
   };
   const endpoints = async (url: string, env: Record<string, string>) => {
-    const { lines, output } = await check({ args: ['--url', url], env, server: { ...well, docker } });
+    const { lines, output } = await check({
+      args: ['--url', url],
+      env,
+      server: { ...well, docker },
+    });
     return { lines: lines.slice(1, 4), output };
   };
 
   it('sends the API token where one is asked for, and skips when it may not read it', async () => {
     const url = `http://${await listen(createServer(application))}`;
     const secrets = newDirectory();
-    expect((await endpoints(url, { SECRETS_DIR: secrets })).lines).toEqual(['/nginx-health: OK', '/healthz: OK', '/api/tasks?limit=1: SKIP']);
+    expect((await endpoints(url, { SECRETS_DIR: secrets })).lines).toEqual([
+      '/nginx-health: OK',
+      '/healthz: OK',
+      '/api/tasks?limit=1: SKIP',
+    ]);
     writeFileSync(join(secrets, 'api_token'), 'the-token');
-    expect((await endpoints(url, { SECRETS_DIR: secrets })).lines[2]).toBe('/api/tasks?limit=1: OK');
+    expect((await endpoints(url, { SECRETS_DIR: secrets })).lines[2]).toBe(
+      '/api/tasks?limit=1: OK',
+    );
     writeFileSync(join(secrets, 'api_token'), 'another');
     const { lines, output } = await endpoints(url, { SECRETS_DIR: secrets });
     expect(lines[2]).toBe('/api/tasks?limit=1: FAIL');
@@ -329,7 +437,8 @@ describe('check-health.sh without an engine', () => {
   it('fails for a wrong body, an error, silence and a refused connection', async () => {
     const wrong: RequestListener = ({ url }, response) => {
       if (url === '/nginx-health') response.end('Welcome to nginx!');
-      else if (url === '/healthz') response.writeHead(503).end('{"status":"unhealthy","reason":"database unreachable"}');
+      else if (url === '/healthz')
+        response.writeHead(503).end('{"status":"unhealthy","reason":"database unreachable"}');
     };
     const { lines, output } = await endpoints(`http://${await listen(createServer(wrong))}`, {});
     expect(lines).toEqual(['/nginx-health: FAIL', '/healthz: FAIL', '/api/tasks?limit=1: FAIL']);
@@ -344,8 +453,20 @@ describe('check-health.sh without an engine', () => {
     [13, 'FAIL'],
   ])('takes a self-signed certificate; one for %i more days is %s', async (days, status) => {
     const [key, cert] = [join(newDirectory(), 'key'), join(newDirectory(), 'cert')];
-    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x'];
-    execFileSync('openssl', [...request, '-days', `${days}`, '-keyout', key, '-out', cert], { stdio: 'pipe' });
+    const request = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      '/CN=x',
+    ];
+    execFileSync('openssl', [...request, '-days', `${days}`, '-keyout', key, '-out', cert], {
+      stdio: 'pipe',
+    });
     const url = `https://${await listen(createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, application))}`;
     const { lines } = await check({ args: ['--url', url], server: { ...well, docker } });
     expect(lines.slice(1, 3)).toEqual(['/nginx-health: OK', '/healthz: OK']);
@@ -354,6 +475,9 @@ describe('check-health.sh without an engine', () => {
 
   it('refuses arguments it does not know', async () => {
     expect((await check({ args: ['--wat'] })).code).toBe(125);
-    expect(await check({ args: ['--help'] })).toMatchObject({ code: 0, output: expect.stringContaining('Usage:') as string });
+    expect(await check({ args: ['--help'] })).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('Usage:') as string,
+    });
   });
 });

@@ -9,8 +9,15 @@ export const root = join(import.meta.dirname, '..');
 /** A copy of the files that git would commit, for tests that change them. The caller removes it. */
 export function copyForAll(): string {
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'));
-  const list = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
-  for (const file of list.toString().split('\0').filter((path) => path && existsSync(join(root, path)))) {
+  const list = execFileSync(
+    'git',
+    ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+    { cwd: root },
+  );
+  for (const file of list
+    .toString()
+    .split('\0')
+    .filter((path) => path && existsSync(join(root, path)))) {
     cpSync(join(root, file), join(directory, file), { recursive: true, force: true });
   }
   return directory;

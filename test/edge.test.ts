@@ -69,7 +69,11 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       const port = (await docker('port', id, '80')).trim().split(':').at(-1);
       const ask: Nginx['ask'] = (path, init) =>
         fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
-      const isUp = () => ask('/nginx-health').then(({ ok }) => ok, () => false);
+      const isUp = () =>
+        ask('/nginx-health').then(
+          ({ ok }) => ok,
+          () => false,
+        );
       await vi.waitUntil(isUp, { timeout: 20_000 });
       await sleep(1_000); // nginx answers before it has resolved the name api
       return { id, ask };
@@ -142,25 +146,28 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
   });
 
-  it.each(['takes no connection', 'shuts down'])('sends every request to the other replica when one %s', async (fault) => {
-    const edge = new Edge();
-    onTestFinished(() => edge.remove());
-    await edge.create();
-    await (fault === 'shuts down' ? edge.upstream('shutting down') : edge.refusing());
-    const replica = await edge.upstream();
-    for (const method of ['GET', 'HEAD', ...changes]) {
-      const { id, ask } = await edge.nginx(); // a used one leaves the failed replica out for 10 s
-      for (const path of ['/one', '/two']) {
-        // Round robin: one of the two meets the failed replica first.
-        const body = changes.includes(method) ? { body: '{"title":"x"}' } : {};
-        const response = await ask(path, { method, ...body });
-        expect([method, path, response.status]).toEqual([method, path, 200]);
-        expect(await received([replica], `${method} ${path}`)).toBe(1);
+  it.each(['takes no connection', 'shuts down'])(
+    'sends every request to the other replica when one %s',
+    async (fault) => {
+      const edge = new Edge();
+      onTestFinished(() => edge.remove());
+      await edge.create();
+      await (fault === 'shuts down' ? edge.upstream('shutting down') : edge.refusing());
+      const replica = await edge.upstream();
+      for (const method of ['GET', 'HEAD', ...changes]) {
+        const { id, ask } = await edge.nginx(); // a used one leaves the failed replica out for 10 s
+        for (const path of ['/one', '/two']) {
+          // Round robin: one of the two meets the failed replica first.
+          const body = changes.includes(method) ? { body: '{"title":"x"}' } : {};
+          const response = await ask(path, { method, ...body });
+          expect([method, path, response.status]).toEqual([method, path, 200]);
+          expect(await received([replica], `${method} ${path}`)).toBe(1);
+        }
+        const log = () => docker('logs', id);
+        await expect.poll(log, { timeout: 5_000 }).toMatch(/"upstream":"[^"]+(,| :) [^"]+"/);
       }
-      const log = () => docker('logs', id);
-      await expect.poll(log, { timeout: 5_000 }).toMatch(/"upstream":"[^"]+(,| :) [^"]+"/);
-    }
-  });
+    },
+  );
 
   it('says that nothing was changed when no replica is there, or takes a connection', async () => {
     const edge = new Edge();

@@ -12,7 +12,10 @@ declare module 'vitest' {
 /** Why no Docker Engine with Compose can be used here; undefined if one can. */
 export function engineFault(): string | undefined {
   try {
-    execFileSync('docker', ['info', '--format', '{{.ServerVersion}}'], { stdio: 'pipe', timeout: 20_000 });
+    execFileSync('docker', ['info', '--format', '{{.ServerVersion}}'], {
+      stdio: 'pipe',
+      timeout: 20_000,
+    });
     execFileSync('docker', ['compose', 'version'], { stdio: 'pipe', timeout: 20_000 });
     return undefined;
   } catch (error) {
@@ -32,6 +35,7 @@ export default function setup({ provide }: TestProject): () => void {
   }
   provide('notRunBecause', fault ?? '');
   return () => {
-    if (fault) console.warn(`\nSTACK SUITE NOT RUN: it needs a Docker Engine with Compose, and ${fault}`);
+    if (fault)
+      console.warn(`\nSTACK SUITE NOT RUN: it needs a Docker Engine with Compose, and ${fault}`);
   };
 }

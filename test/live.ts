@@ -41,9 +41,18 @@ export class Connection {
   constructor(server: Server) {
     this.#server = server;
     const { hostname, port, protocol } = new URL(server.url);
-    const to = { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80), noDelay: true };
-    this.#socket = server.ca ? tlsConnect({ ...to, ca: server.ca, servername: 'localhost' }) : tcpConnect(to);
-    this.#socket.setTimeout(20_000, () => this.#pending && this.#socket.destroy(new Error('no answer')));
+    const to = {
+      host: hostname,
+      port: Number(port) || (protocol === 'https:' ? 443 : 80),
+      noDelay: true,
+    };
+    this.#socket = server.ca
+      ? tlsConnect({ ...to, ca: server.ca, servername: 'localhost' })
+      : tcpConnect(to);
+    this.#socket.setTimeout(
+      20_000,
+      () => this.#pending && this.#socket.destroy(new Error('no answer')),
+    );
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.#socket.on('error', (error) => (this.#error = error));
     this.#socket.on('end', () => (this.isOpen = false));
@@ -59,7 +68,10 @@ export class Connection {
     const headers = {
       Host: 'localhost',
       ...this.#server.headers,
-      ...(text !== undefined && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+      ...(text !== undefined && {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(text),
+      }),
     };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -78,7 +90,8 @@ export class Connection {
     if (end === -1) return;
     const head = this.#received.slice(0, end);
     const length = Number(/\ncontent-length: (\d+)/i.exec(head)?.[1]);
-    if (Number.isNaN(length)) return void this.#socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+    if (Number.isNaN(length))
+      return void this.#socket.destroy(new Error(`an answer without Content-Length: ${head}`));
     if (this.#received.length < end + 4 + length) return;
     if (/\nconnection: close/i.test(head)) this.isOpen = false;
     const text = Buffer.from(this.#received.slice(end + 4), 'latin1').toString();
@@ -122,7 +135,14 @@ export class Load {
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: LoadOptions) {
-    this.#options = { perSecond: 100, connections: [], atOnce: Infinity, accepted: [200, 201], isMixed: false, ...options };
+    this.#options = {
+      perSecond: 100,
+      connections: [],
+      atOnce: Infinity,
+      accepted: [200, 201],
+      isMixed: false,
+      ...options,
+    };
     this.#idle = [...this.#options.connections];
     this.#timer = setInterval(() => this.#sendWhatIsDue(), 5);
   }
@@ -165,24 +185,29 @@ export class Load {
     const status = typeof answer === 'string' ? 0 : answer.status;
     if (typeof answer === 'string' || !this.#options.accepted.includes(status)) {
       const seen = typeof answer === 'string' ? answer : `${status} ${answer.text}`;
-      this.failures.push(`request ${n} (${call.method} ${call.path}) after ${Math.round(ms)} ms: ${seen}`);
+      this.failures.push(
+        `request ${n} (${call.method} ${call.path}) after ${Math.round(ms)} ms: ${seen}`,
+      );
       return;
     }
     this.answers[status] = (this.answers[status] ?? 0) + 1;
     if (status === 201) {
       this.acknowledged.push((call.body as { title: string }).title);
-      if (this.#options.isMixed) this.#created.push(/\nlocation: (\S+)/i.exec(answer.head)?.[1] ?? '');
+      if (this.#options.isMixed)
+        this.#created.push(/\nlocation: (\S+)/i.exec(answer.head)?.[1] ?? '');
     } else if (status === 200 && call.method === 'DELETE') {
       this.deleted++;
     }
   }
 
   #call(n: number): Call {
-    if (n % 5 === 0) return { method: 'POST', path: '/api/tasks', body: { title: `load ${this.#name} ${n}` } };
+    if (n % 5 === 0)
+      return { method: 'POST', path: '/api/tasks', body: { title: `load ${this.#name} ${n}` } };
     if (this.#options.isMixed) {
       const seeded = `/api/tasks/${(n % 3) + 1}`;
       if (n % 10 === 1) return { method: 'PATCH', path: seeded, body: { status: `${n}` } };
-      if (n % 10 === 2 && this.#created.length > 0) return { method: 'DELETE', path: this.#created.shift() ?? '' };
+      if (n % 10 === 2 && this.#created.length > 0)
+        return { method: 'DELETE', path: this.#created.shift() ?? '' };
       if (n % 5 >= 3) return { method: 'GET', path: seeded };
     }
     return { method: 'GET', path: '/api/tasks?limit=5' };
@@ -208,7 +233,11 @@ export class Script {
   readonly #pid: number | undefined;
 
   constructor(directory: string, env: NodeJS.ProcessEnv, name: string, ...args: string[]) {
-    const child = spawn(`${directory}/scripts/${name}`, args, { cwd: '/', env: { ...process.env, ...env }, detached: true });
+    const child = spawn(`${directory}/scripts/${name}`, args, {
+      cwd: '/',
+      env: { ...process.env, ...env },
+      detached: true,
+    });
     this.#pid = child.pid;
     child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (this.output += chunk.toString()));

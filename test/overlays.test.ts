@@ -37,7 +37,10 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
   it('is loaded by itself, and left out with -f compose.yml', async () => {
     const ports = async (stack: Stack) => {
       const model = JSON.parse(await stack.compose('config', '--format', 'json')) as {
-        services: Record<string, { ports?: { host_ip?: string; published: string; target: number }[] }>;
+        services: Record<
+          string,
+          { ports?: { host_ip?: string; published: string; target: number }[] }
+        >;
       };
       return Object.entries(model.services).flatMap(([name, { ports: list = [] }]) =>
         list.map(({ host_ip, published, target }) => `${name} ${host_ip}:${published}:${target}`),
@@ -48,18 +51,17 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
     expect(await ports(alone)).toEqual(['web undefined:80:80']);
     const bound = { files: ['compose.yml'], env: { ...env, HTTP_BIND: '127.0.0.1' } };
     expect(await ports(new Stack(bound))).toEqual(['web 127.0.0.1:80:80']);
-    expect((await ports(new Stack({ files: [], env }))).toSorted((a, b) => a.localeCompare(b))).toEqual([
-      'api 127.0.0.1:8080:8080',
-      'db 127.0.0.1:5432:5432',
-      'web undefined:80:80',
-    ]);
+    expect(
+      (await ports(new Stack({ files: [], env }))).toSorted((a, b) => a.localeCompare(b)),
+    ).toEqual(['api 127.0.0.1:8080:8080', 'db 127.0.0.1:5432:5432', 'web undefined:80:80']);
   });
 
   it('publishes the API and PostgreSQL on 127.0.0.1, passes npm run verify, and shows an edit of api/src without a rebuild', async () => {
     const directory = copyOfRepository();
     const stack = newStack({ directory, files });
     await stack.up();
-    const bindings = async (service: string, port: string) => (await stack.inspect(service)).NetworkSettings.Ports[port];
+    const bindings = async (service: string, port: string) =>
+      (await stack.inspect(service)).NetworkSettings.Ports[port];
     expect((await bindings('db', '5432/tcp'))?.map(({ HostIp }) => HostIp)).toEqual(['127.0.0.1']);
     const api = await bindings('api', '8080/tcp');
     expect(api?.map(({ HostIp }) => HostIp)).toEqual(['127.0.0.1']);
@@ -71,13 +73,19 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
     replace(join(directory, 'api/src/app.ts'), "application: 'Task API'", "application: 'Edited'");
     const application = async () => {
       const response = await stack.fetch('/').catch(() => undefined);
-      return response?.ok ? ((await response.json()) as { application: string }).application : undefined;
+      return response?.ok
+        ? ((await response.json()) as { application: string }).application
+        : undefined;
     };
     await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe('Edited');
     // Some editors write another file and rename it over the old one.
     for (const name of ['Renamed', 'Again']) {
       const file = join(directory, 'api/src/app.ts');
-      writeFileSync(`${file}.part`, readFileSync(file, 'utf8').replace(/application: '\w+'/, `application: '${name}'`), { mode: 0o600 });
+      writeFileSync(
+        `${file}.part`,
+        readFileSync(file, 'utf8').replace(/application: '\w+'/, `application: '${name}'`),
+        { mode: 0o600 },
+      );
       chmodSync(`${file}.part`, 0o644);
       renameSync(`${file}.part`, file);
       await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe(name);
@@ -91,9 +99,12 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
   });
 
   it('has adminer and pgadmin in the profile debug only', async () => {
-    const services = async (...args: string[]) => (await new Stack({ files }).compose(...args, 'config', '--services')).split('\n');
+    const services = async (...args: string[]) =>
+      (await new Stack({ files }).compose(...args, 'config', '--services')).split('\n');
     expect(await services()).not.toContain('adminer');
-    expect(await services('--profile', 'debug')).toEqual(expect.arrayContaining(['adminer', 'pgadmin']));
+    expect(await services('--profile', 'debug')).toEqual(
+      expect.arrayContaining(['adminer', 'pgadmin']),
+    );
   });
 });
 
@@ -201,7 +212,12 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const directory = copyUnderUmask077();
     const mounted = () => {
       const { stdout } = spawnSync('bash', ['scripts/check-health.sh'], { cwd: directory });
-      return stdout.toString().split('\n').find((line) => line.includes('mounted files')) ?? '';
+      return (
+        stdout
+          .toString()
+          .split('\n')
+          .find((line) => line.includes('mounted files')) ?? ''
+      );
     };
     const unfit = mounted();
     expect(unfit).toMatch(/\[FAIL\] mounted files: .*api\/src, .*db\/init\/01_schema\.sql/);
@@ -251,7 +267,9 @@ describe.skipIf(inject('notRunBecause'))('.env', () => {
   it('takes passwords with special characters', async () => {
     const directory = copyOfRepository();
     const example = readFileSync(join(root, '.env.example'), 'utf8');
-    const env = example.replace("'change-me-owner'", `'o$wner#:@ /"\\x'`).replace("'change-me-api'", `'$a#p@i: %"\\\\é'`);
+    const env = example
+      .replace("'change-me-owner'", `'o$wner#:@ /"\\x'`)
+      .replace("'change-me-api'", `'$a#p@i: %"\\\\é'`);
     expect(env).not.toBe(example);
     writeFileSync(join(directory, '.env'), env);
     const stack = newStack({ directory, env: { COMPOSE_DISABLE_ENV_FILE: '0' } });
@@ -286,16 +304,22 @@ describe.skipIf(inject('notRunBecause'))('a broken init file', () => {
       const stack = newStack({ directory, env });
       await stack.compose('up', '-d', '--no-deps', 'db');
 
-      await expect.poll(async () => (await stack.inspect('db')).RestartCount, { timeout: 30_000 }).toBeGreaterThan(0);
+      await expect
+        .poll(async () => (await stack.inspect('db')).RestartCount, { timeout: 30_000 })
+        .toBeGreaterThan(0);
       const accepts = ['exec', '-T', 'db', 'pg_isready', '-h', '127.0.0.1'];
-      await expect.poll(() => stack.compose(...accepts).catch(() => ''), { timeout: 30_000 }).toContain('accepting');
+      await expect
+        .poll(() => stack.compose(...accepts).catch(() => ''), { timeout: 30_000 })
+        .toContain('accepting');
       const seen = new Set<string | undefined>();
       for (let n = 0; n < 12; n++) {
         seen.add((await stack.inspect('db')).State.Health?.Status);
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
       expect(seen).not.toContain('healthy');
-      expect(await stack.compose('logs', '--no-log-prefix', 'db')).toMatch(/ERROR: .*no_such_column/);
+      expect(await stack.compose('logs', '--no-log-prefix', 'db')).toMatch(
+        /ERROR: .*no_such_column/,
+      );
     },
   );
 });

@@ -9,17 +9,26 @@ import { differences, idsOf } from '../verify/test/expected.ts';
 import { makeSecrets, newSecrets, Production } from './production.ts';
 import { docker, Stack } from './stack.ts';
 
-const secretNames = ['postgres_password', 'db_pass', 'api_token', 'monitor_pass', 'grafana_password'];
+const secretNames = [
+  'postgres_password',
+  'db_pass',
+  'api_token',
+  'monitor_pass',
+  'grafana_password',
+];
 
 describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
   it('makes strong secrets once, in a directory for the owner alone', () => {
     const directory = newSecrets();
     onTestFinished(() => rmSync(directory, { recursive: true }));
-    const read = () => [...secretNames, 'tls.key'].map((name) => readFileSync(join(directory, name), 'utf8'));
+    const read = () =>
+      [...secretNames, 'tls.key'].map((name) => readFileSync(join(directory, name), 'utf8'));
     const first = read();
     expect(new Set(first).size).toBe(6);
     for (const secret of first.slice(0, 5)) expect(secret).toMatch(/^[\w-]{43}$/);
-    const modes = execFileSync('stat', ['-c', '%a %n', '.', 'db_pass', 'tls.key'], { cwd: directory }).toString();
+    const modes = execFileSync('stat', ['-c', '%a %n', '.', 'db_pass', 'tls.key'], {
+      cwd: directory,
+    }).toString();
     expect(modes).toBe('700 .\n444 db_pass\n444 tls.key\n');
 
     makeSecrets(directory);
@@ -47,23 +56,40 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   };
 
   it('passes every check of npm run verify, those that stop and start it included', async () => {
-    const project = stack.asProject({ token: stack.token, trust: { ca: readFileSync(join(secrets, 'tls.crt')) } });
+    const project = stack.asProject({
+      token: stack.token,
+      trust: { ca: readFileSync(join(secrets, 'tls.crt')) },
+    });
     const before = (await https('/api/tasks')).text;
     const report = await verify(project, { destructive: true });
     stack.forgetTarget();
     expect(differences(report, [])).toEqual([]);
-    const skipped = report.results.filter(({ outcome }) => outcome === 'skipped').map(({ check }) => check.id);
-    expect(skipped.filter((id) => !['files.env-ignored', 'files.secrets-ignored', 'config.env-mode'].includes(id))).toEqual([]);
+    const skipped = report.results
+      .filter(({ outcome }) => outcome === 'skipped')
+      .map(({ check }) => check.id);
+    expect(
+      skipped.filter(
+        (id) => !['files.env-ignored', 'files.secrets-ignored', 'config.env-mode'].includes(id),
+      ),
+    ).toEqual([]);
     expect((await https('/api/tasks')).text).toBe(before);
   });
 
   it('tells npm run verify of a certificate that it does not trust, and of a token that it lacks', async () => {
     const untrusted = await verify(stack.asProject(), { only: ['health'] });
-    expect(differences(untrusted, ['health.answers'], ['health.nginx', 'health.healthz'])).toEqual([]);
-    expect(untrusted.results.find(({ check }) => check.id === 'health.answers')?.seen[0]).toMatch(/^https:.*self-signed certificate/);
-    const withoutToken = await verify(stack.asProject({ trust: { insecure: true } }), { only: ['api'] });
+    expect(differences(untrusted, ['health.answers'], ['health.nginx', 'health.healthz'])).toEqual(
+      [],
+    );
+    expect(untrusted.results.find(({ check }) => check.id === 'health.answers')?.seen[0]).toMatch(
+      /^https:.*self-signed certificate/,
+    );
+    const withoutToken = await verify(stack.asProject({ trust: { insecure: true } }), {
+      only: ['api'],
+    });
     expect(idsOf(withoutToken, 'failed')).toEqual([]);
-    expect(withoutToken.results.find(({ check }) => check.id === 'api.list')?.reason).toBe('the API wants a token: set VERIFY_TOKEN');
+    expect(withoutToken.results.find(({ check }) => check.id === 'api.list')?.reason).toBe(
+      'the API wants a token: set VERIFY_TOKEN',
+    );
   });
 
   it('runs without privileges, with a read-only root and with limits, and serves', async () => {
@@ -78,13 +104,25 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       expect(HostConfig.PidsLimit).toBeGreaterThan(0);
       expect(Config.User).toMatch(/^(nginx|node|postgres)$/);
     }
-    const created = await https('/api/tasks', { body: '{"title":"hardened"}', headers: { 'Content-Type': 'application/json' } });
+    const created = await https('/api/tasks', {
+      body: '{"title":"hardened"}',
+      headers: { 'Content-Type': 'application/json' },
+    });
     expect(created.status).toBe(201);
-    expect((JSON.parse((await https('/api/tasks')).text) as { tasks: unknown[] }).tasks).toHaveLength(6);
+    expect(
+      (JSON.parse((await https('/api/tasks')).text) as { tasks: unknown[] }).tasks,
+    ).toHaveLength(6);
   });
 
   it('lets each worker of nginx open the files that its connections need, whatever the engine gives a container', async () => {
-    const limits = await stack.compose('exec', '-T', 'web', 'sh', '-c', "cd /proc; for pid in [0-9]*; do grep -q '^nginx: worker' $pid/cmdline && cat $pid/limits; done; true");
+    const limits = await stack.compose(
+      'exec',
+      '-T',
+      'web',
+      'sh',
+      '-c',
+      "cd /proc; for pid in [0-9]*; do grep -q '^nginx: worker' $pid/cmdline && cat $pid/limits; done; true",
+    );
     const soft = [...limits.matchAll(/^Max open files +(\d+)/gm)].map(([, files]) => Number(files));
     expect(new Set(soft)).toEqual(new Set([2 * 8192]));
   });
@@ -104,13 +142,21 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       seen[`inspect ${id}`] = await docker('inspect', id);
       seen[`inspect ${image}`] = await docker('image', 'inspect', image);
       seen[`history ${image}`] = await docker('history', '--no-trunc', image);
-      seen[`processes ${id}`] = await docker('exec', id, 'sh', '-c', 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null || true');
+      seen[`processes ${id}`] = await docker(
+        'exec',
+        id,
+        'sh',
+        '-c',
+        'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null || true',
+      );
     }
     for (const [where, text] of Object.entries(seen)) {
       expect([where, text.length > 0]).toEqual([where, true]);
       expect([where, hidden.filter((secret) => text.includes(secret))]).toEqual([where, []]);
     }
-    const environments = Object.entries(seen).filter(([where]) => where.startsWith('processes')).map(([, text]) => text);
+    const environments = Object.entries(seen)
+      .filter(([where]) => where.startsWith('processes'))
+      .map(([, text]) => text);
     expect(environments.filter((text) => text.includes('DB_PASS_FILE=')).length).toBe(3); // what was looked at is the right thing
     expect(await stack.compose('exec', '-T', 'api', 'cat', '/run/secrets/db_pass')).toBe(hidden[1]);
   });
@@ -119,7 +165,9 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     const refused = await https('/api/tasks', { headers: { Authorization: 'Bearer wrong' } });
     expect(refused.status).toBe(401);
     expect(refused.headers['www-authenticate']).toBe('Bearer realm="taskapp"');
-    expect((await https('/healthz', { headers: { Authorization: '' } })).text).toBe('{"status":"healthy"}');
+    expect((await https('/healthz', { headers: { Authorization: '' } })).text).toBe(
+      '{"status":"healthy"}',
+    );
   });
 
   it('redirects port 80 to https, the method kept, and serves nothing there', async () => {
@@ -135,29 +183,53 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
   it('speaks TLS 1.2 and 1.3 and HTTP/2, nothing older, without session tickets, and says so for two years', async () => {
     const handshake = async (options: ConnectionOptions): Promise<TLSSocket> => {
-      const socket = connect({ host: '127.0.0.1', port: await port(443), servername: 'localhost', rejectUnauthorized: false, ...options });
+      const socket = connect({
+        host: '127.0.0.1',
+        port: await port(443),
+        servername: 'localhost',
+        rejectUnauthorized: false,
+        ...options,
+      });
       onTestFinished(() => void socket.destroy());
-      return new Promise((resolve, reject) => socket.on('secureConnect', () => resolve(socket)).on('error', reject));
+      return new Promise((resolve, reject) =>
+        socket.on('secureConnect', () => resolve(socket)).on('error', reject),
+      );
     };
-    const only = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') => ({ minVersion: version, maxVersion: version });
+    const only = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') => ({
+      minVersion: version,
+      maxVersion: version,
+    });
     expect((await handshake(only('TLSv1.3'))).getProtocol()).toBe('TLSv1.3');
     const socket = await handshake({ ...only('TLSv1.2'), ALPNProtocols: ['h2', 'http/1.1'] });
-    expect([socket.getProtocol(), socket.alpnProtocol, socket.getTLSTicket()]).toEqual(['TLSv1.2', 'h2', undefined]);
-    await expect(handshake({ ...only('TLSv1.1'), ciphers: 'DEFAULT@SECLEVEL=0' })).rejects.toThrow(/alert|protocol/i);
+    expect([socket.getProtocol(), socket.alpnProtocol, socket.getTLSTicket()]).toEqual([
+      'TLSv1.2',
+      'h2',
+      undefined,
+    ]);
+    await expect(handshake({ ...only('TLSv1.1'), ciphers: 'DEFAULT@SECLEVEL=0' })).rejects.toThrow(
+      /alert|protocol/i,
+    );
     expect((await https('/')).headers['strict-transport-security']).toBe('max-age=63072000');
   });
 
   it('answers a client that asks too often with 429 as JSON and Retry-After, and serves it a second later', async () => {
     stack.env.RATE_LIMIT = '5';
     await recreateWeb();
-    const answers = await Promise.all(Array.from({ length: 40 }, () => https('/api/tasks?limit=1')));
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => https('/api/tasks?limit=1')),
+    );
     const limited = answers.filter(({ status }) => status === 429);
     expect(limited.length).toBeGreaterThan(10);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
     expect(limited[0]?.text).toBe('{"error":"Too many requests"}');
     expect(limited[0]?.headers['retry-after']).toBe('1');
-    await expect.poll(async () => (await https('/api/tasks?limit=1')).status, { timeout: 5_000, interval: 1_100 }).toBe(200);
+    await expect
+      .poll(async () => (await https('/api/tasks?limit=1')).status, {
+        timeout: 5_000,
+        interval: 1_100,
+      })
+      .toBe(200);
 
     stack.env.RATE_LIMIT = '0';
     await recreateWeb();
@@ -167,8 +239,14 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
   it('does not start with a wrong setting or certificate, and says why', async () => {
     const logOfFailure = async () => {
-      await expect(stack.compose('up', '-d', '--wait', '--wait-timeout', '20', '--no-deps', 'web')).rejects.toThrow('Command failed');
-      await expect(fetch(`http://127.0.0.1:${await port(80).catch(() => 1)}/api/tasks`, { redirect: 'manual' })).rejects.toThrow('fetch failed');
+      await expect(
+        stack.compose('up', '-d', '--wait', '--wait-timeout', '20', '--no-deps', 'web'),
+      ).rejects.toThrow('Command failed');
+      await expect(
+        fetch(`http://127.0.0.1:${await port(80).catch(() => 1)}/api/tasks`, {
+          redirect: 'manual',
+        }),
+      ).rejects.toThrow('fetch failed');
       const { stderr } = await stack.logStreams('web');
       return stderr;
     };
@@ -189,28 +267,33 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   });
 });
 
-describe.skipIf(inject('notRunBecause'))('the production stack behind a proxy that ends TLS', () => {
-  it('serves by HTTP, without a certificate, and takes the client from the proxy', async () => {
-    // This test acts as the proxy: nginx sees the address of Docker's gateway.
-    const trusted = '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16';
-    const env = { HTTP_BIND: '127.0.0.1', TRUSTED_PROXIES: trusted };
-    const stack = new Production({ files: ['compose.proxy.yml'], env });
-    onTestFinished(() => stack.remove());
-    for (const name of ['tls.crt', 'tls.key']) rmSync(join(stack.secrets, name));
-    await stack.start();
-    const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
-    const response = await stack.fetch('/healthz', { headers, redirect: 'manual' });
-    expect([response.status, await response.text()]).toEqual([200, '{"status":"healthy"}']);
-    expect(response.headers.get('strict-transport-security')).toBe('max-age=63072000');
-    expect((await stack.inspect('web')).NetworkSettings.Ports['443/tcp']).toBeFalsy(); // shut
-    const log = async () => (await stack.log('web')).join('\n');
-    await expect.poll(log, { timeout: 5_000 }).toContain('"client":"203.0.113.9"');
-  });
-});
+describe.skipIf(inject('notRunBecause'))(
+  'the production stack behind a proxy that ends TLS',
+  () => {
+    it('serves by HTTP, without a certificate, and takes the client from the proxy', async () => {
+      // This test acts as the proxy: nginx sees the address of Docker's gateway.
+      const trusted = '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16';
+      const env = { HTTP_BIND: '127.0.0.1', TRUSTED_PROXIES: trusted };
+      const stack = new Production({ files: ['compose.proxy.yml'], env });
+      onTestFinished(() => stack.remove());
+      for (const name of ['tls.crt', 'tls.key']) rmSync(join(stack.secrets, name));
+      await stack.start();
+      const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
+      const response = await stack.fetch('/healthz', { headers, redirect: 'manual' });
+      expect([response.status, await response.text()]).toEqual([200, '{"status":"healthy"}']);
+      expect(response.headers.get('strict-transport-security')).toBe('max-age=63072000');
+      expect((await stack.inspect('web')).NetworkSettings.Ports['443/tcp']).toBeFalsy(); // shut
+      const log = async () => (await stack.log('web')).join('\n');
+      await expect.poll(log, { timeout: 5_000 }).toContain('"client":"203.0.113.9"');
+    });
+  },
+);
 
 describe.skipIf(inject('notRunBecause'))('a missing setting of production', () => {
   it('TAG stops up and is named', async () => {
     const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env: { TAG: '' } });
-    await expect(stack.compose('up', '-d')).rejects.toThrow('required variable TAG is missing a value: is not set, set it in .env.prod');
+    await expect(stack.compose('up', '-d')).rejects.toThrow(
+      'required variable TAG is missing a value: is not set, set it in .env.prod',
+    );
   });
 });

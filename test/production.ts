@@ -10,7 +10,11 @@ import type { Server } from './live.ts';
 import { type Options, Stack } from './stack.ts';
 
 export function makeSecrets(directory: string): void {
-  execFileSync(join(root, 'scripts/make-secrets.sh'), ['--dir', directory, '--self-signed', 'localhost'], { stdio: 'pipe' });
+  execFileSync(
+    join(root, 'scripts/make-secrets.sh'),
+    ['--dir', directory, '--self-signed', 'localhost'],
+    { stdio: 'pipe' },
+  );
 }
 
 /** A new directory with secrets; the caller removes it. */
@@ -51,7 +55,11 @@ export class Production extends Stack {
   /** `files` come after compose.yml and compose.prod.yml. Without a limit of requests unless `env` has one. */
   constructor({ files = [], env = {}, ...options }: Options = {}) {
     const secrets = newSecrets();
-    super({ ...options, files: ['compose.yml', 'compose.prod.yml', ...files], env: { SECRETS_DIR: secrets, RATE_LIMIT: '0', ...env } });
+    super({
+      ...options,
+      files: ['compose.yml', 'compose.prod.yml', ...files],
+      env: { SECRETS_DIR: secrets, RATE_LIMIT: '0', ...env },
+    });
     this.secrets = secrets;
     this.token = readFileSync(join(secrets, 'api_token'), 'utf8');
   }
@@ -75,7 +83,12 @@ export class Production extends Stack {
   /** Asked once: the port is another one after `web` was re-created, then call forgetTarget(). */
   async target(): Promise<Target> {
     const ca = readFileSync(join(this.secrets, 'tls.crt'));
-    return (this.#target ??= { host: '127.0.0.1', port: await this.port(443), servername: 'localhost', ca });
+    return (this.#target ??= {
+      host: '127.0.0.1',
+      port: await this.port(443),
+      servername: 'localhost',
+      ca,
+    });
   }
 
   forgetTarget(): void {
@@ -85,24 +98,66 @@ export class Production extends Stack {
   /** nginx at its own address, for a client that sends much. */
   async server(): Promise<Server> {
     const { ca } = await this.target();
-    return { url: `https://${await this.address('web', 'frontend')}`, ca, headers: { Authorization: `Bearer ${this.token}` } };
+    return {
+      url: `https://${await this.address('web', 'frontend')}`,
+      ca,
+      headers: { Authorization: `Bearer ${this.token}` },
+    };
   }
 
   /** One request over TLS with the API token; resolves when the answer was read in full, rejects without one. */
-  async https(path: string, { headers = {}, body = '', method = body ? 'POST' : 'GET', agent, timeoutMs = 20_000 }: Call = {}): Promise<Answer> {
-    const options: RequestOptions = { ...(await this.target()), path, method, agent: agent ?? false, timeout: timeoutMs };
+  async https(
+    path: string,
+    {
+      headers = {},
+      body = '',
+      method = body ? 'POST' : 'GET',
+      agent,
+      timeoutMs = 20_000,
+    }: Call = {},
+  ): Promise<Answer> {
+    const options: RequestOptions = {
+      ...(await this.target()),
+      path,
+      method,
+      agent: agent ?? false,
+      timeout: timeoutMs,
+    };
     return new Promise((resolve, reject) => {
-      const call = request({ ...options, headers: { Authorization: `Bearer ${this.token}`, ...headers } }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(chunks).toString() }));
-      });
-      call.on('error', reject).on('timeout', () => call.destroy(new Error('no answer in time'))).end(body);
+      const call = request(
+        { ...options, headers: { Authorization: `Bearer ${this.token}`, ...headers } },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+          response.on('end', () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              text: Buffer.concat(chunks).toString(),
+            }),
+          );
+        },
+      );
+      call
+        .on('error', reject)
+        .on('timeout', () => call.destroy(new Error('no answer in time')))
+        .end(body);
     });
   }
 
   /** Standard output of a statement, run by the owner in the database container. */
   sql(statement: string): Promise<string> {
-    return this.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement);
+    return this.compose(
+      'exec',
+      '-T',
+      'db',
+      'psql',
+      '-U',
+      'taskapp',
+      '-d',
+      'taskdb',
+      '-Atc',
+      statement,
+    );
   }
 }

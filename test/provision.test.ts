@@ -74,7 +74,13 @@ const distributions: Distribution[] = [
     arguments: ['--docker-from', 'distribution'],
     boots: true,
   },
-  { name: 'Debian 12', image: 'debian:bookworm-slim', packages: debian('bookworm'), setUp: setUpDebian(), arguments: ['--without', 'docker'] },
+  {
+    name: 'Debian 12',
+    image: 'debian:bookworm-slim',
+    packages: debian('bookworm'),
+    setUp: setUpDebian(),
+    arguments: ['--without', 'docker'],
+  },
   {
     name: 'Ubuntu 24.04',
     image: 'ubuntu:24.04',
@@ -87,8 +93,19 @@ const distributions: Distribution[] = [
     arguments: [],
     environment: { DOCKER_REPOSITORY: 'file:///srv/docker' },
   },
-  { name: 'Rocky Linux 9', image: 'rockylinux/rockylinux:9', setUp: 'dnf install -y -q sudo systemd diffutils findutils', arguments: [] },
-  { name: 'the steps for Rocky', image: 'debian:trixie-slim', packages: debian('trixie'), setUp: setUpLikeRocky, arguments: [] },
+  {
+    name: 'Rocky Linux 9',
+    image: 'rockylinux/rockylinux:9',
+    setUp: 'dnf install -y -q sudo systemd diffutils findutils',
+    arguments: [],
+  },
+  {
+    name: 'the steps for Rocky',
+    image: 'debian:trixie-slim',
+    packages: debian('trixie'),
+    setUp: setUpLikeRocky,
+    arguments: [],
+  },
 ];
 
 interface Result {
@@ -97,14 +114,20 @@ interface Result {
 }
 function run(command: string, ...args: string[]): Promise<Result> {
   const { promise, resolve } = Promise.withResolvers<Result>();
-  execFile(command, args, { maxBuffer: 64 * 1024 * 1024, timeout: 600_000 }, (error, stdout, stderr) => {
-    resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });
-  });
+  execFile(
+    command,
+    args,
+    { maxBuffer: 64 * 1024 * 1024, timeout: 600_000 },
+    (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });
+    },
+  );
   return promise;
 }
 async function mustRun(command: string, ...args: string[]): Promise<string> {
   const { code, output } = await run(command, ...args);
-  if (code !== 0) throw new Error(`${command} ${args.join(' ').slice(0, 200)}: ${output.slice(-2_000)}`);
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(' ').slice(0, 200)}: ${output.slice(-2_000)}`);
   return output;
 }
 
@@ -138,7 +161,20 @@ async function provideImage({ image, packages }: Distribution): Promise<string |
   const tar = join(directory, `${name}.tar`);
   // The mirror may be a snapshot, whose index is out of date.
   const aptOption = 'Acquire::Check-Valid-Until "false"';
-  const result = await run('mmdebstrap', '--quiet', '--variant=minbase', '--include=apt', '--keyring', packages.keyring, '--components', packages.components, '--aptopt', aptOption, packages.suite, tar);
+  const result = await run(
+    'mmdebstrap',
+    '--quiet',
+    '--variant=minbase',
+    '--include=apt',
+    '--keyring',
+    packages.keyring,
+    '--components',
+    packages.components,
+    '--aptopt',
+    aptOption,
+    packages.suite,
+    tar,
+  );
   if (result.code !== 0) return undefined;
   await mustRun('docker', 'import', tar, name);
   rmSync(tar);
@@ -146,7 +182,8 @@ async function provideImage({ image, packages }: Distribution): Promise<string |
   return name;
 }
 
-const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6sVY0Vq4lqjWQvC2n8kqQzX0vZ4l1m8F3yqk0G0b1P admin';
+const key =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6sVY0Vq4lqjWQvC2n8kqQzX0vZ4l1m8F3yqk0G0b1P admin';
 const provision = '/opt/taskapp/scripts/provision.sh';
 const state = `find / -xdev -path /tmp -prune -o -path /run -prune -o -path /proc -prune -o -path /sys -prune -o -printf '%p %U:%G %m %T@ %s %l\\n' | sort`;
 
@@ -164,18 +201,32 @@ async function tell(distribution: Distribution): Promise<Story> {
   if (!image) made.set(distribution.image, (image = provideImage(distribution)));
   const base = await image;
   if (!base) {
-    const tools = distribution.packages ? `, and it cannot be made from packages (root, mmdebstrap, ${distribution.packages.keyring} and a mirror)` : '';
+    const tools = distribution.packages
+      ? `, and it cannot be made from packages (root, mmdebstrap, ${distribution.packages.keyring} and a mirror)`
+      : '';
     return { ...story, skip: `no registry has ${distribution.image} for us${tools}` };
   }
   // NET_ADMIN: the firewall that is enabled is that of the container's own network.
   const options = ['--detach', '--init', '--cap-add', 'NET_ADMIN', '--entrypoint', 'sleep'];
-  const environment = Object.entries(distribution.environment ?? {}).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
-  const container = (await mustRun('docker', 'run', ...options, ...environment, base, 'infinity')).trim();
+  const environment = Object.entries(distribution.environment ?? {}).flatMap(([name, value]) => [
+    '--env',
+    `${name}=${value}`,
+  ]);
+  const container = (
+    await mustRun('docker', 'run', ...options, ...environment, base, 'infinity')
+  ).trim();
   containers.push(container);
   const sh = (script: string) => mustRun('docker', 'exec', container, 'sh', '-c', script);
   await sh(`set -e; ${distribution.setUp}\nmkdir -p /opt/taskapp`);
-  await mustRun('docker', 'cp', '--quiet', `${join(directory, 'app')}/.`, `${container}:/opt/taskapp`);
-  const call = (...args: string[]) => run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
+  await mustRun(
+    'docker',
+    'cp',
+    '--quiet',
+    `${join(directory, 'app')}/.`,
+    `${container}:/opt/taskapp`,
+  );
+  const call = (...args: string[]) =>
+    run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
 
   const before = await sh(state);
   const refused = await call();
@@ -212,15 +263,33 @@ async function boot(container: string): Promise<string> {
   const image = `taskapp-provision-${crypto.randomUUID().slice(0, 8)}`;
   await mustRun('docker', 'commit', container, image);
   images.push(image);
-  const options = ['--detach', '--cgroupns', 'private', '--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN', '--tmpfs', '/run', '--tmpfs', '/tmp:exec'];
-  const booted = (await mustRun('docker', 'run', ...options, '--entrypoint', '/lib/systemd/systemd', image)).trim();
+  const options = [
+    '--detach',
+    '--cgroupns',
+    'private',
+    '--cap-add',
+    'SYS_ADMIN',
+    '--cap-add',
+    'NET_ADMIN',
+    '--tmpfs',
+    '/run',
+    '--tmpfs',
+    '/tmp:exec',
+  ];
+  const booted = (
+    await mustRun('docker', 'run', ...options, '--entrypoint', '/lib/systemd/systemd', image)
+  ).trim();
   containers.push(booted);
   return booted;
 }
 
 function difference(before: string, after: string): string {
   const [old, now] = [new Set(before.split('\n')), new Set(after.split('\n'))];
-  return [...old].filter((line) => !now.has(line)).map((line) => `-${line}`).concat([...now].filter((line) => !old.has(line)).map((line) => `+${line}`)).join('\n');
+  return [...old]
+    .filter((line) => !now.has(line))
+    .map((line) => `-${line}`)
+    .concat([...now].filter((line) => !old.has(line)).map((line) => `+${line}`))
+    .join('\n');
 }
 
 // The first test of a distribution waits until it has been installed, from a mirror that may be slow.
@@ -230,13 +299,26 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
   beforeAll(() => {
     const app = join(directory, 'app');
     mkdirSync(app, { recursive: true });
-    const files = ['compose.yml', 'compose.monitoring.yml', 'compose.prod.yml', '.env.prod.example'];
-    for (const name of ['scripts', ...files]) cpSync(join(root, name), join(app, name), { recursive: true });
-    if (existsSync(join(root, 'systemd'))) cpSync(join(root, 'systemd'), join(app, 'systemd'), { recursive: true });
+    const files = [
+      'compose.yml',
+      'compose.monitoring.yml',
+      'compose.prod.yml',
+      '.env.prod.example',
+    ];
+    for (const name of ['scripts', ...files])
+      cpSync(join(root, name), join(app, name), { recursive: true });
+    if (existsSync(join(root, 'systemd')))
+      cpSync(join(root, 'systemd'), join(app, 'systemd'), { recursive: true });
     else {
       mkdirSync(join(app, 'systemd'));
-      writeFileSync(join(app, 'systemd/taskapp-x.service'), '[Service]\nType=oneshot\nUser=taskapp\nExecStart=/opt/taskapp/scripts/check-health.sh\n');
-      writeFileSync(join(app, 'systemd/taskapp-x.timer'), '[Timer]\nOnCalendar=daily\n\n[Install]\nWantedBy=timers.target\n');
+      writeFileSync(
+        join(app, 'systemd/taskapp-x.service'),
+        '[Service]\nType=oneshot\nUser=taskapp\nExecStart=/opt/taskapp/scripts/check-health.sh\n',
+      );
+      writeFileSync(
+        join(app, 'systemd/taskapp-x.timer'),
+        '[Timer]\nOnCalendar=daily\n\n[Install]\nWantedBy=timers.target\n',
+      );
     }
     // Side by side: they wait for packages most of the time.
     for (const distribution of distributions) {
@@ -252,7 +334,10 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     rmSync(directory, { recursive: true });
   });
 
-  async function told(name: string, context: TestContext): Promise<Story & { sh: (script: string) => Promise<Result> }> {
+  async function told(
+    name: string,
+    context: TestContext,
+  ): Promise<Story & { sh: (script: string) => Promise<Result> }> {
     const story = await stories.get(name);
     if (!story || story.skip) return context.skip(story?.skip ?? 'not started');
     return { ...story, sh: (script) => run('docker', 'exec', story.container, 'sh', '-c', script) };
@@ -274,7 +359,8 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       expect(dry.output).toMatch(/provision: [1-9]\d+ changes to make, none made\n$/);
       expect(dry.output).toContain('    +PermitRootLogin no');
       // What the first run said it did is what the dry run had said, except for what a package brings by itself.
-      const said = (output: string) => output.split('\n').filter((line) => /\[\w+\] (write|open|make|let) /.test(line));
+      const said = (output: string) =>
+        output.split('\n').filter((line) => /\[\w+\] (write|open|make|let) /.test(line));
       expect(said(dry.output)).toEqual(said(first.output));
     });
 
@@ -289,22 +375,36 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
 
     it('leaves an sshd that takes keys only and nobody as root', async (context) => {
       const { sh } = await told(name, context);
-      const { output } = await sh('install -d /run/sshd; ssh-keygen -A >/dev/null; sshd -t && sshd -T');
+      const { output } = await sh(
+        'install -d /run/sshd; ssh-keygen -A >/dev/null; sshd -t && sshd -T',
+      );
       expect(output.split('\n')).toEqual(
-        expect.arrayContaining(['passwordauthentication no', 'kbdinteractiveauthentication no', 'permitrootlogin no', 'pubkeyauthentication yes']),
+        expect.arrayContaining([
+          'passwordauthentication no',
+          'kbdinteractiveauthentication no',
+          'permitrootlogin no',
+          'pubkeyauthentication yes',
+        ]),
       );
     });
 
     it('opens ssh, 80 and 443 in the firewall, and nothing else', async (context) => {
       const { sh } = await told(name, context);
-      const { output } = await sh(likeRocky ? 'firewall-offline-cmd --list-ports' : "ufw show added | sed -n 's/^ufw //p'");
-      const open = output.trim().split(likeRocky ? /\s+/ : '\n').map((rule) => rule.replace('allow ', ''));
+      const { output } = await sh(
+        likeRocky ? 'firewall-offline-cmd --list-ports' : "ufw show added | sed -n 's/^ufw //p'",
+      );
+      const open = output
+        .trim()
+        .split(likeRocky ? /\s+/ : '\n')
+        .map((rule) => rule.replace('allow ', ''));
       expect(open.toSorted((x, y) => x.localeCompare(y))).toEqual(['22/tcp', '443/tcp', '80/tcp']);
     });
 
     it('leaves a fail2ban that takes its settings and watches sshd', async (context) => {
       const { sh } = await told(name, context);
-      expect((await sh('fail2ban-client -t')).output).toContain('OK: configuration test is successful');
+      expect((await sh('fail2ban-client -t')).output).toContain(
+        'OK: configuration test is successful',
+      );
       const { output } = await sh('fail2ban-client -d');
       expect(output).toContain("['add', 'sshd', 'systemd']");
       expect(output.includes("['set', 'sshd', 'addaction', 'ufw']")).toBe(!likeRocky);
@@ -312,19 +412,32 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
 
     it('lets security updates come by themselves', async (context) => {
       const { sh } = await told(name, context);
-      const show = likeRocky ? 'cat /etc/dnf/automatic.conf' : 'apt-config dump; unattended-upgrade --dry-run --debug';
+      const show = likeRocky
+        ? 'cat /etc/dnf/automatic.conf'
+        : 'apt-config dump; unattended-upgrade --dry-run --debug';
       const wanted = likeRocky
         ? [/^upgrade_type = security$/m, /^apply_updates = yes$/m]
-        : [/APT::Periodic::Update-Package-Lists "1";/, /APT::Periodic::Unattended-Upgrade "1";/, /Allowed origins are: .*[Ss]ecurity/];
+        : [
+            /APT::Periodic::Update-Package-Lists "1";/,
+            /APT::Periodic::Unattended-Upgrade "1";/,
+            /Allowed origins are: .*[Ss]ecurity/,
+          ];
       const { output } = await sh(show);
       for (const line of wanted) expect(output).toMatch(line);
     });
 
     it('gives /opt/taskapp to taskapp, and enables the timers', async (context) => {
       const { sh } = await told(name, context);
-      const { output } = await sh("cd /opt/taskapp; stat --format '%n %U:%G %a' . backups secrets compose.yml; systemd-analyze verify /etc/systemd/system/taskapp-*; cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer");
+      const { output } = await sh(
+        "cd /opt/taskapp; stat --format '%n %U:%G %a' . backups secrets compose.yml; systemd-analyze verify /etc/systemd/system/taskapp-*; cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer",
+      );
       const lines = output.trim().split('\n');
-      expect(lines.slice(0, 4)).toEqual(['. taskapp:taskapp 750', 'backups taskapp:taskapp 700', 'secrets taskapp:taskapp 700', expect.stringContaining('compose.yml taskapp:taskapp')]);
+      expect(lines.slice(0, 4)).toEqual([
+        '. taskapp:taskapp 750',
+        'backups taskapp:taskapp 700',
+        'secrets taskapp:taskapp 700',
+        expect.stringContaining('compose.yml taskapp:taskapp'),
+      ]);
       expect(lines.length).toBeGreaterThan(4);
       expect(new Set(lines.slice(4))).toEqual(new Set(['enabled']));
     });
@@ -342,27 +455,45 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       ]);
     });
 
-    it.skipIf(given.includes('docker'))('keeps ports without an address on 127.0.0.1, and other settings of Docker as they are', async (context) => {
-      const { sh } = await told(name, context);
-      const daemon = JSON.parse((await sh('cat /etc/docker/daemon.json')).output) as Record<string, unknown>;
-      expect(daemon).toMatchObject({
-        ip: '127.0.0.1',
-        'default-network-opts': { bridge: { 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' } },
-        'live-restore': true,
-      });
-      const validate = given.includes('distribution') ? 'dockerd --validate --config-file /etc/docker/daemon.json' : 'echo configuration OK';
-      expect((await sh(validate)).output).toContain('configuration OK');
-      await sh(`cp /etc/docker/daemon.json /tmp; echo '{"debug": true}' >/etc/docker/daemon.json`);
-      const { code, output } = await sh(`${provision} ${given.join(' ')}`);
-      expect((await sh('cat /etc/docker/daemon.json; cp /tmp/daemon.json /etc/docker')).output).toBe('{"debug": true}\n');
-      expect(output).toContain('daemon.json is there and differs; it is kept');
-      expect(code).toBe(1);
-    });
+    it.skipIf(given.includes('docker'))(
+      'keeps ports without an address on 127.0.0.1, and other settings of Docker as they are',
+      async (context) => {
+        const { sh } = await told(name, context);
+        const daemon = JSON.parse((await sh('cat /etc/docker/daemon.json')).output) as Record<
+          string,
+          unknown
+        >;
+        expect(daemon).toMatchObject({
+          ip: '127.0.0.1',
+          'default-network-opts': {
+            bridge: { 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' },
+          },
+          'live-restore': true,
+        });
+        const validate = given.includes('distribution')
+          ? 'dockerd --validate --config-file /etc/docker/daemon.json'
+          : 'echo configuration OK';
+        expect((await sh(validate)).output).toContain('configuration OK');
+        await sh(
+          `cp /etc/docker/daemon.json /tmp; echo '{"debug": true}' >/etc/docker/daemon.json`,
+        );
+        const { code, output } = await sh(`${provision} ${given.join(' ')}`);
+        expect(
+          (await sh('cat /etc/docker/daemon.json; cp /tmp/daemon.json /etc/docker')).output,
+        ).toBe('{"debug": true}\n');
+        expect(output).toContain('daemon.json is there and differs; it is kept');
+        expect(code).toBe(1);
+      },
+    );
 
     it('removes its settings of sshd when another file wins over them', async (context) => {
       const { sh } = await told(name, context);
-      await sh('echo PermitRootLogin yes >/etc/ssh/sshd_config.d/01-other.conf; rm /etc/ssh/sshd_config.d/10-taskapp.conf');
-      const { code, output } = await sh(`${provision} ${given.join(' ')}; code=$?; ls /etc/ssh/sshd_config.d; rm /etc/ssh/sshd_config.d/01-other.conf; exit $code`);
+      await sh(
+        'echo PermitRootLogin yes >/etc/ssh/sshd_config.d/01-other.conf; rm /etc/ssh/sshd_config.d/10-taskapp.conf',
+      );
+      const { code, output } = await sh(
+        `${provision} ${given.join(' ')}; code=$?; ls /etc/ssh/sshd_config.d; rm /etc/ssh/sshd_config.d/01-other.conf; exit $code`,
+      );
       expect(output).toContain("sshd still has not 'permitrootlogin no'");
       expect(output).not.toContain('10-taskapp.conf\n0');
       expect(output.trim().split('\n')).not.toContain('10-taskapp.conf');
@@ -372,7 +503,9 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     it('opens the port that sshd is set to', async (context) => {
       const { sh } = await told(name, context);
       await sh('echo Port 2222 >/etc/ssh/sshd_config.d/00-port.conf');
-      const { output } = await sh(`${provision} ${given.join(' ')} --dry-run; rm /etc/ssh/sshd_config.d/00-port.conf`);
+      const { output } = await sh(
+        `${provision} ${given.join(' ')} --dry-run; rm /etc/ssh/sshd_config.d/00-port.conf`,
+      );
       expect(output).toContain('open 2222/tcp');
       expect(output).toContain('+port = 2222');
     });
@@ -382,7 +515,9 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     'enables ufw on %s after the ports are open, and then all else is refused',
     async (name, context) => {
       const { sh, first } = await told(name, context);
-      const order = ['open 22/tcp', 'open 80/tcp', 'open 443/tcp', 'enable ufw'].map((step) => first.output.indexOf(step));
+      const order = ['open 22/tcp', 'open 80/tcp', 'open 443/tcp', 'enable ufw'].map((step) =>
+        first.output.indexOf(step),
+      );
       expect(order[0]).toBeGreaterThan(0);
       expect(order.at(-1)).toBe(Math.max(...order));
       expect((await sh('ufw status')).output).toContain('Status: active');
@@ -394,21 +529,40 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
   it('has all services running after a reboot, and starts again what was stopped', async (context) => {
     const { booted = '' } = await told('Debian 13', context);
     const sh = (script: string) => run('docker', 'exec', booted, 'sh', '-c', script);
-    const up = await sh('timeout 60 sh -c "until systemctl is-active --quiet multi-user.target; do sleep 0.5; done"');
+    const up = await sh(
+      'timeout 60 sh -c "until systemctl is-active --quiet multi-user.target; do sleep 0.5; done"',
+    );
     if (up.code !== 0) return context.skip('systemd does not start in a container here');
-    const units = ['ssh', 'ufw', 'fail2ban', 'docker', 'taskapp-backup.timer', 'taskapp-restore-test.timer'].join(' ');
-    await expect.poll(async () => (await sh(`systemctl is-active ${units}`)).output, { timeout: 30_000 }).toBe('active\n'.repeat(6));
+    const units = [
+      'ssh',
+      'ufw',
+      'fail2ban',
+      'docker',
+      'taskapp-backup.timer',
+      'taskapp-restore-test.timer',
+    ].join(' ');
+    await expect
+      .poll(async () => (await sh(`systemctl is-active ${units}`)).output, { timeout: 30_000 })
+      .toBe('active\n'.repeat(6));
     expect((await sh('ufw status')).output).toContain('Status: active');
     expect((await sh('fail2ban-client status sshd')).output).toContain('Journal matches');
-    expect((await sh('docker network create x >/dev/null && docker network inspect --format "{{json .Options}}" x')).output).toBe(
-      '{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n',
-    );
+    expect(
+      (
+        await sh(
+          'docker network create x >/dev/null && docker network inspect --format "{{json .Options}}" x',
+        )
+      ).output,
+    ).toBe('{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n');
     const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
     expect(await call()).toMatch(/provision: 0 changes\n$/);
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
-    const backup = await sh('systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups');
+    const backup = await sh(
+      'systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups',
+    );
     expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
-    await sh('systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer');
+    await sh(
+      'systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer',
+    );
     expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([
       'provision: [fail2ban] start fail2ban.service',
       'provision: [app] enable taskapp-backup.timer',
@@ -420,7 +574,10 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
   it('leaves parts out, and refuses parts it does not know', async (context) => {
     const { container } = await told('Debian 13', context);
     const call = (...args: string[]) => run('docker', 'exec', container, provision, ...args);
-    const all = ['docker', 'firewall', 'ssh', 'fail2ban', 'updates', 'app'].flatMap((part) => ['--without', part]);
+    const all = ['docker', 'firewall', 'ssh', 'fail2ban', 'updates', 'app'].flatMap((part) => [
+      '--without',
+      part,
+    ]);
     const { code, output } = await call(...all);
     expect(output.match(/left out/g)).toHaveLength(6);
     expect(output).toContain('provision: 0 changes');

@@ -16,20 +16,34 @@ const run = promisify(execFile);
 
 describe.skipIf(inject('notRunBecause'))('production', () => {
   const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
-  const env = { COMPOSE_PROJECT_NAME: name, COMPOSE_FILE: undefined, COMPOSE_ENV_FILES: undefined, TAG: undefined };
+  const env = {
+    COMPOSE_PROJECT_NAME: name,
+    COMPOSE_FILE: undefined,
+    COMPOSE_ENV_FILES: undefined,
+    TAG: undefined,
+  };
   let directory: string;
 
   const script = (file: string, ...args: string[]) => new Script(directory, env, file, ...args);
   const deploy = (...args: string[]): Promise<Ended> => script('deploy.sh', ...args).ended;
   const compose = async (...args: string[]) => {
     const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
-    return (await run('docker', ['compose', ...files, ...args], { cwd: directory, env: { ...process.env, ...env } })).stdout;
+    return (
+      await run('docker', ['compose', ...files, ...args], {
+        cwd: directory,
+        env: { ...process.env, ...env },
+      })
+    ).stdout;
   };
-  const sql = (statement: string) => compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement);
+  const sql = (statement: string) =>
+    compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement);
   const lines = (text: string) => text.split('\n').filter(Boolean);
-  const containers = async (service: string) => lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
-  const images = async () => lines(await docker('inspect', '--format', '{{.Config.Image}}', ...(await containers('api'))));
-  const health = async (id: string) => (await docker('inspect', '--format', '{{.State.Health.Status}}', id)).trim();
+  const containers = async (service: string) =>
+    lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
+  const images = async () =>
+    lines(await docker('inspect', '--format', '{{.Config.Image}}', ...(await containers('api'))));
+  const health = async (id: string) =>
+    (await docker('inspect', '--format', '{{.State.Health.Status}}', id)).trim();
   const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
   const version = () => /^TAG=(.+)$/m.exec(settings())?.[1] ?? '';
   const secret = (file: string) => readFileSync(join(directory, 'secrets', file), 'utf8');
@@ -42,51 +56,85 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
   /** An image as the first one with something more, under another version. */
   function makeImage(tag: string, change: string): void {
-    execFileSync('docker', ['build', '--quiet', '--tag', `${name}-api:${tag}`, '-'], { input: `FROM ${name}-api:1\n${change}\n` });
+    execFileSync('docker', ['build', '--quiet', '--tag', `${name}-api:${tag}`, '-'], {
+      input: `FROM ${name}-api:1\n${change}\n`,
+    });
     execFileSync('docker', ['tag', `${name}-web:1`, `${name}-web:${tag}`]);
   }
 
   beforeAll(async () => {
     directory = copyForAll();
-    const example = readFileSync(join(root, '.env.prod.example'), 'utf8').replace(/^TAG=.*$/m, 'TAG=1');
-    writeFileSync(join(directory, '.env.prod'), `${example}\nIMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`);
+    const example = readFileSync(join(root, '.env.prod.example'), 'utf8').replace(
+      /^TAG=.*$/m,
+      'TAG=1',
+    );
+    writeFileSync(
+      join(directory, '.env.prod'),
+      `${example}\nIMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`,
+    );
     await script('make-secrets.sh', '--self-signed', 'localhost').ended;
     const { code, output } = await deploy('1'); // builds, and starts what does not run yet
     if (code !== 0) throw new Error(output);
 
     for (const tag of ['2', '3', '4', '5']) makeImage(tag, `LABEL release=${tag}`);
     makeImage('hangs', `CMD ["node", "-e", "setInterval(() => {}, 1000)"]`);
-    makeImage('fails', `CMD ["node", "-e", "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)"]`);
+    makeImage(
+      'fails',
+      `CMD ["node", "-e", "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)"]`,
+    );
   });
   afterAll(async () => {
     await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
-    const made = lines(await docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}', '--filter', `reference=${name}-*`));
+    const made = lines(
+      await docker(
+        'image',
+        'ls',
+        '--format',
+        '{{.Repository}}:{{.Tag}}',
+        '--filter',
+        `reference=${name}-*`,
+      ),
+    );
     await docker('image', 'rm', '--force', ...made);
     rmSync(directory, { recursive: true });
   });
 
-  it('answers every request over five releases in a row, of which the last goes back', { timeout: 240_000 }, async () => {
-    const web = await containers('web');
-    const running = new Load(await target());
-    for (const [args, tag] of [[['2'], 2], [['3'], 3], [['4'], 4], [['5'], 5], [['--rollback'], 4]] as const) {
-      const { code, output } = await deploy(...args);
-      expect([code, output]).toEqual([0, expect.stringContaining(`version ${tag} runs`)]);
-      expect(await images()).toEqual([`${name}-api:${tag}`, `${name}-api:${tag}`]);
-      expect(version()).toBe(String(tag));
-    }
-    await running.stop();
+  it(
+    'answers every request over five releases in a row, of which the last goes back',
+    { timeout: 240_000 },
+    async () => {
+      const web = await containers('web');
+      const running = new Load(await target());
+      for (const [args, tag] of [
+        [['2'], 2],
+        [['3'], 3],
+        [['4'], 4],
+        [['5'], 5],
+        [['--rollback'], 4],
+      ] as const) {
+        const { code, output } = await deploy(...args);
+        expect([code, output]).toEqual([0, expect.stringContaining(`version ${tag} runs`)]);
+        expect(await images()).toEqual([`${name}-api:${tag}`, `${name}-api:${tag}`]);
+        expect(version()).toBe(String(tag));
+      }
+      await running.stop();
 
-    expect(running.failures).toEqual([]);
-    expect(running.sent).toBeGreaterThan(5_000);
-    const stored = lines(await sql(`SELECT title FROM tasks WHERE title LIKE 'load %'`));
-    expect(stored.toSorted()).toEqual(running.acknowledged.toSorted());
-    expect(await containers('web')).toEqual(web); // its image is the same in all versions
-    // To Compose they are what `docker compose up` would make, which otherwise would replace them all at once.
-    const hash = '{{index .Config.Labels "com.docker.compose.config-hash"}}';
-    const hashes = lines(await docker('inspect', '--format', `api ${hash}`, ...(await containers('api'))));
-    expect(new Set(hashes)).toEqual(new Set(lines(await compose('config', '--hash', 'api'))));
-    console.log(`five releases: ${running.sent} requests, slowest ${Math.round(running.slowestMs)} ms`);
-  });
+      expect(running.failures).toEqual([]);
+      expect(running.sent).toBeGreaterThan(5_000);
+      const stored = lines(await sql(`SELECT title FROM tasks WHERE title LIKE 'load %'`));
+      expect(stored.toSorted()).toEqual(running.acknowledged.toSorted());
+      expect(await containers('web')).toEqual(web); // its image is the same in all versions
+      // To Compose they are what `docker compose up` would make, which otherwise would replace them all at once.
+      const hash = '{{index .Config.Labels "com.docker.compose.config-hash"}}';
+      const hashes = lines(
+        await docker('inspect', '--format', `api ${hash}`, ...(await containers('api'))),
+      );
+      expect(new Set(hashes)).toEqual(new Set(lines(await compose('config', '--hash', 'api'))));
+      console.log(
+        `five releases: ${running.sent} requests, slowest ${Math.round(running.slowestMs)} ms`,
+      );
+    },
+  );
 
   it('answers every request of a heavy load while one replica after the other is restarted', async () => {
     // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
@@ -121,19 +169,33 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
   it('does nothing when the version runs already', async () => {
     const before = await containers('api');
-    expect(await deploy(version())).toMatchObject({ code: 0, output: expect.stringContaining('runs already') });
+    expect(await deploy(version())).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('runs already'),
+    });
     expect(await containers('api')).toEqual(before);
   });
 
-  it.each(['hangs', 'fails'])('leaves the old version alone with the requests when the new one %s', async (tag) => {
-    const before = { api: await containers('api'), web: await containers('web'), settings: settings() };
-    const running = new Load(await target());
-    const { code, output } = await deploy('--timeout', '4', tag);
-    await running.stop();
-    expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
-    expect({ api: await containers('api'), web: await containers('web'), settings: settings() }).toEqual(before);
-    expect(running.failures).toEqual([]);
-  });
+  it.each(['hangs', 'fails'])(
+    'leaves the old version alone with the requests when the new one %s',
+    async (tag) => {
+      const before = {
+        api: await containers('api'),
+        web: await containers('web'),
+        settings: settings(),
+      };
+      const running = new Load(await target());
+      const { code, output } = await deploy('--timeout', '4', tag);
+      await running.stop();
+      expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
+      expect({
+        api: await containers('api'),
+        web: await containers('web'),
+        settings: settings(),
+      }).toEqual(before);
+      expect(running.failures).toEqual([]);
+    },
+  );
 
   it('refuses a second release at the same time, and removes the new replicas after Ctrl-C', async () => {
     const before = await containers('api');
@@ -156,7 +218,10 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     killed.kill('SIGKILL');
     await killed.ended;
     expect(await containers('api')).toHaveLength(4);
-    expect(await deploy(version())).toMatchObject({ code: 0, output: expect.stringContaining('runs already') });
+    expect(await deploy(version())).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('runs already'),
+    });
     expect(await containers('api')).toEqual(before);
   });
 
@@ -203,7 +268,15 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   async function fits(role: string, password: string): Promise<boolean> {
     const ask = `new (require('pg').Client)({ host: 'db', user: process.argv[1], database: 'taskdb', password: require('fs').readFileSync(0, 'utf8') })`;
     const program = `const c = ${ask}; c.connect().then(() => { console.log('yes'); process.exit(0); }, (e) => { console.log(e.code); process.exit(0); })`;
-    const args = ['exec', '--interactive', (await containers('api'))[0] ?? '', 'node', '-e', program, role];
+    const args = [
+      'exec',
+      '--interactive',
+      (await containers('api'))[0] ?? '',
+      'node',
+      '-e',
+      program,
+      role,
+    ];
     const answer = execFileSync('docker', args, { input: password }).toString().trim();
     if (answer !== 'yes' && answer !== '28P01') throw new Error(answer);
     return answer === 'yes';

@@ -23,12 +23,31 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   });
 
   const script = (name: string, ...args: string[]) => {
-    const env = { ...stack.env, COMPOSE_PROJECT_NAME: stack.project, COMPOSE_FILE: 'compose.yml', COMPOSE_ENV_FILES: undefined };
+    const env = {
+      ...stack.env,
+      COMPOSE_PROJECT_NAME: stack.project,
+      COMPOSE_FILE: 'compose.yml',
+      COMPOSE_ENV_FILES: undefined,
+    };
     return new Script(directory, env, name, ...args);
   };
   const sql = async (statement: string) =>
-    (await stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement)).trim();
-  const storedPassword = () => sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
+    (
+      await stack.compose(
+        'exec',
+        '-T',
+        'db',
+        'psql',
+        '-U',
+        'taskapp',
+        '-d',
+        'taskdb',
+        '-Atc',
+        statement,
+      )
+    ).trim();
+  const storedPassword = () =>
+    sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
 
   it('brings columns and indexes to 200 000 rows while the API works on them, and changes nothing the second time', async () => {
     // As in the last release, but with a small index: a full one would take minutes.
@@ -46,9 +65,13 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
       INSERT INTO idempotency_keys SELECT n::text, n, 'a', 'pending' FROM generate_series(1, 100000) n`);
     // As after an import.
     await sql(`INSERT INTO tasks (id, title) VALUES (1000000, 'imported')`);
-    await sql(`INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`);
+    await sql(
+      `INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`,
+    );
     // As a build leaves it that was interrupted.
-    await sql(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_status_newest_first'::regclass`);
+    await sql(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_status_newest_first'::regclass`,
+    );
     const schema = join(directory, 'db/init/01_schema.sql');
     const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
     writeFileSync(schema, readFileSync(schema, 'utf8').replace('COMMIT;', `${column}\n\nCOMMIT;`));
@@ -65,7 +88,10 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     let hasEnded = false;
     const keyed = keys();
     await first.says('02_indexes.sql');
-    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 3, output: expect.stringContaining('another run is under way') });
+    expect(await script('apply-schema.sh').ended).toMatchObject({
+      code: 3,
+      output: expect.stringContaining('another run is under way'),
+    });
     const { code, output } = await first.ended;
     hasEnded = true;
     await keyed;
@@ -77,10 +103,13 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(load.slowestMs).toBeLessThan(1_000);
     console.log(`schema change: ${load.sent} requests, slowest ${Math.round(load.slowestMs)} ms`);
 
-    const columns = () => sql(`SELECT attname FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attnum > 0`);
+    const columns = () =>
+      sql(`SELECT attname FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attnum > 0`);
     expect((await columns()).split('\n')).toEqual(['id', 'title', 'status', 'created_at', 'note']);
     const indexes = () =>
-      sql(`SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index WHERE indrelid = 'tasks'::regclass ORDER BY 1`);
+      sql(
+        `SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index WHERE indrelid = 'tasks'::regclass ORDER BY 1`,
+      );
     const before = await indexes();
     const names = [
       'tasks_newest_first',
@@ -103,10 +132,22 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   it('says what is wrong with a file, and applies the rest of it once it is mended', async () => {
     const schema = join(directory, 'db/init/01_schema.sql');
     const text = readFileSync(schema, 'utf8');
-    writeFileSync(schema, text.replace('COMMIT;', 'CREATE TABLE IF NOT EXISTS a (b int);\nSELECT no_such_column;\nCOMMIT;'));
-    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 1, output: expect.stringContaining('no_such_column') });
+    writeFileSync(
+      schema,
+      text.replace(
+        'COMMIT;',
+        'CREATE TABLE IF NOT EXISTS a (b int);\nSELECT no_such_column;\nCOMMIT;',
+      ),
+    );
+    expect(await script('apply-schema.sh').ended).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('no_such_column'),
+    });
     expect(await sql(`SELECT to_regclass('a')`)).toBe('');
-    writeFileSync(schema, text.replace('COMMIT;', 'CREATE TABLE IF NOT EXISTS a (b int);\nCOMMIT;'));
+    writeFileSync(
+      schema,
+      text.replace('COMMIT;', 'CREATE TABLE IF NOT EXISTS a (b int);\nCOMMIT;'),
+    );
     expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
     expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
   });
@@ -116,7 +157,9 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     const rotation = script('rotate-password.sh', '--stdin');
     rotation.input('n€w $one #2: "\n');
     expect(await rotation.ended).toMatchObject({ code: 0 });
-    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(envFile.replace('the first one', 'n€w $one #2: "'));
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(
+      envFile.replace('the first one', 'n€w $one #2: "'),
+    );
     const after = await storedPassword();
     expect(after).not.toBe(before);
     expect((await stack.fetch('/healthz')).status).toBe(200);

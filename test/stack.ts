@@ -1,7 +1,11 @@
 // A booted stack, for the tests: Testcontainers starts and stops it, the docker command does what a person would do.
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from 'testcontainers';
+import {
+  DockerComposeEnvironment,
+  type StartedDockerComposeEnvironment,
+  Wait,
+} from 'testcontainers';
 import { Project, type ProjectOptions } from '../verify/project.ts';
 import { root } from './copy.ts';
 
@@ -60,16 +64,35 @@ export class Stack {
 
   /** Removes everything of the project, also after a failed start. Nothing of it is needed any more, so nothing gets time to finish. */
   async destroy(): Promise<void> {
-    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '0');
+    await this.compose(
+      '--profile',
+      '*',
+      'down',
+      '--volumes',
+      '--remove-orphans',
+      '--rmi',
+      'local',
+      '--timeout',
+      '0',
+    );
     // Images with a name of their own are not "local".
-    await docker('image', 'rm', '--force', ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`));
+    await docker(
+      'image',
+      'rm',
+      '--force',
+      ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`),
+    );
   }
 
   /** `docker compose …`, returns its standard output. Throws with its standard error. */
   async compose(...args: string[]): Promise<string> {
     const files = this.files.flatMap((file) => ['-f', file]);
     const options = { cwd: this.directory, env: { ...process.env, ...this.env }, maxBuffer };
-    const { stdout } = await run('docker', ['compose', '-p', this.project, ...files, ...args], options);
+    const { stdout } = await run(
+      'docker',
+      ['compose', '-p', this.project, ...files, ...args],
+      options,
+    );
     return stdout;
   }
 
@@ -88,7 +111,13 @@ export class Stack {
 
   /** The stack as `npm run verify` looks at it. */
   asProject(options: Partial<ProjectOptions> = {}): Project {
-    return new Project({ directory: this.directory, files: this.files, name: this.project, env: this.env, ...options });
+    return new Project({
+      directory: this.directory,
+      files: this.files,
+      name: this.project,
+      env: this.env,
+      ...options,
+    });
   }
 
   /** What the engine says of the first container of a service. */
@@ -100,7 +129,10 @@ export class Stack {
 
   /** The same of all its replicas. */
   async inspectAll(service: string): Promise<Inspection[]> {
-    const ids = (await this.compose('ps', '--all', '--quiet', service)).trim().split('\n').filter(Boolean);
+    const ids = (await this.compose('ps', '--all', '--quiet', service))
+      .trim()
+      .split('\n')
+      .filter(Boolean);
     return ids.length === 0 ? [] : (JSON.parse(await docker('inspect', ...ids)) as Inspection[]);
   }
 
@@ -137,9 +169,20 @@ export class Stack {
 export interface Inspection {
   Id: string;
   Image: string;
-  State: { Status: string; StartedAt: string; Health?: { Status: string }; ExitCode: number; OOMKilled: boolean };
+  State: {
+    Status: string;
+    StartedAt: string;
+    Health?: { Status: string };
+    ExitCode: number;
+    OOMKilled: boolean;
+  };
   RestartCount: number;
-  Config: { User: string; Env: string[]; Cmd: string[]; Healthcheck?: { Test: string[]; Interval: number; Retries: number } };
+  Config: {
+    User: string;
+    Env: string[];
+    Cmd: string[];
+    Healthcheck?: { Test: string[]; Interval: number; Retries: number };
+  };
   HostConfig: {
     Init: boolean | null;
     ReadonlyRootfs: boolean;

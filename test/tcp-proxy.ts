@@ -30,12 +30,14 @@ export class TcpProxy {
       const pair = { client, server, isHeld: false };
       this.#pairs.add(pair);
       for (const socket of [client, server]) {
-        socket.on('error', () => {}).on('close', () => {
-          if (pair.isHeld && socket === server) return; // half open: the client is not told
-          this.#pairs.delete(pair);
-          client.destroy();
-          server.destroy();
-        });
+        socket
+          .on('error', () => {})
+          .on('close', () => {
+            if (pair.isHeld && socket === server) return; // half open: the client is not told
+            this.#pairs.delete(pair);
+            client.destroy();
+            server.destroy();
+          });
       }
       void this.#forward(client, server, pair);
       void this.#forward(server, client, pair);
@@ -67,12 +69,14 @@ export class TcpProxy {
 
   /** Closes the connections of now. */
   cut(): void {
-    for (const { client, server } of this.#pairs) [client, server].forEach((socket) => socket.destroy());
+    for (const { client, server } of this.#pairs)
+      [client, server].forEach((socket) => socket.destroy());
   }
 
   /** The same with RST instead of FIN. */
   reset(): void {
-    for (const { client, server } of this.#pairs) [client, server].forEach((socket) => socket.resetAndDestroy());
+    for (const { client, server } of this.#pairs)
+      [client, server].forEach((socket) => socket.resetAndDestroy());
   }
 
   close(): void {
@@ -85,7 +89,8 @@ export class TcpProxy {
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         if (this.delayMs > 0) await sleep(this.delayMs);
-        if (this.bytesPerSecond < Infinity) await sleep((chunk.length / this.bytesPerSecond) * 1_000);
+        if (this.bytesPerSecond < Infinity)
+          await sleep((chunk.length / this.bytesPerSecond) * 1_000);
         if (pair.isHeld && from === pair.server) continue;
         const passedOn = from === pair.server ? this.rewrite(chunk) : chunk;
         if (!to.write(passedOn)) await once(to, 'drain');

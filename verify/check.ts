@@ -1,7 +1,18 @@
 // What a check is, and the two reasons for which one gives no verdict.
 import type { Project } from './project.ts';
 
-export const groups = ['files', 'compose', 'health', 'network', 'volumes', 'config', 'api', 'database', 'prod', 'operations'] as const;
+export const groups = [
+  'files',
+  'compose',
+  'health',
+  'network',
+  'volumes',
+  'config',
+  'api',
+  'database',
+  'prod',
+  'operations',
+] as const;
 export type Group = (typeof groups)[number];
 
 /** The chapters of the course's week, in its order. docs/labs.md has a section for each. */

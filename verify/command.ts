@@ -17,7 +17,11 @@ export interface CommandOptions {
 }
 
 /** Resolves when the program has ended, whatever its exit code. Throws NotPossible where it is not installed or not done in time. */
-export async function run(command: string, args: string[], { input, limitMs = 20_000, ...options }: CommandOptions = {}): Promise<Ended> {
+export async function run(
+  command: string,
+  args: string[],
+  { input, limitMs = 20_000, ...options }: CommandOptions = {},
+): Promise<Ended> {
   // In a process group of its own: the limit then ends its children, too, and a Ctrl-C does not end the command that puts the stack back.
   const child = spawn(command, args, { ...options, detached: true });
   const stdout: Buffer[] = [];
@@ -30,12 +34,24 @@ export async function run(command: string, args: string[], { input, limitMs = 20
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const timer = setTimeout(() => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-    reject(new NotPossible(`${[command, ...args.slice(0, 3)].join(' ')} … has not ended within ${limitMs / 1_000} s`));
+    reject(
+      new NotPossible(
+        `${[command, ...args.slice(0, 3)].join(' ')} … has not ended within ${limitMs / 1_000} s`,
+      ),
+    );
   }, limitMs);
   child.on('error', (error: NodeJS.ErrnoException) => {
-    reject(error.code === 'ENOENT' ? new NotPossible(`the command ${command} is not installed`) : error);
+    reject(
+      error.code === 'ENOENT' ? new NotPossible(`the command ${command} is not installed`) : error,
+    );
   });
-  child.on('close', (code) => resolve({ code: code ?? 1, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString().trim() }));
+  child.on('close', (code) =>
+    resolve({
+      code: code ?? 1,
+      stdout: Buffer.concat(stdout),
+      stderr: Buffer.concat(stderr).toString().trim(),
+    }),
+  );
   return promise.finally(() => clearTimeout(timer));
 }
 

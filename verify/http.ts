@@ -108,8 +108,15 @@ export function ask(
     });
   });
   call.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => {
-    if (error.name === 'AbortError' || error.name === 'TimeoutError') reject(new Error(`no answer within ${limitMs / 1_000} s`));
-    else reject(new Error(error.message || (error.errors?.map(({ message }) => message).join(', ') ?? String(error.code))));
+    if (error.name === 'AbortError' || error.name === 'TimeoutError')
+      reject(new Error(`no answer within ${limitMs / 1_000} s`));
+    else
+      reject(
+        new Error(
+          error.message ||
+            (error.errors?.map(({ message }) => message).join(', ') ?? String(error.code)),
+        ),
+      );
   });
   call.end(text);
   return promise;

@@ -9,20 +9,35 @@ const label = 'com.docker.compose.';
 
 /** All tasks as one value: equal if and only if every row is. */
 export function fingerprint(project: Project, database?: string): Promise<string> {
-  return project.sql("SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM tasks t", database);
+  return project.sql(
+    "SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM tasks t",
+    database,
+  );
 }
 
 /** Throws NotPossible unless the application works, and the files at hand would start the very same containers again. */
 export async function mayBeStopped(project: Project): Promise<void> {
   await Promise.all([project.container('web'), project.container('api'), project.container('db')]);
   await project.answers();
-  if (!(await worksAgain(project, 5_000))) throw new NotPossible('the application does not work: GET /healthz is not 200');
+  if (!(await worksAgain(project, 5_000)))
+    throw new NotPossible('the application does not work: GET /healthz is not 200');
   const { stdout } = await project.compose(['--profile', '*', 'config', '--hash', '*']);
-  const hashes = new Map(stdout.toString().trim().split('\n').map((line) => line.split(' ') as [string, string]));
-  const others = (await project.containers()).filter(({ Config }) => Config.Labels[`${label}config-hash`] !== hashes.get(Config.Labels[`${label}service`] ?? ''));
+  const hashes = new Map(
+    stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+  const others = (await project.containers()).filter(
+    ({ Config }) =>
+      Config.Labels[`${label}config-hash`] !== hashes.get(Config.Labels[`${label}service`] ?? ''),
+  );
   if (others.length > 0) {
     const names = others.map(({ Name }) => Name.slice(1)).join(', ');
-    throw new NotPossible(`${names} runs with other files or settings than are given here: name the same with -f and --env-file, or run docker compose up -d first`);
+    throw new NotPossible(
+      `${names} runs with other files or settings than are given here: name the same with -f and --env-file, or run docker compose up -d first`,
+    );
   }
 }
 
@@ -30,7 +45,10 @@ export async function mayBeStopped(project: Project): Promise<void> {
 export function healthyAgain(project: Project, limitMs: number): Promise<boolean> {
   return project.eventually(async () => {
     project.forgetContainers();
-    return (await project.containers()).every(({ State }) => State.Status === 'running' && (State.Health?.Status ?? 'healthy') === 'healthy');
+    return (await project.containers()).every(
+      ({ State }) =>
+        State.Status === 'running' && (State.Health?.Status ?? 'healthy') === 'healthy',
+    );
   }, limitMs);
 }
 
@@ -67,7 +85,10 @@ export async function downAndUp(project: Project): Promise<string[]> {
     counts.set(service, (counts.get(service) ?? 0) + 1);
   }
   const scale = [...counts].flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
-  const up = () => project.compose(['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()], { limitMs: 90_000 });
+  const up = () =>
+    project.compose(['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()], {
+      limitMs: 90_000,
+    });
 
   await project.compose(['--profile', '*', 'down'], { limitMs: 90_000 });
   const { code, stderr } = await up();
@@ -81,7 +102,9 @@ export async function reboot(project: Project): Promise<string[]> {
   const before = await fingerprint(project);
   const rank = ['web', 'api', 'db']; // dependencies count for `docker compose` only
   const position = ({ Config }: Container) => rank.indexOf(Config.Labels[`${label}service`] ?? '');
-  const ids = (await project.containers()).toSorted((a, b) => position(a) - position(b)).map(({ Id }) => Id);
+  const ids = (await project.containers())
+    .toSorted((a, b) => position(a) - position(b))
+    .map(({ Id }) => Id);
   try {
     await project.docker(['stop', ...ids], { limitMs: 70_000 });
     for (const id of ids) {

@@ -37,15 +37,26 @@ class WrongUsage extends Error {}
 export function parse(args: string[], env: NodeJS.ProcessEnv) {
   const { values } = parsed(args);
   const directory = resolve(env.INIT_CWD ?? '.', values.dir ?? '.'); // npm changes to the root of the repository
-  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) throw new WrongUsage(`--dir: ${directory} is not a directory`);
-  if (values.url !== undefined && !(URL.canParse(values.url) && /^https?:$/.test(new URL(values.url).protocol))) {
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
+    throw new WrongUsage(`--dir: ${directory} is not a directory`);
+  if (
+    values.url !== undefined &&
+    !(URL.canParse(values.url) && /^https?:$/.test(new URL(values.url).protocol))
+  ) {
     throw new WrongUsage(`--url: ${values.url} is not an address such as http://localhost`);
   }
-  if (!formats.some((name) => name === values.format)) throw new WrongUsage(`--format: ${values.format} is none of ${formats.join(', ')}`);
-  const only = values.only?.split(',').map((name) => name.trim()).filter(Boolean);
+  if (!formats.some((name) => name === values.format))
+    throw new WrongUsage(`--format: ${values.format} is none of ${formats.join(', ')}`);
+  const only = values.only
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
   const known = new Set<string>([...groups, ...checks.map(({ id }) => id), ...checks.map(groupOf)]);
   const unknown = only?.filter((name) => !known.has(name)) ?? [];
-  if (only?.length === 0 || unknown.length > 0) throw new WrongUsage(`--only: ${unknown.join(', ') || 'nothing'} is none of ${groups.join(', ')}, nor a check`);
+  if (only?.length === 0 || unknown.length > 0)
+    throw new WrongUsage(
+      `--only: ${unknown.join(', ') || 'nothing'} is none of ${groups.join(', ')}, nor a check`,
+    );
   return { ...values, directory, only, format: values.format as Format };
 }
 
@@ -84,7 +95,8 @@ function certificates(path: string, directory: string): Buffer {
 function progress() {
   let title = '';
   let since = Date.now();
-  const show = () => process.stderr.write(`\r\u001B[K${title} … ${Math.round((Date.now() - since) / 1_000)} s`);
+  const show = () =>
+    process.stderr.write(`\r\u001B[K${title} … ${Math.round((Date.now() - since) / 1_000)} s`);
   const timer = setInterval(show, 1_000);
   return {
     start(text: string) {
@@ -112,7 +124,10 @@ async function main(): Promise<number> {
     name: options['project-name'],
     url: options.url,
     token: process.env.VERIFY_TOKEN || undefined,
-    trust: { insecure: options.insecure, ...(options.cacert !== undefined && { ca: certificates(options.cacert, options.directory) }) },
+    trust: {
+      insecure: options.insecure,
+      ...(options.cacert !== undefined && { ca: certificates(options.cacert, options.directory) }),
+    },
   });
 
   const interrupt = new AbortController();

@@ -11,7 +11,12 @@ export interface Model {
 export interface Service {
   profiles?: string[];
   image?: string;
-  build?: { context: string; dockerfile?: string; dockerfile_inline?: string; args?: Record<string, string | null> };
+  build?: {
+    context: string;
+    dockerfile?: string;
+    dockerfile_inline?: string;
+    args?: Record<string, string | null>;
+  };
   environment?: Record<string, string | null>;
   ports?: { host_ip?: string; published?: string; target: number }[];
   volumes?: { type: string; source?: string; target: string; read_only?: boolean }[];
@@ -43,7 +48,12 @@ export interface Container {
   Id: string;
   Name: string;
   Image: string;
-  State: { Status: string; Pid: number; ExitCode: number; Health?: { Status: string; Log?: { Output: string }[] | null } };
+  State: {
+    Status: string;
+    Pid: number;
+    ExitCode: number;
+    Health?: { Status: string; Log?: { Output: string }[] | null };
+  };
   Config: { Env: string[] | null; Labels: Record<string, string> };
   Mounts: { Type: string; Name?: string; Source: string; Destination: string }[];
   NetworkSettings: {
@@ -54,7 +64,9 @@ export interface Container {
 
 export interface Image {
   Id: string;
-  Config: { Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; Retries?: number } | null };
+  Config: {
+    Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; Retries?: number } | null;
+  };
 }
 
 export const tiers = ['web', 'api', 'db'] as const;
@@ -62,12 +74,17 @@ export type Tier = (typeof tiers)[number];
 
 /** The services that run all the time: not those that others wait for to end, such as a migration. */
 export function lasting({ services }: Model): [string, Service][] {
-  const conditions = Object.values(services).flatMap(({ depends_on = {} }) => Object.entries(depends_on));
-  const ending = conditions.filter(([, { condition }]) => condition === 'service_completed_successfully').map(([name]) => name);
+  const conditions = Object.values(services).flatMap(({ depends_on = {} }) =>
+    Object.entries(depends_on),
+  );
+  const ending = conditions
+    .filter(([, { condition }]) => condition === 'service_completed_successfully')
+    .map(([name]) => name);
   return Object.entries(services).filter(([name]) => !ending.includes(name));
 }
 
 export const networksOf = ({ networks = { default: null }, network_mode }: Service): string[] =>
   network_mode === undefined ? Object.keys(networks) : [];
 
-export const shared = (a: Service, b: Service): string[] => networksOf(a).filter((name) => networksOf(b).includes(name));
+export const shared = (a: Service, b: Service): string[] =>
+  networksOf(a).filter((name) => networksOf(b).includes(name));

@@ -22,7 +22,10 @@ export interface ProjectOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-const names = (stem: string) => ['compose', 'docker-compose'].flatMap((name) => ['yml', 'yaml'].map((end) => `${name}${stem}.${end}`));
+const names = (stem: string) =>
+  ['compose', 'docker-compose'].flatMap((name) =>
+    ['yml', 'yaml'].map((end) => `${name}${stem}.${end}`),
+  );
 const baseNames = names('');
 const overrideNames = names('.override');
 const productionNames = [...names('.prod'), ...names('.production')];
@@ -76,7 +79,11 @@ export class Project {
   /** The settings files that have values, such as .env, or the examples of them. */
   envFileNames(kind: 'values' | 'examples'): string[] {
     const isExample = (name: string) => /example|sample|template|dist/i.test(name);
-    return this.fileNames().filter((name) => (/^\.env($|\.)/.test(name) || (isExample(name) && /env/.test(name))) && isExample(name) === (kind === 'examples'));
+    return this.fileNames().filter(
+      (name) =>
+        (/^\.env($|\.)/.test(name) || (isExample(name) && /env/.test(name))) &&
+        isExample(name) === (kind === 'examples'),
+    );
   }
 
   baseFile(): string | undefined {
@@ -93,7 +100,8 @@ export class Project {
 
   /** `git …` in the directory; undefined outside of a work tree. */
   async git(...args: string[]): Promise<Ended | undefined> {
-    const git = (...words: string[]) => run('git', ['-c', 'safe.directory=*', ...words], { cwd: this.directory, env: this.#env });
+    const git = (...words: string[]) =>
+      run('git', ['-c', 'safe.directory=*', ...words], { cwd: this.directory, env: this.#env });
     return (await git('rev-parse', '--is-inside-work-tree')).code === 0 ? git(...args) : undefined;
   }
 
@@ -105,7 +113,10 @@ export class Project {
 
   /** `docker compose …` with the project's own files. */
   compose(args: string[], options: CommandOptions = {}): Promise<Ended> {
-    return this.docker(['compose', ...this.#composeOptions(this.options.files ?? []), ...args], options);
+    return this.docker(
+      ['compose', ...this.#composeOptions(this.options.files ?? []), ...args],
+      options,
+    );
   }
 
   #composeOptions(files: string[], envFiles = this.options.envFiles ?? []): string[] {
@@ -116,8 +127,14 @@ export class Project {
     ];
   }
 
-  async #resolve(composeOptions: string[], env = this.#env): Promise<{ model: Model; complaints: string }> {
-    const { code, stdout, stderr } = await this.docker(['compose', ...composeOptions, 'config', '--format', 'json'], { env });
+  async #resolve(
+    composeOptions: string[],
+    env = this.#env,
+  ): Promise<{ model: Model; complaints: string }> {
+    const { code, stdout, stderr } = await this.docker(
+      ['compose', ...composeOptions, 'config', '--format', 'json'],
+      { env },
+    );
     if (code !== 0) throw new NotPossible(`docker compose config: ${lastLine(stderr)}`);
     return { model: JSON.parse(stdout.toString()) as Model, complaints: stderr };
   }
@@ -150,8 +167,10 @@ export class Project {
     if (base === undefined) throw new NotPossible('there is no Compose file');
     const env = { ...this.#env };
     delete env.COMPOSE_FILE;
-    const resolve = async (files: string[]) => (await this.#resolve(this.#composeOptions(files), env)).model;
-    const byDefault = this.options.files || this.#env.COMPOSE_FILE !== undefined ? resolve([]) : this.model();
+    const resolve = async (files: string[]) =>
+      (await this.#resolve(this.#composeOptions(files), env)).model;
+    const byDefault =
+      this.options.files || this.#env.COMPOSE_FILE !== undefined ? resolve([]) : this.model();
     return this.once('default and base', () => Promise.all([byDefault, resolve([base])]));
   }
 
@@ -160,8 +179,12 @@ export class Project {
     const { files = [], envFiles = this.#env.COMPOSE_ENV_FILES?.split(',') ?? ['.env'] } =
       this.options;
     if (files.length > 0) return files;
-    const inFiles = envFiles.filter((file) => this.exists(file)).map((file) => /^COMPOSE_FILE=(.*)$/m.exec(this.read(file))?.[1]);
-    return (this.#env.COMPOSE_FILE ?? inFiles.find((value) => value !== undefined) ?? '').split(this.#env.COMPOSE_PATH_SEPARATOR ?? ':').filter(Boolean);
+    const inFiles = envFiles
+      .filter((file) => this.exists(file))
+      .map((file) => /^COMPOSE_FILE=(.*)$/m.exec(this.read(file))?.[1]);
+    return (this.#env.COMPOSE_FILE ?? inFiles.find((value) => value !== undefined) ?? '')
+      .split(this.#env.COMPOSE_PATH_SEPARATOR ?? ':')
+      .filter(Boolean);
   }
 
   /** True if one of the chosen files is for production. */
@@ -173,8 +196,13 @@ export class Project {
   async production(): Promise<Model> {
     if (this.isProduction()) return this.wholeModel();
     const [base, production] = [this.baseFile(), this.productionFile()];
-    if (base === undefined || production === undefined) throw new NotPossible(`there is no Compose file for production, such as ${productionNames[0]}`);
-    const envFiles = this.options.envFiles ?? ['.env.prod', '.env.prod.example'].filter((name) => this.exists(name)).slice(0, 1);
+    if (base === undefined || production === undefined)
+      throw new NotPossible(
+        `there is no Compose file for production, such as ${productionNames[0]}`,
+      );
+    const envFiles =
+      this.options.envFiles ??
+      ['.env.prod', '.env.prod.example'].filter((name) => this.exists(name)).slice(0, 1);
     const options = [...this.#composeOptions([base, production], envFiles), '--profile', '*'];
     return (await this.once('production', () => this.#resolve(options))).model;
   }
@@ -192,7 +220,15 @@ export class Project {
     return this.once('containers', async () => {
       const { name } = await this.model();
       const label = 'label=com.docker.compose.';
-      const { code, stdout, stderr } = await this.docker(['ps', '--all', '--quiet', '--filter', `${label}project=${name}`, '--filter', `${label}oneoff=False`]);
+      const { code, stdout, stderr } = await this.docker([
+        'ps',
+        '--all',
+        '--quiet',
+        '--filter',
+        `${label}project=${name}`,
+        '--filter',
+        `${label}oneoff=False`,
+      ]);
       if (code !== 0) throw new NotPossible(`docker ps: ${lastLine(stderr)}`);
       const ids = stdout.toString().split('\n').filter(Boolean);
       return ids.length === 0 ? [] : this.#inspect<Container>(ids);
@@ -205,12 +241,16 @@ export class Project {
   }
 
   async containersOf(service: string): Promise<Container[]> {
-    return (await this.containers()).filter(({ Config }) => Config.Labels['com.docker.compose.service'] === service);
+    return (await this.containers()).filter(
+      ({ Config }) => Config.Labels['com.docker.compose.service'] === service,
+    );
   }
 
   /** A running container of a service. */
   async container(service: Tier): Promise<Container> {
-    const running = (await this.containersOf(service)).find(({ State }) => State.Status === 'running');
+    const running = (await this.containersOf(service)).find(
+      ({ State }) => State.Status === 'running',
+    );
     if (!running) throw new NotPossible(`${service} does not run`);
     return running;
   }
@@ -219,8 +259,14 @@ export class Project {
   async image(name: string): Promise<Image> {
     const model = await this.wholeModel();
     const [container] = await this.containersOf(name);
-    for (const image of [model.services[name]?.image ?? `${model.name}-${name}`, container?.Image]) {
-      const [found] = image === undefined ? [] : await this.#inspect<Image>(['--type', 'image', image]).catch(() => []);
+    for (const image of [
+      model.services[name]?.image ?? `${model.name}-${name}`,
+      container?.Image,
+    ]) {
+      const [found] =
+        image === undefined
+          ? []
+          : await this.#inspect<Image>(['--type', 'image', image]).catch(() => []);
       if (found) return found;
     }
     throw new NotPossible(`the image of ${name} is not here: docker compose build, or pull`);
@@ -229,26 +275,47 @@ export class Project {
   /** A program of the database's image, run in the network of one of the project's containers, where that need not have it. */
   async beside(container: Container, program: string, ...args: string[]): Promise<Ended> {
     const db = await this.container('db');
-    return this.docker(['run', '--rm', '--pull', 'never', '--network', `container:${container.Id}`, '--entrypoint', program, db.Image, ...args]);
+    return this.docker([
+      'run',
+      '--rm',
+      '--pull',
+      'never',
+      '--network',
+      `container:${container.Id}`,
+      '--entrypoint',
+      program,
+      db.Image,
+      ...args,
+    ]);
   }
 
   /** The login and the database that the image was told to make. */
   async databaseOwner(): Promise<{ user: string; database: string }> {
     const { Config } = await this.container('db');
-    const value = (name: string) => Config.Env?.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
+    const value = (name: string) =>
+      Config.Env?.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
     const user = value('POSTGRES_USER') ?? 'postgres';
     return { user, database: value('POSTGRES_DB') ?? user };
   }
 
   /** A PostgreSQL program in the database's container, as the owner, on the project's database unless another is named. */
-  async inDatabase([program = '', ...args]: string[], { database, ...options }: CommandOptions & { database?: string | undefined } = {}): Promise<Ended> {
+  async inDatabase(
+    [program = '', ...args]: string[],
+    { database, ...options }: CommandOptions & { database?: string | undefined } = {},
+  ): Promise<Ended> {
     const [{ Id }, owner] = await Promise.all([this.container('db'), this.databaseOwner()]);
-    return this.docker(['exec', '-i', Id, program, '-U', owner.user, '-d', database ?? owner.database, ...args], options);
+    return this.docker(
+      ['exec', '-i', Id, program, '-U', owner.user, '-d', database ?? owner.database, ...args],
+      options,
+    );
   }
 
   /** Standard output of an SQL statement, run by the owner. Throws NotPossible with the server's message. */
   async sql(statement: string, database?: string): Promise<string> {
-    const { code, stdout, stderr } = await this.inDatabase(['psql', '--no-psqlrc', '-At', '-v', 'ON_ERROR_STOP=1'], { input: statement, database });
+    const { code, stdout, stderr } = await this.inDatabase(
+      ['psql', '--no-psqlrc', '-At', '-v', 'ON_ERROR_STOP=1'],
+      { input: statement, database },
+    );
     if (code !== 0) throw new NotPossible(`psql: ${lastLine(stderr)}`);
     return stdout.toString().trim();
   }
@@ -260,7 +327,9 @@ export class Project {
     return this.once('url', async () => {
       if (this.options.url !== undefined) return new URL(this.options.url);
       const { Ports } = (await this.container('web')).NetworkSettings;
-      const published = Object.entries(Ports).flatMap(([port, bindings]) => (bindings ?? []).map((binding) => ({ port, ...binding })));
+      const published = Object.entries(Ports).flatMap(([port, bindings]) =>
+        (bindings ?? []).map((binding) => ({ port, ...binding })),
+      );
       const isTls = ({ port }: { port: string }) => /^\d*443\//.test(port); // 443, 8443
       const isPlain = ({ port }: { port: string }) => port.startsWith('80/');
       const best = published.find(isTls) ?? published.find(isPlain) ?? published[0];
@@ -283,7 +352,10 @@ export class Project {
   /** One request, whether anything answers there or not. */
   async #ask(path: string, call: Call = {}): Promise<Answer> {
     const { token, trust = {} } = this.options;
-    const headers = { ...(token !== undefined && path.startsWith('/api') && { Authorization: `Bearer ${token}` }), ...call.headers };
+    const headers = {
+      ...(token !== undefined && path.startsWith('/api') && { Authorization: `Bearer ${token}` }),
+      ...call.headers,
+    };
     const [url, name] = [await this.url(), await this.#name()];
     return ask(new URL(path, url), { ...call, headers }, { ...trust, name });
   }
@@ -297,7 +369,8 @@ export class Project {
       if (answer instanceof Error) throw new NotPossible(`${url.origin}: ${answer.message}`);
       if (url.protocol === 'http:' && answer.status < 400) {
         const { status, location } = await this.#ask('/healthz').catch(() => answer);
-        if (status >= 300 && status < 400) throw new NotPossible(`${url.origin} redirects to ${location}: name that with --url`);
+        if (status >= 300 && status < 400)
+          throw new NotPossible(`${url.origin} redirects to ${location}: name that with --url`);
       }
     });
   }
@@ -309,14 +382,19 @@ export class Project {
       throw new Error(`${call.method ?? 'GET'} ${path}: ${(error as Error).message}`);
     });
     if (answer.status === 401 && path.startsWith('/api')) {
-      throw new NotPossible(`the API wants ${this.options.token === undefined ? 'a token: set VERIFY_TOKEN' : 'another token than VERIFY_TOKEN'}`);
+      throw new NotPossible(
+        `the API wants ${this.options.token === undefined ? 'a token: set VERIFY_TOKEN' : 'another token than VERIFY_TOKEN'}`,
+      );
     }
     return answer;
   }
 
   /** The status of an answer, undefined without one; for waiting. */
   async status(path: string): Promise<number | undefined> {
-    return this.#ask(path).then(({ status }) => status, () => undefined);
+    return this.#ask(path).then(
+      ({ status }) => status,
+      () => undefined,
+    );
   }
 
   /** Asks until the answer is yes; false if it was not within the limit. */
@@ -330,7 +408,10 @@ export class Project {
   /** Deletes what the checks have created and is still there. Returns what could not be deleted. */
   async cleanUp(): Promise<string[]> {
     for (const id of this.created) {
-      const status = await this.#ask(`/api/tasks/${id}`, { method: 'DELETE' }).then((answer) => answer.status, () => 0);
+      const status = await this.#ask(`/api/tasks/${id}`, { method: 'DELETE' }).then(
+        (answer) => answer.status,
+        () => 0,
+      );
       if (status === 404) this.created.delete(id);
     }
     if (!this.hasWritten) return [];
@@ -338,6 +419,8 @@ export class Project {
     const ids = [0, ...this.created].join();
     const statement = `DELETE FROM tasks WHERE title LIKE '${this.mark}%' OR (id IN (${ids}) AND created_at > now() - interval '1 hour')`;
     const error = await this.sql(statement).then(() => undefined, String);
-    return error === undefined || this.created.size === 0 ? [] : [`tasks ${ids.slice(2)}, which the checks created, could not be deleted: ${error}`];
+    return error === undefined || this.created.size === 0
+      ? []
+      : [`tasks ${ids.slice(2)}, which the checks created, could not be deleted: ${error}`];
   }
 }

@@ -45,10 +45,14 @@ async function statements(project: Project): Promise<Map<string, string>> {
 
 /** True if a password is the one that PostgreSQL keeps for a login: so it would let it in. */
 function fits(password: string, role: string, stored: string): boolean {
-  const [, rounds, salt = '', key] =
-    /^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):/.exec(stored) ?? [];
+  const [, rounds, salt = '', key] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):/.exec(stored) ?? [];
   if (rounds === undefined) {
-    return stored === `md5${createHash('md5').update(password + role).digest('hex')}`;
+    return (
+      stored ===
+      `md5${createHash('md5')
+        .update(password + role)
+        .digest('hex')}`
+    );
   }
   const salted = pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(rounds), 32, 'sha256');
   const client = createHmac('sha256', salted).update('Client Key').digest();
@@ -65,7 +69,10 @@ export async function publishedLogins(project: Project): Promise<string[]> {
   const rows = await project.sql(
     'SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL',
   );
-  const logins = rows.split('\n').filter(Boolean).map((row) => row.split('|'));
+  const logins = rows
+    .split('\n')
+    .filter(Boolean)
+    .map((row) => row.split('|'));
   return logins.flatMap(([role = '', stored = '']) => {
     const password = [...known.keys()].find((value) => fits(value, role, stored));
     if (password === undefined) return [];

@@ -4,7 +4,9 @@ import type { Container } from './model.ts';
 import type { Project } from './project.ts';
 
 const addresses = ({ NetworkSettings }: Container): string[] =>
-  Object.values(NetworkSettings.Networks).flatMap(({ IPAddress, GlobalIPv6Address = '' }) => [IPAddress, GlobalIPv6Address].filter(Boolean));
+  Object.values(NetworkSettings.Networks).flatMap(({ IPAddress, GlobalIPv6Address = '' }) =>
+    [IPAddress, GlobalIPv6Address].filter(Boolean),
+  );
 
 /** The addresses of db, on all its networks, at which PostgreSQL takes a connection that comes from another container. */
 export function reachedFrom(project: Project, from: 'web' | 'api'): Promise<string[]> {

@@ -10,7 +10,8 @@ export interface Task {
 }
 
 export const path = '/api/tasks';
-export const seen = (what: string, { status, text }: Answer) => `${what}: ${status} ${text.slice(0, 80).trim()}`;
+export const seen = (what: string, { status, text }: Answer) =>
+  `${what}: ${status} ${text.slice(0, 80).trim()}`;
 
 export const isTask = (value: unknown): value is Task => {
   const { id, title, status } = (value ?? {}) as Partial<Task>;
@@ -18,7 +19,8 @@ export const isTask = (value: unknown): value is Task => {
 };
 
 /** The labs differ: {"tasks": […]} or a bare list, {"task": {…}} or the task itself. */
-export const tasksIn = (json: unknown): unknown => (json as { tasks?: unknown } | null | undefined)?.tasks ?? json;
+export const tasksIn = (json: unknown): unknown =>
+  (json as { tasks?: unknown } | null | undefined)?.tasks ?? json;
 export const taskIn = (json: unknown): Task | undefined => {
   const inside = (json as { task?: unknown } | null | undefined)?.task ?? json;
   return isTask(inside) ? inside : undefined;
@@ -28,7 +30,8 @@ export const taskIn = (json: unknown): Task | undefined => {
 export async function listed(project: Project): Promise<Task[]> {
   const answer = await project.http(path);
   const tasks = tasksIn(answer.json);
-  if (answer.status !== 200 || !Array.isArray(tasks)) throw new NotPossible(`the list does not work: ${seen(`GET ${path}`, answer)}`);
+  if (answer.status !== 200 || !Array.isArray(tasks))
+    throw new NotPossible(`the list does not work: ${seen(`GET ${path}`, answer)}`);
   return tasks.filter(isTask);
 }
 
@@ -49,7 +52,10 @@ export async function create(project: Project, fields: Record<string, unknown>):
   project.hasWritten = true;
   const answer = await project.http(path, { method: 'POST', body: fields });
   // Only what the list shows as new is ours: a wrong id in the answer may be somebody else's task.
-  const made = (await listed(project)).filter(({ id, title }) => !before.has(id) && (title === fields.title || id === taskIn(answer.json)?.id));
+  const made = (await listed(project)).filter(
+    ({ id, title }) =>
+      !before.has(id) && (title === fields.title || id === taskIn(answer.json)?.id),
+  );
   for (const { id } of made) project.created.add(id);
   return answer;
 }
@@ -72,5 +78,7 @@ export async function remove(project: Project, { id }: Task): Promise<Answer> {
 /** By PUT, or by PATCH where an API has only that. */
 export async function update(project: Project, id: number, fields: object): Promise<Answer> {
   const answer = await project.http(`${path}/${id}`, { method: 'PUT', body: fields });
-  return answer.status === 405 ? project.http(`${path}/${id}`, { method: 'PATCH', body: fields }) : answer;
+  return answer.status === 405
+    ? project.http(`${path}/${id}`, { method: 'PATCH', body: fields })
+    : answer;
 }

@@ -19,7 +19,10 @@ if [ "$1" = nginx ]; then
   for template in /etc/nginx/templates/*.template; do
     [ -e "$template" ] || continue
     output=${NGINX_ENVSUBST_OUTPUT_DIR:-/etc/nginx/conf.d}
-    if [ ! -w "$output" ]; then echo "$0: ERROR: $output is not writable"; break; fi
+    if [ ! -w "$output" ]; then
+      echo "$0: ERROR: $output is not writable"
+      break
+    fi
     # Only variables that exist are replaced: nginx has its own $variables.
     names=$(awk 'BEGIN { for (name in ENVIRON) printf "${%s} ", name }')
     target=$output/$(basename "$template" .template)

@@ -16,7 +16,10 @@ fi
 from_file() { # from_file NAME: sets NAME from the file that NAME_FILE points to
   local file_variable=${1}_FILE
   [ -n "${!file_variable:-}" ] || return 0
-  if [ -n "${!1:-}" ]; then echo "error: both $1 and $file_variable are set" >&2; exit 1; fi
+  if [ -n "${!1:-}" ]; then
+    echo "error: both $1 and $file_variable are set" >&2
+    exit 1
+  fi
   export "$1=$(<"${!file_variable}")"
   unset "$file_variable"
 }
@@ -52,8 +55,14 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         # shellcheck source=/dev/null
         if [ -x "$file" ]; then "$file"; else . "$file"; fi
         ;;
-      *.sql) echo "$0: running $file"; run_sql --dbname "$POSTGRES_DB" -f "$file" ;;
-      *.sql.gz) echo "$0: running $file"; gunzip -c "$file" | run_sql --dbname "$POSTGRES_DB" ;;
+      *.sql)
+        echo "$0: running $file"
+        run_sql --dbname "$POSTGRES_DB" -f "$file"
+        ;;
+      *.sql.gz)
+        echo "$0: running $file"
+        gunzip -c "$file" | run_sql --dbname "$POSTGRES_DB"
+        ;;
       *) echo "$0: ignoring $file" ;;
     esac
   done

@@ -37,7 +37,17 @@ export interface AppOptions {
 
 /** The application without a port or a process: a request meets what is below from top to bottom. */
 export function createApp(options: AppOptions): Express {
-  const { db, store, log, version, apiToken, replica, page, phase = () => 'serving', registry = new Registry() } = options;
+  const {
+    db,
+    store,
+    log,
+    version,
+    apiToken,
+    replica,
+    page,
+    phase = () => 'serving',
+    registry = new Registry(),
+  } = options;
   const metrics = openMetrics(registry, db);
   const app = express();
   app.disable('x-powered-by');
@@ -59,7 +69,10 @@ export function createApp(options: AppOptions): Express {
 
   if (page !== undefined) app.use(webPage(page));
   const get = 'GET, HEAD';
-  app.route('/healthz').get(healthz(db, () => phase() !== 'serving')).all(methodNotAllowed(get));
+  app
+    .route('/healthz')
+    .get(healthz(db, () => phase() !== 'serving'))
+    .all(methodNotAllowed(get));
   app.route('/livez').get(livez).all(methodNotAllowed(get));
   app.route('/metrics').get(metrics.handler).all(methodNotAllowed(get));
   app.route('/').get(index(version)).all(methodNotAllowed(get));
@@ -80,7 +93,8 @@ function requestLog(log: Logger, metrics: Metrics, phase: () => Phase): RequestH
     res.locals.startedAt = startedAt;
     const ended = metrics.requestStarted(req);
     const given = req.headers['x-request-id'];
-    const id = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
+    const id =
+      typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
     res.setHeader('X-Request-Id', id);
 
     // 'close' comes after the last byte, or when the client is gone before.
@@ -141,6 +155,8 @@ function requireToken(token: string): RequestHandler {
   return (req, _res, next) => {
     const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
     if (given !== undefined && timingSafeEqual(hash(given), expected)) return next();
-    throw new HttpError(401, 'A valid API token is required', { 'WWW-Authenticate': 'Bearer realm="taskapp"' });
+    throw new HttpError(401, 'A valid API token is required', {
+      'WWW-Authenticate': 'Bearer realm="taskapp"',
+    });
   };
 }

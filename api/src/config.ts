@@ -29,7 +29,11 @@ const Environment = z.object({
     })
     .default('info'),
   // The engine sets it in each container, to the container's id. A name that no header may have counts as unset.
-  HOSTNAME: z.string().regex(/^[\w.-]+$/).optional().catch(undefined),
+  HOSTNAME: z
+    .string()
+    .regex(/^[\w.-]+$/)
+    .optional()
+    .catch(undefined),
   PAGE_DIR: z.string().optional(),
   API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
 });
@@ -48,7 +52,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 
   const parsed = Environment.safeParse(settings);
   if (parsed.success) return parsed.data;
-  throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '));
+  throw new ConfigError(
+    parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '),
+  );
 }
 
 /** The password for a new connection: scripts/rotate-password.sh writes another into the file while the API runs. */
@@ -73,7 +79,8 @@ const withoutNewline = (text: string) => text.replace(/\r?\n$/, '');
 function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Record<string, string> {
   const file = env[`${name}_FILE`];
   if (file === undefined) return {};
-  if (env[name] !== undefined) throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
+  if (env[name] !== undefined)
+    throw new ConfigError(`${name} and ${name}_FILE are both set; unset one of them`);
   const secret = withoutNewline(readFileOf(`${name}_FILE`, file));
   if (secret === '')
     throw new ConfigError(

@@ -26,11 +26,15 @@ const viewer = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/p
 /** The API's documentation: as OpenAPI, and as a page with a form for each request. Both are open to all: they hold no data. */
 export function docsRoutes(version: string, tokenNeeded: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const get = (path: string, handler: RequestHandler) => router.route(path).get(handler).all(methodNotAllowed('GET, HEAD'));
+  const get = (path: string, handler: RequestHandler) =>
+    router.route(path).get(handler).all(methodNotAllowed('GET, HEAD'));
   const document = JSON.stringify(openApi(version, tokenNeeded));
 
   get('/api/openapi.json', (_req, res) => void res.type('json').send(document));
-  get('/api/docs', (_req, res) => void res.set('Content-Security-Policy', policy).type('html').send(page));
+  get(
+    '/api/docs',
+    (_req, res) => void res.set('Content-Security-Policy', policy).type('html').send(page),
+  );
   get('/api/docs/start.js', (_req, res) => void res.type('js').send(start));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
     get(`/api/docs/${file}`, (_req, res) => {

@@ -81,21 +81,36 @@ export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
   if (res.headersSent) return next(err);
   const { status, headers, body } = answerTo(err);
   if (status >= 500) res.locals.error = err instanceof Error ? err : new Error(String(err));
-  if (!res.hasHeader('Server-Timing')) res.set('Server-Timing', `api;dur=${(performance.now() - res.locals.startedAt).toFixed(1)}`);
+  if (!res.hasHeader('Server-Timing'))
+    res.set('Server-Timing', `api;dur=${(performance.now() - res.locals.startedAt).toFixed(1)}`);
   res.status(status).set(headers).json(body);
 };
 
-function answerTo(err: unknown): { status: number; headers: Record<string, string>; body: ErrorBody } {
-  if (err instanceof HttpError) return { status: err.status, headers: err.headers, body: { error: err.message } };
+function answerTo(err: unknown): {
+  status: number;
+  headers: Record<string, string>;
+  body: ErrorBody;
+} {
+  if (err instanceof HttpError)
+    return { status: err.status, headers: err.headers, body: { error: err.message } };
   if (err instanceof ZodError) return { status: 400, headers: {}, body: validationBody(err) };
   if (err instanceof DatabaseUnavailable) {
-    return { status: 503, headers: { 'Retry-After': '1' }, body: { error: 'Database connection failed' } };
+    return {
+      status: 503,
+      headers: { 'Retry-After': '1' },
+      body: { error: 'Database connection failed' },
+    };
   }
   if (err instanceof OutcomeUnknown) {
-    return { status: 504, headers: {}, body: { error: 'Database connection lost, the change may or may not be stored' } };
+    return {
+      status: 504,
+      headers: {},
+      body: { error: 'Database connection lost, the change may or may not be stored' },
+    };
   }
   const status = clientErrorStatus(err);
-  if (status !== undefined) return { status, headers: {}, body: { error: clientErrorMessage(status, err) } };
+  if (status !== undefined)
+    return { status, headers: {}, body: { error: clientErrorMessage(status, err) } };
   return { status: 500, headers: {}, body: { error: 'Internal server error' } };
 }
 
@@ -110,14 +125,17 @@ function validationBody({ issues }: ZodError): ErrorBody {
 
 /** What Express and its body parser throw for a request they refuse carries a status of 4xx. */
 function clientErrorStatus(err: unknown): number | undefined {
-  if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number') return undefined;
+  if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number')
+    return undefined;
   return err.status >= 400 && err.status < 500 ? err.status : undefined;
 }
 
 function clientErrorMessage(status: number, err: unknown): string {
   switch (status) {
     case 400:
-      return err instanceof URIError ? 'Path cannot be decoded' : 'Request body is not what its headers say';
+      return err instanceof URIError
+        ? 'Path cannot be decoded'
+        : 'Request body is not what its headers say';
     case 413:
       return 'Request body is too large, the limit is 64 kB';
     case 415:

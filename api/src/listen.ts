@@ -39,7 +39,9 @@ export async function listen(
     headersTimeout: 80_000,
     requestTimeout: 90_000,
   };
-  const servers = Array.from({ length: sockets }, () => createServer(options, handler).on('clientError', answerParseError));
+  const servers = Array.from({ length: sockets }, () =>
+    createServer(options, handler).on('clientError', answerParseError),
+  );
 
   const probe = createServer();
   // Otherwise another process that also shares the port would go unnoticed below.
@@ -51,12 +53,15 @@ export async function listen(
 
   return {
     address,
-    connections: async () => (await Promise.all(servers.map(connectionsOf))).reduce((sum, count) => sum + count, 0),
+    connections: async () =>
+      (await Promise.all(servers.map(connectionsOf))).reduce((sum, count) => sum + count, 0),
     closeIdleConnections: () => servers.forEach((server) => server.closeIdleConnections()),
     close: async () => void (await Promise.all(servers.map(closed))),
   };
 }
 
-const opened = (server: Server, options: ListenOptions) => once(server.listen(options), 'listening');
+const opened = (server: Server, options: ListenOptions) =>
+  once(server.listen(options), 'listening');
 const closed = (server: Server) => new Promise((resolve) => server.close(resolve));
-const connectionsOf = (server: Server) => new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)));
+const connectionsOf = (server: Server) =>
+  new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)));

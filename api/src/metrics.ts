@@ -31,11 +31,30 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
   });
   let inFlight = 0;
   const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({ name, help, registers, collect() { this.set(value()); } });
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
   const counter = (name: string, help: string, value: () => number) =>
-    new Counter({ name, help, registers, collect() { this.reset(); this.inc(value()); } });
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
 
-  gauge('http_requests_in_flight', 'Requests that are not answered yet, this one included', () => inFlight);
+  gauge(
+    'http_requests_in_flight',
+    'Requests that are not answered yet, this one included',
+    () => inFlight,
+  );
   const ofKinds = (name: string, help: string, value: keyof Connections) =>
     new Gauge({
       name,
@@ -70,10 +89,14 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
       return (status) => {
         inFlight--;
         const method = methods.has(req.method) ? req.method : 'other';
-        requests.observe({ method, route: routeOf(req), status }, (performance.now() - startedAt) / 1_000);
+        requests.observe(
+          { method, route: routeOf(req), status },
+          (performance.now() - startedAt) / 1_000,
+        );
       };
     },
     batchStarted: (statement, size) => batches.observe({ statement }, size),
-    handler: async (_req, res) => void res.set('Content-Type', registry.contentType).end(await registry.metrics()),
+    handler: async (_req, res) =>
+      void res.set('Content-Type', registry.contentType).end(await registry.metrics()),
   };
 }

@@ -10,7 +10,8 @@ export function webPage(directory: string): RequestHandler[] {
   const isForBrowser: RequestHandler = (req, res, next) => {
     if (req.path === '/nginx-health') return void res.status(204).end(); // the page learns that there is no nginx
     const isRead = req.method === 'GET' || req.method === 'HEAD';
-    if (isRead && req.path === '/' && /text\/html/i.test(req.get('Accept') ?? '')) req.url = '/index.html';
+    if (isRead && req.path === '/' && /text\/html/i.test(req.get('Accept') ?? ''))
+      req.url = '/index.html';
     next();
   };
   const files = express.static(directory, {

@@ -21,7 +21,9 @@ process.on('uncaughtException', (err) => {
 });
 
 const db = openDb(config, log);
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
 const registry = new Registry();
 collectDefaultMetrics({ register: registry }); // of the process: CPU time, memory, the event loop's lag
 let phase: Phase = 'serving';
@@ -39,7 +41,9 @@ const app = createApp({
 const listening = listen(config.PORT, app, config.HOST).then(
   (listener) => {
     process.send?.({ address: listener.address }); // to `npm start`
-    log.info(`listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`);
+    log.info(
+      `listening on port ${config.PORT}, database ${config.DB_HOST}:${config.DB_PORT}/${config.DB_NAME}`,
+    );
     startForgetting(db, log);
     return listener;
   },

@@ -7,12 +7,20 @@ import { api, database, owner, unique } from './helper.ts';
 
 describe('GET /', () => {
   it('describes the API, and says that the answer depends on Accept', async () => {
-    const response = await api().get('/').expect(200).expect('Content-Type', /^application\/json/);
+    const response = await api()
+      .get('/')
+      .expect(200)
+      .expect('Content-Type', /^application\/json/);
     expect(Object.keys(response.body as object)).toEqual(['application', 'version', 'endpoints']);
     expect(response.body).toMatchObject({
       application: 'Task API',
       version: '1.2.3',
-      endpoints: expect.arrayContaining(['GET /', 'GET /healthz', 'GET /api/tasks', 'DELETE /api/tasks/<id>']),
+      endpoints: expect.arrayContaining([
+        'GET /',
+        'GET /healthz',
+        'GET /api/tasks',
+        'DELETE /api/tasks/<id>',
+      ]),
     });
     expect(response.headers.vary).toBe('Accept');
   });
@@ -35,12 +43,16 @@ describe('GET /healthz', () => {
   });
 
   it('answers 503 when the database cannot be reached', async () => {
-    const { body } = await api({ db: database({ DB_PORT: '1' }) }).get('/healthz').expect(503);
+    const { body } = await api({ db: database({ DB_PORT: '1' }) })
+      .get('/healthz')
+      .expect(503);
     expect(body).toEqual({ status: 'unhealthy', reason: 'database unreachable' });
   });
 
   it('answers 503 when the password is wrong', async () => {
-    const { body } = await api({ db: database({ DB_PASS: 'wrong' }) }).get('/healthz').expect(503);
+    const { body } = await api({ db: database({ DB_PASS: 'wrong' }) })
+      .get('/healthz')
+      .expect(503);
     expect(body).toEqual({ status: 'unhealthy', reason: 'database unreachable' });
   });
 
@@ -49,7 +61,9 @@ describe('GET /healthz', () => {
     const name = `without_tasks_${Date.now()}`;
     await admin.query(`CREATE DATABASE ${name}`);
     await admin.query(`GRANT CONNECT ON DATABASE ${name} TO taskapp_api`);
-    const { body } = await api({ db: database({ DB_NAME: name }) }).get('/healthz').expect(503);
+    const { body } = await api({ db: database({ DB_NAME: name }) })
+      .get('/healthz')
+      .expect(503);
     const reason = 'schema is incomplete or older than the code';
     expect(body).toEqual({ status: 'unhealthy', reason });
   });
@@ -87,7 +101,9 @@ describe('GET /healthz', () => {
   });
 
   it('answers 503 while the process is about to end, and asks clients to leave', async () => {
-    const response = await api({ phase: () => 'draining' }).get('/healthz').expect(503);
+    const response = await api({ phase: () => 'draining' })
+      .get('/healthz')
+      .expect(503);
     expect(response.body).toEqual({ status: 'unhealthy', reason: 'shutting down' });
     expect(response.headers.connection).toBe('close');
   });
@@ -95,19 +111,32 @@ describe('GET /healthz', () => {
 
 describe('GET /livez', () => {
   it('answers 200 {"status":"alive"}, also without a database', async () => {
-    const { text } = await api({ db: database({ DB_PORT: '1' }) }).get('/livez').expect(200);
+    const { text } = await api({ db: database({ DB_PORT: '1' }) })
+      .get('/livez')
+      .expect(200);
     expect(text).toBe('{"status":"alive"}');
   });
 });
 
 describe('an unknown path', () => {
-  it.each(['/nope', '/api', '/api/', '/api/task', '/api/tasks/', '/api/tasks/1/', '/api/tasks/1/x', '/API/tasks', '/healthz/', '/.env'])(
-    '%s is answered with 404',
-    async (path) => {
-      const response = await api().get(path).expect(404).expect('Content-Type', /^application\/json/);
-      expect(response.text).toBe('{"error":"Not found"}');
-    },
-  );
+  it.each([
+    '/nope',
+    '/api',
+    '/api/',
+    '/api/task',
+    '/api/tasks/',
+    '/api/tasks/1/',
+    '/api/tasks/1/x',
+    '/API/tasks',
+    '/healthz/',
+    '/.env',
+  ])('%s is answered with 404', async (path) => {
+    const response = await api()
+      .get(path)
+      .expect(404)
+      .expect('Content-Type', /^application\/json/);
+    expect(response.text).toBe('{"error":"Not found"}');
+  });
 });
 
 describe('an unknown method', () => {
@@ -137,19 +166,25 @@ describe('an unknown method', () => {
 });
 
 describe('X-Request-Id', () => {
-  it.each(['a'.repeat(16), 'A-b_9'.repeat(12), crypto.randomUUID()])('%s is taken from the client', async (id) => {
-    const response = await api().get('/nope').set('X-Request-Id', id);
-    expect(response.headers['x-request-id']).toBe(id);
-  });
-
-  it.each(['short', 'a'.repeat(65), 'spaces in the middle', 'a'.repeat(15) + '"', 'a'.repeat(15) + 'é'])(
-    '%j is replaced',
+  it.each(['a'.repeat(16), 'A-b_9'.repeat(12), crypto.randomUUID()])(
+    '%s is taken from the client',
     async (id) => {
       const response = await api().get('/nope').set('X-Request-Id', id);
-      expect(response.headers['x-request-id']).toMatch(/^[A-Za-z0-9_-]{16,64}$/);
-      expect(response.headers['x-request-id']).not.toBe(id);
+      expect(response.headers['x-request-id']).toBe(id);
     },
   );
+
+  it.each([
+    'short',
+    'a'.repeat(65),
+    'spaces in the middle',
+    'a'.repeat(15) + '"',
+    'a'.repeat(15) + 'é',
+  ])('%j is replaced', async (id) => {
+    const response = await api().get('/nope').set('X-Request-Id', id);
+    expect(response.headers['x-request-id']).toMatch(/^[A-Za-z0-9_-]{16,64}$/);
+    expect(response.headers['x-request-id']).not.toBe(id);
+  });
 });
 
 describe('Server-Timing', () => {
@@ -162,7 +197,8 @@ describe('Server-Timing', () => {
     const db = { ...fast, read };
     for (const path of ['/api/tasks', '/api/tasks/1']) {
       const { headers } = await api({ db }).get(path).expect(200);
-      const [, whole, part] = /^api;dur=([\d.]+), db;dur=([\d.]+)$/.exec(headers['server-timing'] ?? '') ?? [];
+      const [, whole, part] =
+        /^api;dur=([\d.]+), db;dur=([\d.]+)$/.exec(headers['server-timing'] ?? '') ?? [];
       expect(Number(part)).toBeGreaterThanOrEqual(49);
       expect(Number(whole)).toBeGreaterThanOrEqual(Number(part));
     }
@@ -172,7 +208,9 @@ describe('Server-Timing', () => {
 describe('X-Served-By', () => {
   it('names the replica on every answer, and is absent where it has no name', async () => {
     for (const path of ['/api/tasks', '/healthz', '/nope']) {
-      expect((await api({ replica: '0123456789ab' }).get(path)).headers['x-served-by']).toBe('0123456789ab');
+      expect((await api({ replica: '0123456789ab' }).get(path)).headers['x-served-by']).toBe(
+        '0123456789ab',
+      );
       expect((await api().get(path)).headers).not.toHaveProperty('x-served-by');
     }
   });
@@ -181,7 +219,10 @@ describe('X-Served-By', () => {
 describe('the log', () => {
   function logged() {
     const lines: Record<string, unknown>[] = [];
-    const log = pino({ level: 'trace', base: null }, { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
+    const log = pino(
+      { level: 'trace', base: null },
+      { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) },
+    );
     return { log, lines };
   }
   const [trace, info, error] = [10, 30, 50];
@@ -190,38 +231,63 @@ describe('the log', () => {
     const { log, lines } = logged();
     const id = crypto.randomUUID();
     await api({ log }).get('/api/tasks/1?x=y').set('X-Request-Id', id).expect(200);
-    await expect.poll(() => lines).toMatchObject([
-      {
-        level: info,
-        request_id: id,
-        req: { method: 'GET', url: '/api/tasks/1?x=y' },
-        res: { status: 200 },
-        duration_ms: expect.any(Number),
-        msg: 'request completed',
-      },
-    ]);
+    await expect
+      .poll(() => lines)
+      .toMatchObject([
+        {
+          level: info,
+          request_id: id,
+          req: { method: 'GET', url: '/api/tasks/1?x=y' },
+          res: { status: 200 },
+          duration_ms: expect.any(Number),
+          msg: 'request completed',
+        },
+      ]);
   });
 
   it('tells the cause when the database is away, without a stack', async () => {
     const { log, lines } = logged();
-    await api({ log, db: database({ DB_PORT: '1' }) }).get('/api/tasks/1').expect(503);
-    await expect.poll(() => lines.map(({ level, cause, err }) => ({ level, cause, err }))).toEqual([
-      { level: error, cause: expect.stringMatching(/^DatabaseUnavailable: .*is the database running\?$/), err: undefined },
-    ]);
+    await api({ log, db: database({ DB_PORT: '1' }) })
+      .get('/api/tasks/1')
+      .expect(503);
+    await expect
+      .poll(() => lines.map(({ level, cause, err }) => ({ level, cause, err })))
+      .toEqual([
+        {
+          level: error,
+          cause: expect.stringMatching(/^DatabaseUnavailable: .*is the database running\?$/),
+          err: undefined,
+        },
+      ]);
   });
 
   it('tells the cause of a 500 with its stack', async () => {
     const { log, lines } = logged();
-    const store: TaskStore = { ...openTaskStore(database()), get: () => Promise.reject(new TypeError('unforeseen')) };
+    const store: TaskStore = {
+      ...openTaskStore(database()),
+      get: () => Promise.reject(new TypeError('unforeseen')),
+    };
     await api({ log, store }).get('/api/tasks/1').expect(500);
-    await expect.poll(() => lines).toMatchObject([
-      { level: error, err: { type: 'TypeError', message: 'unforeseen', stack: expect.stringContaining('app.test') } },
-    ]);
+    await expect
+      .poll(() => lines)
+      .toMatchObject([
+        {
+          level: error,
+          err: {
+            type: 'TypeError',
+            message: 'unforeseen',
+            stack: expect.stringContaining('app.test'),
+          },
+        },
+      ]);
   });
 
   it('tells when the client went away before its answer: 499, as the metric has it', async () => {
     const { log, lines } = logged();
-    const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(200) as Promise<undefined> };
+    const store: TaskStore = {
+      ...openTaskStore(database()),
+      get: () => sleep(200) as Promise<undefined>,
+    };
     await expect(api({ log, store }).get('/api/tasks/1').timeout(50)).rejects.toThrow('Timeout');
     await expect
       .poll(() => lines)
@@ -244,7 +310,10 @@ describe('the API token', () => {
   });
 
   it('opens /api when it is right', async () => {
-    await api({ apiToken: token }).get('/api/tasks?limit=1').set('Authorization', `Bearer ${token}`).expect(200);
+    await api({ apiToken: token })
+      .get('/api/tasks?limit=1')
+      .set('Authorization', `Bearer ${token}`)
+      .expect(200);
   });
 
   it.each([undefined, 'Bearer', 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`, token])(

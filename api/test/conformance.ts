@@ -28,9 +28,15 @@ interface Answer {
 }
 
 /** Where `$ref` leads to, and what is there. */
-function answerOf(path: string, method: string, status: number): { keys: string[]; answer: Answer } | undefined {
-  const found = document.paths[path]?.[method]?.responses[status] as (Answer & { $ref?: string }) | undefined;
-  if (!found?.$ref) return found && { keys: ['paths', path, method, 'responses', String(status)], answer: found };
+function answerOf(
+  path: string,
+  method: string,
+  status: number,
+): { keys: string[]; answer: Answer } | undefined {
+  const found = document.paths[path]?.[method]?.responses[status] as
+    (Answer & { $ref?: string }) | undefined;
+  if (!found?.$ref)
+    return found && { keys: ['paths', path, method, 'responses', String(status)], answer: found };
   const [, , name = ''] = found.$ref.slice(2).split('/');
   const { responses } = document.components as { responses: Record<string, Answer> };
   const answer = responses[name];
@@ -38,29 +44,41 @@ function answerOf(path: string, method: string, status: number): { keys: string[
 }
 
 /** What is not as documented. */
-function fault({ method: sent = '', url = '' }: Request, res: ServerResponse, body: string): string | undefined {
+function fault(
+  { method: sent = '', url = '' }: Request,
+  res: ServerResponse,
+  body: string,
+): string | undefined {
   const path = Object.keys(document.paths).find((template) =>
     new RegExp(`^${template.replace('{id}', '[^/]+')}$`).test(url.replace(/\?.*/s, '')),
   );
   const method = sent === 'HEAD' ? 'get' : sent.toLowerCase();
   const faultOf = (keys: string[]) => {
     const validate = validator(...keys);
-    return validate(JSON.parse(body)) ? undefined : `${body} is not as documented: ${ajv.errorsText(validate.errors)}`;
+    return validate(JSON.parse(body))
+      ? undefined
+      : `${body} is not as documented: ${ajv.errorsText(validate.errors)}`;
   };
   if (path === undefined || !document.paths[path]?.[method]) {
     // Of what is not there, only the error is documented: its form.
-    return [401, 404, 405, 500].includes(res.statusCode) && body ? faultOf(['components', 'schemas', 'Error']) : undefined;
+    return [401, 404, 405, 500].includes(res.statusCode) && body
+      ? faultOf(['components', 'schemas', 'Error'])
+      : undefined;
   }
 
   const documented = answerOf(path, method, res.statusCode);
   if (!documented) return `the status ${res.statusCode} is not documented`;
-  const missing = Object.entries(documented.answer.headers ?? {}).find(([name, { required }]) => required && !res.hasHeader(name));
+  const missing = Object.entries(documented.answer.headers ?? {}).find(
+    ([name, { required }]) => required && !res.hasHeader(name),
+  );
   if (missing) return `the documented header ${missing[0]} is missing`;
   if (!documented.answer.content) return body === '' ? undefined : 'there is a body';
   const type = String(res.getHeader('Content-Type')).split(';')[0] ?? '';
   const content = documented.answer.content[type];
   if (!content) return `the type ${type} is not documented`;
-  return content.schema && sent !== 'HEAD' ? faultOf([...documented.keys, 'content', type, 'schema']) : undefined;
+  return content.schema && sent !== 'HEAD'
+    ? faultOf([...documented.keys, 'content', type, 'schema'])
+    : undefined;
 }
 
 /** The same application; what it answers in another way than documented is added to `faults`. */
@@ -71,7 +89,8 @@ export function observed(app: RequestListener, faults: string[]): RequestListene
     for (const name of ['write', 'end'] as const) {
       const original = res[name].bind(res) as (...args: unknown[]) => unknown;
       const kept = (chunk: unknown, ...rest: unknown[]) => {
-        if (typeof chunk === 'string' || chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk));
+        if (typeof chunk === 'string' || chunk instanceof Uint8Array)
+          chunks.push(Buffer.from(chunk));
         return original(chunk, ...rest);
       };
       Object.assign(res, { [name]: kept });

@@ -63,7 +63,9 @@ describe('a connection that breaks', () => {
     setTimeout(() => proxy.cut(), 200);
     const title = unique('unknown outcome');
     const { body } = await client.post('/api/tasks').send({ title }).expect(504);
-    expect(body).toEqual({ error: 'Database connection lost, the change may or may not be stored' });
+    expect(body).toEqual({
+      error: 'Database connection lost, the change may or may not be stored',
+    });
     const stored = async () => {
       const answer = await api().get('/api/tasks').query({ q: title });
       return (answer.body as { tasks: unknown[] }).tasks.length;
@@ -77,7 +79,9 @@ describe('a database that does not answer', () => {
     const { env, proxy } = await faultyNetwork();
     const client = api({ db: database(env) });
     const pages = async (statuses: number[]) => {
-      const answers = await Promise.all(statuses.map((_, n) => client.get(`/api/tasks?limit=${n + 1}`)));
+      const answers = await Promise.all(
+        statuses.map((_, n) => client.get(`/api/tasks?limit=${n + 1}`)),
+      );
       expect(answers.map(({ status }) => status)).toEqual(statuses);
     };
     await pages([200, 200, 200, 200, 200]); // each on a connection of its own
@@ -221,7 +225,10 @@ describe('a row that somebody else has locked', () => {
     const text = `WITH locked AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id) SELECT pg_sleep(4), id FROM locked`;
     const lock = locker.write({ name: 'lock', text, values: [before.id] });
     await sleep(300);
-    const { body } = await client.patch(`/api/tasks/${before.id}`).send({ title: 'waits' }).expect(503);
+    const { body } = await client
+      .patch(`/api/tasks/${before.id}`)
+      .send({ title: 'waits' })
+      .expect(503);
     expect(body).toEqual(unavailable);
     await lock;
     const { body: after } = await client.get(`/api/tasks/${before.id}`).expect(200);
@@ -291,7 +298,10 @@ describe('an SQL error', () => {
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
     const db = database();
-    const broken = { ...db, read: () => db.read<never>({ name: 'broken', text: "SELECT 'secret_text'::int", values: [] }) };
+    const broken = {
+      ...db,
+      read: () => db.read<never>({ name: 'broken', text: "SELECT 'secret_text'::int", values: [] }),
+    };
     const response = await api({ db: broken, log }).get('/api/tasks').expect(500);
     expect(response.text).toBe('{"error":"Internal server error"}');
     expect(lines).toHaveLength(1);
@@ -401,12 +411,16 @@ describe('the login of the API', () => {
     'SET ROLE taskapp',
     'CREATE ROLE other',
   ])('may not: %s', async (text) => {
-    await expect(database().write({ name: '', text, values: [] })).rejects.toThrow(/permission denied|must be owner/);
+    await expect(database().write({ name: '', text, values: [] })).rejects.toThrow(
+      /permission denied|must be owner/,
+    );
   });
 
   it('may connect to no other database', async () => {
     const log = database({ DB_NAME: 'postgres' });
-    await expect(log.read({ name: '', text: 'SELECT 1', values: [] })).rejects.toThrow(/permission denied for database/);
+    await expect(log.read({ name: '', text: 'SELECT 1', values: [] })).rejects.toThrow(
+      /permission denied for database/,
+    );
   });
 });
 

@@ -20,7 +20,9 @@ const root = join(import.meta.dirname, '../..');
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const fault = engineFault();
-  console.log(`api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`);
+  console.log(
+    `api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`,
+  );
   const { env, owner, stop } = fault ? await startEmbedded() : await startContainer();
   provide('database', env);
   provide('owner', { ...env, ...owner });
@@ -30,7 +32,9 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 async function startContainer() {
   process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'; // stopped below
   const { GenericContainer, Wait } = await import('testcontainers');
-  const image = /image: \$\{POSTGRES_IMAGE:-(.+)\}/.exec(readFileSync(join(root, 'compose.yml'), 'utf8'))?.[1];
+  const image = /image: \$\{POSTGRES_IMAGE:-(.+)\}/.exec(
+    readFileSync(join(root, 'compose.yml'), 'utf8'),
+  )?.[1];
   if (!image) throw new Error('compose.yml names no POSTGRES_IMAGE');
   const login = { DB_USER: 'taskapp_api', DB_PASS: 'api-test' };
   const container = await new GenericContainer(process.env.POSTGRES_IMAGE ?? image)
@@ -41,7 +45,9 @@ async function startContainer() {
       POSTGRES_INITDB_ARGS: '--locale-provider=builtin --builtin-locale=C.UTF-8',
       ...login,
     })
-    .withBindMounts([{ source: join(root, 'db/init'), target: '/docker-entrypoint-initdb.d', mode: 'ro' }])
+    .withBindMounts([
+      { source: join(root, 'db/init'), target: '/docker-entrypoint-initdb.d', mode: 'ro' },
+    ])
     .withTmpFs({ '/var/lib/postgresql/data': '' })
     .withExposedPorts(5432)
     .withHealthCheck({
@@ -52,9 +58,18 @@ async function startContainer() {
     })
     .withWaitStrategy(Wait.forHealthCheck())
     .start();
-  const env = { DB_HOST: container.getHost(), DB_PORT: String(container.getMappedPort(5432)), DB_NAME: 'taskdb', ...login };
+  const env = {
+    DB_HOST: container.getHost(),
+    DB_PORT: String(container.getMappedPort(5432)),
+    DB_NAME: 'taskdb',
+    ...login,
+  };
   const owner = { DB_USER: 'taskapp', DB_PASS: 'owner-test' };
-  return { env, owner, stop: async () => void (await container.stop({ remove: true, removeVolumes: true })) };
+  return {
+    env,
+    owner,
+    stop: async () => void (await container.stop({ remove: true, removeVolumes: true })),
+  };
 }
 
 async function startEmbedded() {

@@ -37,7 +37,10 @@ async function databaseWith(tasks: number): Promise<Db> {
 /** The blocks that the statement behind a page touches, and the ways it takes. */
 async function costOf(db: Db, query: Record<string, string>) {
   const statements: Statement[] = [];
-  const recording: Db = { ...db, read: (statement) => (statements.push(statement), db.read(statement)) };
+  const recording: Db = {
+    ...db,
+    read: (statement) => (statements.push(statement), db.read(statement)),
+  };
   await openTaskStore(recording).list(ListQuery.parse({ limit: '100', ...query }));
   const [{ text, values } = { text: '', values: [] }] = statements;
   const explain = { name: '', text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`, values };
@@ -52,7 +55,9 @@ describe('a page of 100 tasks', () => {
   it('costs as many blocks among 200 000 tasks as among 2 000, and is found by an index', async () => {
     const [small, large] = [await databaseWith(2_000), await databaseWith(200_000)];
     const middle = (tasks: number, offset: number) => {
-      const time = new Date(Date.parse('2026-01-01T00:00:00Z') + offset * 1_000).toISOString().replace('Z', '000+00:00');
+      const time = new Date(Date.parse('2026-01-01T00:00:00Z') + offset * 1_000)
+        .toISOString()
+        .replace('Z', '000+00:00');
       return Buffer.from(JSON.stringify([time, Math.floor(tasks / 2)])).toString('base64url');
     };
     const pages: [string, (tasks: number) => Record<string, string>][] = [
@@ -66,8 +71,14 @@ describe('a page of 100 tasks', () => {
       ['by a part of no title', () => ({ q: 'nothing like this' })],
     ];
     for (const [name, query] of pages) {
-      const [before, after] = [await costOf(small, query(2_000)), await costOf(large, query(200_000))];
-      expect([name, after.nodes.filter((node) => /Index/.test(node)).length > 0]).toEqual([name, true]);
+      const [before, after] = [
+        await costOf(small, query(2_000)),
+        await costOf(large, query(200_000)),
+      ];
+      expect([name, after.nodes.filter((node) => /Index/.test(node)).length > 0]).toEqual([
+        name,
+        true,
+      ]);
       expect([name, after.nodes]).toEqual([name, expect.not.arrayContaining(['Seq Scan'])]);
       // An index of 100 times the rows is a level or two deeper, for each of the few times it is entered.
       expect([name, after.blocks <= before.blocks * 1.3 + 20]).toEqual([name, true]);

@@ -57,14 +57,25 @@ export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: s
 export function api(options: Partial<AppOptions> = {}): ReturnType<typeof supertest> {
   const faults: string[] = [];
   onTestFinished(() => expect(faults).toEqual([]));
-  return supertest(observed(createApp({ db: options.db ?? database(), log: silent, version: '1.2.3', ...options }), faults));
+  return supertest(
+    observed(
+      createApp({ db: options.db ?? database(), log: silent, version: '1.2.3', ...options }),
+      faults,
+    ),
+  );
 }
 
 /** Text that no other test uses. */
 export const unique = (prefix: string) => `${prefix} ${crypto.randomUUID()}`;
 
-export async function createTask(client: ReturnType<typeof api>, task: Partial<Task> = {}): Promise<Task> {
-  const response = await client.post('/api/tasks').send({ title: unique('task'), ...task }).expect(201);
+export async function createTask(
+  client: ReturnType<typeof api>,
+  task: Partial<Task> = {},
+): Promise<Task> {
+  const response = await client
+    .post('/api/tasks')
+    .send({ title: unique('task'), ...task })
+    .expect(201);
   return (response.body as { task: Task }).task;
 }
 

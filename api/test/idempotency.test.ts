@@ -26,14 +26,24 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
   it('answers the same key and body with the task, also by another replica', async () => {
     const sent = { title: unique('once'), status: 'active' };
     const header = key();
-    const first = await api().post('/api/tasks').set('Idempotency-Key', header).send(sent).expect(201);
+    const first = await api()
+      .post('/api/tasks')
+      .set('Idempotency-Key', header)
+      .send(sent)
+      .expect(201);
     expect(first.headers).not.toHaveProperty('idempotency-replayed');
-    const again = await api().post('/api/tasks').set('Idempotency-Key', header).send(sent).expect(201);
+    const again = await api()
+      .post('/api/tasks')
+      .set('Idempotency-Key', header)
+      .send(sent)
+      .expect(201);
     expect(again.headers['idempotency-replayed']).toBe('true');
     expect(again.text).toBe(first.text);
     expect(again.headers.location).toBe(first.headers.location);
     expect(await tasksCalled(sent.title)).toEqual([taskOf(first)]);
-    await api().get(`/api/tasks/${taskOf(first).id}`).expect(200, first.text);
+    await api()
+      .get(`/api/tasks/${taskOf(first).id}`)
+      .expect(200, first.text);
   });
 
   it('answers with the task as it is now, and with 410 once it was deleted', async () => {
@@ -95,22 +105,35 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     const [replicas, title, header] = [[api(), api()], unique('fifty'), key()];
     const clients = Array.from({ length: 25 }, () => replicas).flat();
     const send = async (client: (typeof clients)[number]) =>
-      taskOf(await client.post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(201)).id;
+      taskOf(
+        await client.post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(201),
+      ).id;
     const ids = await Promise.all(clients.map(send));
     const [task] = await tasksCalled(title);
     expect(ids).toEqual(Array(50).fill(task?.id));
     expect(await tasksCalled(title)).toHaveLength(1);
   });
 
-  it.each([{ title: 'other title' }, { status: 'other status' }])('answers 422 for another body, %j, and stores nothing of it', async (change) => {
-    const client = api();
-    const [sent, header] = [{ title: unique('one'), status: 'active' }, key()];
-    const first = await client.post('/api/tasks').set('Idempotency-Key', header).send(sent).expect(201);
-    const { body } = await client.post('/api/tasks').set('Idempotency-Key', header).send({ ...sent, ...change }).expect(422);
-    expect(body).toEqual({ error: 'This Idempotency-Key was used for another task' });
-    expect((await client.get(`/api/tasks/${taskOf(first).id}`)).text).toBe(first.text);
-    expect(await tasksCalled(sent.title)).toHaveLength(1);
-  });
+  it.each([{ title: 'other title' }, { status: 'other status' }])(
+    'answers 422 for another body, %j, and stores nothing of it',
+    async (change) => {
+      const client = api();
+      const [sent, header] = [{ title: unique('one'), status: 'active' }, key()];
+      const first = await client
+        .post('/api/tasks')
+        .set('Idempotency-Key', header)
+        .send(sent)
+        .expect(201);
+      const { body } = await client
+        .post('/api/tasks')
+        .set('Idempotency-Key', header)
+        .send({ ...sent, ...change })
+        .expect(422);
+      expect(body).toEqual({ error: 'This Idempotency-Key was used for another task' });
+      expect((await client.get(`/api/tasks/${taskOf(first).id}`)).text).toBe(first.text);
+      expect(await tasksCalled(sent.title)).toHaveLength(1);
+    },
+  );
 
   it('answers 409 while the first request is still running, and 201 once it is not', async () => {
     const [title, header, other] = [unique('running'), key(), await owner()];
@@ -130,9 +153,13 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
 
   it('keeps a key for 24 hours; afterwards it is new', async () => {
     const [client, title, other] = [api(), unique('day'), await owner()];
-    const send = (header: string) => client.post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(201);
+    const send = (header: string) =>
+      client.post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(201);
     const age = (header: string, hours: number) =>
-      other.query(`UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2) WHERE key = $1`, [header, hours]);
+      other.query(
+        `UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2) WHERE key = $1`,
+        [header, hours],
+      );
     const [young, old] = [key(), key()];
     const first = { young: await send(young), old: await send(old) };
     await age(young, 23);
@@ -158,29 +185,48 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     await expect.poll(keys).toEqual(young);
   });
 
-  it.each(['', ' ', 'a b', 'ä', 'x'.repeat(256)])('answers 400 for the key %j and stores nothing', async (header) => {
-    const title = unique('bad key');
-    const answer = await api().post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(400);
-    const message = 'must be 1 to 255 visible ASCII characters, given once';
-    expect(answer.body).toEqual({ error: `'idempotency-key' ${message}`, details: [{ path: 'idempotency-key', message }] });
-    expect(await tasksCalled(title)).toEqual([]);
-  });
+  it.each(['', ' ', 'a b', 'ä', 'x'.repeat(256)])(
+    'answers 400 for the key %j and stores nothing',
+    async (header) => {
+      const title = unique('bad key');
+      const answer = await api()
+        .post('/api/tasks')
+        .set('Idempotency-Key', header)
+        .send({ title })
+        .expect(400);
+      const message = 'must be 1 to 255 visible ASCII characters, given once';
+      expect(answer.body).toEqual({
+        error: `'idempotency-key' ${message}`,
+        details: [{ path: 'idempotency-key', message }],
+      });
+      expect(await tasksCalled(title)).toEqual([]);
+    },
+  );
 
   it('takes a key of 255 characters', async () => {
-    await api().post('/api/tasks').set('Idempotency-Key', '~'.repeat(255)).send({ title: unique('long key') }).expect(201);
+    await api()
+      .post('/api/tasks')
+      .set('Idempotency-Key', '~'.repeat(255))
+      .send({ title: unique('long key') })
+      .expect(201);
   });
 
   it('makes no key of a refused body, so that it can be mended and sent again', async () => {
     const [client, header] = [api(), key()];
     await client.post('/api/tasks').set('Idempotency-Key', header).send({ title: '' }).expect(400);
-    await client.post('/api/tasks').set('Idempotency-Key', header).send({ title: unique('mended') }).expect(201);
+    await client
+      .post('/api/tasks')
+      .set('Idempotency-Key', header)
+      .send({ title: unique('mended') })
+      .expect(201);
   });
 });
 
 describe('POST /api/tasks without a key', () => {
   it('makes a task each time, and touches no key', async () => {
     const db = database();
-    const keys = () => db.read({ name: 'keys', text: 'SELECT count(*) FROM idempotency_keys', values: [] });
+    const keys = () =>
+      db.read({ name: 'keys', text: 'SELECT count(*) FROM idempotency_keys', values: [] });
     const before = await keys();
     const title = unique('twice');
     await createTask(api(), { title });

@@ -8,7 +8,7 @@ it('takes new connections also while those it has keep it busy', async () => {
   let answered = 0;
   const port = await freePort();
   const listener = await listen(port, (_req, res) => {
-    for (const end = performance.now() + 2; performance.now() < end; ); // work
+    for (const end = performance.now() + 2; performance.now() < end;); // work
     answered++;
     res.end();
   });

@@ -7,9 +7,17 @@ type Client = ReturnType<typeof api>;
 
 /** The lines of GET /metrics that begin with `prefix`, as `name{labels}` and value. */
 async function metrics(client: Client, prefix: string): Promise<Record<string, number>> {
-  const { text } = await client.get('/metrics').expect(200).expect('Content-Type', /^text\/plain; version=0\.0\.4/);
+  const { text } = await client
+    .get('/metrics')
+    .expect(200)
+    .expect('Content-Type', /^text\/plain; version=0\.0\.4/);
   const lines = text.split('\n').filter((line) => line.startsWith(prefix));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]));
+  return Object.fromEntries(
+    lines.map((line) => [
+      line.slice(0, line.lastIndexOf(' ')),
+      Number(line.slice(line.lastIndexOf(' '))),
+    ]),
+  );
 }
 const count = (method: string, route: string, status: number) =>
   `http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`;
@@ -29,7 +37,10 @@ describe('GET /metrics', () => {
   });
 
   it('measures the time in seconds', async () => {
-    const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(120) as Promise<undefined> };
+    const store: TaskStore = {
+      ...openTaskStore(database()),
+      get: () => sleep(120) as Promise<undefined>,
+    };
     const client = api({ store });
     await client.get('/api/tasks/1');
     const [sum] = Object.values(await metrics(client, 'http_request_duration_seconds_sum'));
@@ -50,7 +61,10 @@ describe('GET /metrics', () => {
   });
 
   it('counts a client that went away before its answer as 499', async () => {
-    const store: TaskStore = { ...openTaskStore(database()), get: () => sleep(200) as Promise<undefined> };
+    const store: TaskStore = {
+      ...openTaskStore(database()),
+      get: () => sleep(200) as Promise<undefined>,
+    };
     const client = api({ store });
     await expect(client.get('/api/tasks/1').timeout(50)).rejects.toThrow('Timeout');
     await expect
@@ -61,12 +75,18 @@ describe('GET /metrics', () => {
   it('knows the requests in flight', async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const client = api({ store: { ...openTaskStore(database()), get: () => promise } });
-    expect(await metrics(client, 'http_requests_in_flight')).toEqual({ http_requests_in_flight: 1 });
+    expect(await metrics(client, 'http_requests_in_flight')).toEqual({
+      http_requests_in_flight: 1,
+    });
     const waiting = Promise.all([client.get('/api/tasks/1'), client.get('/api/tasks/1')]);
-    await expect.poll(() => metrics(client, 'http_requests_in_flight')).toEqual({ http_requests_in_flight: 3 });
+    await expect
+      .poll(() => metrics(client, 'http_requests_in_flight'))
+      .toEqual({ http_requests_in_flight: 3 });
     resolve(undefined);
     await waiting;
-    expect(await metrics(client, 'http_requests_in_flight')).toEqual({ http_requests_in_flight: 1 });
+    expect(await metrics(client, 'http_requests_in_flight')).toEqual({
+      http_requests_in_flight: 1,
+    });
   });
 
   it('knows how each kind uses its connections, and how long statements waited', async () => {

@@ -10,22 +10,50 @@ const html = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
 describe('the web page', () => {
   it('is at / for browsers, the index for all others, and both say that it depends', async () => {
-    const answer = await api({ page }).get('/').set(html).expect(200).expect('Content-Type', /^text\/html/).expect('Vary', /Accept/);
+    const answer = await api({ page })
+      .get('/')
+      .set(html)
+      .expect(200)
+      .expect('Content-Type', /^text\/html/)
+      .expect('Vary', /Accept/);
     expect(answer.text).toBe(readFileSync(join(page, 'index.html'), 'utf8'));
-    await api({ page }).get('/').expect(200).expect('Content-Type', /^application\/json/).expect('Vary', /Accept/);
+    await api({ page })
+      .get('/')
+      .expect(200)
+      .expect('Content-Type', /^application\/json/)
+      .expect('Vary', /Accept/);
     await api({ page }).post('/').set(html).expect(405);
-    await api().get('/').set(html).expect(200).expect('Content-Type', /^application\/json/);
+    await api()
+      .get('/')
+      .set(html)
+      .expect(200)
+      .expect('Content-Type', /^application\/json/);
   });
 
   it('has the same Content-Security-Policy as from nginx', async () => {
-    const policy = /\/index\.html "(.+)";/.exec(readFileSync(join(root, 'nginx/nginx.conf'), 'utf8'))?.[1];
-    await api({ page }).get('/').set(html).expect('Content-Security-Policy', policy ?? 'none there');
+    const policy = /\/index\.html "(.+)";/.exec(
+      readFileSync(join(root, 'nginx/nginx.conf'), 'utf8'),
+    )?.[1];
+    await api({ page })
+      .get('/')
+      .set(html)
+      .expect('Content-Security-Policy', policy ?? 'none there');
   });
 
   it('leads to nothing else in the file system', async () => {
-    for (const path of ['/../nginx.conf', '/..%2fnginx.conf', '/%2e%2e/nginx.conf', '/html', '//etc/passwd']) {
+    for (const path of [
+      '/../nginx.conf',
+      '/..%2fnginx.conf',
+      '/%2e%2e/nginx.conf',
+      '/html',
+      '//etc/passwd',
+    ]) {
       const { status, headers } = await api({ page }).get(path).set(html);
-      expect([path, status >= 400, headers['content-type']]).toEqual([path, true, 'application/json; charset=utf-8']);
+      expect([path, status >= 400, headers['content-type']]).toEqual([
+        path,
+        true,
+        'application/json; charset=utf-8',
+      ]);
     }
   });
 

@@ -28,7 +28,9 @@ async function startListening(env: Record<string, string> = {}) {
   const port = await freePort();
   const server = start({ ...inject('database'), PORT: String(port), ...env });
   const url = `http://127.0.0.1:${port}`;
-  await expect.poll(() => server.output.stdout, { timeout: 10_000, interval: 20 }).toContain('listening');
+  await expect
+    .poll(() => server.output.stdout, { timeout: 10_000, interval: 20 })
+    .toContain('listening');
   return { ...server, port, url };
 }
 
@@ -47,9 +49,18 @@ describe('the environment', () => {
     [{}, /^taskapp: DB_USER is not set; .+; DB_PASS is not set; .+$/],
     [{ DB_USER: 'u' }, /^taskapp: DB_PASS is not set; set DB_PASS, or DB_PASS_FILE .+$/],
     [{ DB_USER: 'u', DB_PASS: '' }, /^taskapp: DB_PASS is not set; .+$/],
-    [{ DB_USER: 'u', DB_PASS_FILE: '/nope' }, /^taskapp: DB_PASS_FILE points to \/nope, which cannot be read \(ENOENT\); .+$/],
-    [{ ...complete, DB_PASS_FILE: '/nope' }, /^taskapp: DB_PASS and DB_PASS_FILE are both set; unset one of them$/],
-    [{ ...complete, API_TOKEN: 'x'.repeat(16), API_TOKEN_FILE: '/x' }, /^taskapp: API_TOKEN and API_TOKEN_FILE are both set; .+$/],
+    [
+      { DB_USER: 'u', DB_PASS_FILE: '/nope' },
+      /^taskapp: DB_PASS_FILE points to \/nope, which cannot be read \(ENOENT\); .+$/,
+    ],
+    [
+      { ...complete, DB_PASS_FILE: '/nope' },
+      /^taskapp: DB_PASS and DB_PASS_FILE are both set; unset one of them$/,
+    ],
+    [
+      { ...complete, API_TOKEN: 'x'.repeat(16), API_TOKEN_FILE: '/x' },
+      /^taskapp: API_TOKEN and API_TOKEN_FILE are both set; .+$/,
+    ],
     [{ ...complete, API_TOKEN: 'short' }, /^taskapp: API_TOKEN is too short; .+$/],
     [{ ...complete, PORT: '80a' }, /^taskapp: PORT is not a port; .+$/],
     [{ ...complete, PORT: '0x50' }, /^taskapp: PORT is not a port; .+$/],
@@ -66,10 +77,16 @@ describe('the environment', () => {
   it('takes a secret from a file, without the newline at its end, and says where it connects but not with what', async () => {
     const { DB_PASS = '', ...login } = inject('database');
     const port = await freePort();
-    const { output } = start({ ...login, PORT: String(port), DB_PASS_FILE: secretFile(`${DB_PASS}\n`) });
+    const { output } = start({
+      ...login,
+      PORT: String(port),
+      DB_PASS_FILE: secretFile(`${DB_PASS}\n`),
+    });
     await expect.poll(() => output.stdout, { timeout: 10_000 }).toContain('listening');
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
-    expect(output.stdout).toContain(`port ${port}, database ${login.DB_HOST}:${login.DB_PORT}/taskdb`);
+    expect(output.stdout).toContain(
+      `port ${port}, database ${login.DB_HOST}:${login.DB_PORT}/taskdb`,
+    );
     expect(output.stdout).not.toContain(DB_PASS);
   });
 
@@ -95,7 +112,9 @@ describe('the environment', () => {
     const { port } = await startListening();
     const second = start({ ...inject('database'), PORT: String(port) });
     expect(await second.ended).toBe(1);
-    expect(second.output.stderr).toMatch(new RegExp(`^taskapp: cannot listen on PORT ${port}: .+\n$`));
+    expect(second.output.stderr).toMatch(
+      new RegExp(`^taskapp: cannot listen on PORT ${port}: .+\n$`),
+    );
   });
 
   it.each([
@@ -136,7 +155,12 @@ describe('GET /metrics', () => {
   it("has the process's own figures too: CPU time, memory, the event loop's lag", async () => {
     const { url } = await startListening();
     const text = await (await fetch(`${url}/metrics`)).text();
-    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'db_pool_waits_total']) {
+    for (const name of [
+      'process_cpu_seconds_total',
+      'process_resident_memory_bytes',
+      'nodejs_eventloop_lag_p99_seconds',
+      'db_pool_waits_total',
+    ]) {
       expect(text).toMatch(new RegExp(`^${name} [0-9.e-]+$`, 'm'));
     }
   });
@@ -157,8 +181,13 @@ describe('a request that is not HTTP', () => {
     const broken = await raw(port, 'GET / HTTP/1.1\r\nno colon\r\n\r\n');
     expect(broken).toMatch(/^HTTP\/1\.1 400 /);
     expect(broken).toContain('{"error":"Bad request"}');
-    const large = await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`);
-    expect(large).toMatch(/^HTTP\/1\.1 431 [^]+X-Request-Id: [^]+{"error":"Request headers are too large"}$/);
+    const large = await raw(
+      port,
+      `GET / HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`,
+    );
+    expect(large).toMatch(
+      /^HTTP\/1\.1 431 [^]+X-Request-Id: [^]+{"error":"Request headers are too large"}$/,
+    );
     const unknown = await raw(port, 'FOO /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(unknown).toMatch(/^HTTP\/1\.1 405 [^]+Allow: GET, HEAD, POST/);
     expect(unknown).toContain('{"error":"Method not allowed"}');
@@ -167,14 +196,20 @@ describe('a request that is not HTTP', () => {
   it('closes the connection after the answer to the request before it', async () => {
     const { port } = await startListening();
     for (const more of ['Connection: close\r\n', '']) {
-      const answer = await raw(port, `GET /healthz HTTP/1.1\r\nHost: x\r\n${more}\r\nno request\r\n\r\n`);
-      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]+\r\nConnection: close\r\n[^]+{"status":"healthy"}$/);
+      const answer = await raw(
+        port,
+        `GET /healthz HTTP/1.1\r\nHost: x\r\n${more}\r\nno request\r\n\r\n`,
+      );
+      expect(answer).toMatch(
+        /^HTTP\/1\.1 200 OK\r\n[^]+\r\nConnection: close\r\n[^]+{"status":"healthy"}$/,
+      );
     }
   });
 
   it('is answered with 400 also when it is the body that is broken, once', async () => {
     const { port, output } = await startListening();
-    const head = 'POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const head =
+      'POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
     for (const body of ['zz\r\n', '3\r\n{}\r\n0\r\n\r\n', '2\r\n{}\n0\r\n\r\n']) {
       const answer = await raw(port, `${head}${body}GET /api/hidden HTTP/1.1\r\nHost: x\r\n\r\n`);
       expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]+{"error":"Bad request"}$/);
@@ -189,7 +224,11 @@ describe('the end', () => {
   const lockedTask = async (seconds: number) => {
     const db = database();
     const create = `INSERT INTO tasks (title) VALUES ($1) RETURNING id`;
-    const [row] = await db.write<{ id: number }>({ name: '', text: create, values: [unique('locked')] });
+    const [row] = await db.write<{ id: number }>({
+      name: '',
+      text: create,
+      values: [unique('locked')],
+    });
     const id = row?.id ?? 0;
     const lock = `WITH t AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id) SELECT pg_sleep($2) FROM t`;
     const locked = db.write({ name: '', text: lock, values: [id, seconds] });
@@ -203,40 +242,56 @@ describe('the end', () => {
       body: '{"title":"changed"}',
     });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s: the request in flight is answered, then exit code 0', async (signal) => {
-    const { child, ended, url, output } = await startListening();
-    await fetch(`${url}/healthz`);
-    const { id, locked } = await lockedTask(1.5);
-    const inFlight = change(url, id);
-    await sleep(200);
-    child.kill(signal);
-    const response = await inFlight;
-    expect(response.status).toBe(200);
-    await locked;
-    expect(await ended).toBe(0);
-    expect(output.stdout).toContain('"msg":"stopped"');
-  });
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: the request in flight is answered, then exit code 0',
+    async (signal) => {
+      const { child, ended, url, output } = await startListening();
+      await fetch(`${url}/healthz`);
+      const { id, locked } = await lockedTask(1.5);
+      const inFlight = change(url, id);
+      await sleep(200);
+      child.kill(signal);
+      const response = await inFlight;
+      expect(response.status).toBe(200);
+      await locked;
+      expect(await ended).toBe(0);
+      expect(output.stdout).toContain('"msg":"stopped"');
+    },
+  );
 
   it('SIGTERM: requests are answered and asked to close until the proxy has left, then sent to another replica', async () => {
     const { child, ended, url } = await startListening();
     const agent = new Agent({ keepAlive: true });
     onTestFinished(() => agent.destroy());
     const request = (path: string, with_: Agent) =>
-      new Promise<{ status: number | undefined; connection: string | undefined }>((resolve, reject) => {
-        get(`${url}${path}`, { agent: with_ }, (response) => {
-          response.resume();
-          response.on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection }));
-        }).on('error', reject);
-      });
-    expect(await request('/api/tasks?limit=1', agent)).toEqual({ status: 200, connection: 'keep-alive' });
+      new Promise<{ status: number | undefined; connection: string | undefined }>(
+        (resolve, reject) => {
+          get(`${url}${path}`, { agent: with_ }, (response) => {
+            response.resume();
+            response.on('end', () =>
+              resolve({ status: response.statusCode, connection: response.headers.connection }),
+            );
+          }).on('error', reject);
+        },
+      );
+    expect(await request('/api/tasks?limit=1', agent)).toEqual({
+      status: 200,
+      connection: 'keep-alive',
+    });
     child.kill('SIGTERM');
     await sleep(300); // the idle connection of the agent keeps it waiting
     expect(await request('/healthz', new Agent())).toEqual({ status: 503, connection: 'close' });
-    expect(await request('/api/tasks?limit=1', agent)).toEqual({ status: 200, connection: 'close' });
+    expect(await request('/api/tasks?limit=1', agent)).toEqual({
+      status: 200,
+      connection: 'close',
+    });
     const closed = Date.now();
     await sleep(500);
     // The proxy may send it to another replica: nothing was done here.
-    expect(await request('/api/tasks?limit=1', agent)).toEqual({ status: 502, connection: 'close' });
+    expect(await request('/api/tasks?limit=1', agent)).toEqual({
+      status: 502,
+      connection: 'close',
+    });
     expect(await ended).toBe(0);
     expect(Date.now() - closed).toBeGreaterThan(2_000); // the proxy has time to see that before the address disappears
     expect(Date.now() - closed).toBeLessThan(6_000); // but nobody is waited for once the last connection is closed

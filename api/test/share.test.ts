@@ -16,7 +16,11 @@ function controlled(options?: ShareOptions<string>) {
   const call = share<string, string>((inputs) => {
     const n = executions.length;
     return new Promise((resolve, reject) => {
-      executions.push({ inputs, finish: () => resolve(inputs.map((input) => `${input} by ${n}`)), fail: reject });
+      executions.push({
+        inputs,
+        finish: () => resolve(inputs.map((input) => `${input} by ${n}`)),
+        fail: reject,
+      });
     });
   }, options);
   const started = async (count: number) => {
@@ -159,7 +163,12 @@ describe('share', () => {
     executions[1]?.finish();
     await started(3);
     executions[2]?.finish();
-    expect(await Promise.all([first, ...waiting, late])).toEqual(['a by 0', 'b by 1', 'c by 1', 'e by 2']);
+    expect(await Promise.all([first, ...waiting, late])).toEqual([
+      'a by 0',
+      'b by 1',
+      'c by 1',
+      'e by 2',
+    ]);
   });
 
   it('counts the calls of all that have one limit', async () => {
@@ -251,7 +260,9 @@ describe('share', () => {
       const answers = Promise.allSettled(['a', 'b'].map(call));
       await started(1);
       executions[0]?.fail(fault);
-      expect((await answers).map((answer) => answer.status === 'rejected' && answer.reason)).toEqual([fault, fault]);
+      expect(
+        (await answers).map((answer) => answer.status === 'rejected' && answer.reason),
+      ).toEqual([fault, fault]);
       expect(executions).toHaveLength(1);
     },
   );

@@ -33,14 +33,17 @@ function slowNowAndThen(): Db {
   };
 }
 
-const ids = ({ json }: Page) => (JSON.parse(json.toString()) as { tasks: { id: number }[] }).tasks.map(({ id }) => id);
+const ids = ({ json }: Page) =>
+  (JSON.parse(json.toString()) as { tasks: { id: number }[] }).tasks.map(({ id }) => id);
 const hundred = Array.from({ length: 100 }, (_, n) => n);
 
 describe('requests that arrive together', () => {
   it('share one query when they want the same page, and two pages are two queries', async () => {
     const { db, count } = counted();
     const store = openTaskStore(db);
-    const pages = await Promise.all(hundred.map((n) => store.list(ListQuery.parse({ limit: n % 2 ? '3' : '4' }))));
+    const pages = await Promise.all(
+      hundred.map((n) => store.list(ListQuery.parse({ limit: n % 2 ? '3' : '4' }))),
+    );
     expect(count.read).toBe(2);
     expect(pages.map((page) => ids(page).length)).toEqual(hundred.map((n) => (n % 2 ? 3 : 4)));
   });
@@ -51,14 +54,22 @@ describe('requests that arrive together', () => {
     const wanted = [3, 1, 2_147_483_647, 3, 5];
     const tasks = await Promise.all(wanted.map((id) => store.get(id)));
     expect(count.read).toBe(1);
-    expect(tasks.map((json) => json && (JSON.parse(json) as { id: number }).id)).toEqual([3, 1, undefined, 3, 5]);
+    expect(tasks.map((json) => json && (JSON.parse(json) as { id: number }).id)).toEqual([
+      3,
+      1,
+      undefined,
+      3,
+      5,
+    ]);
   });
 
   it('are created in one commit, each with its own answer, ids in the order of arrival', async () => {
     const { db, count } = counted();
     const store = openTaskStore(db);
     const title = unique('together');
-    const rows = await Promise.all(hundred.map((n) => store.create({ title: `${title} ${n}`, status: `s${n}` })));
+    const rows = await Promise.all(
+      hundred.map((n) => store.create({ title: `${title} ${n}`, status: `s${n}` })),
+    );
     expect(count.write).toBe(1);
     rows.forEach(({ id, json }, n) => {
       expect(JSON.parse(json)).toMatchObject({ id, title: `${title} ${n}`, status: `s${n}` });
@@ -77,7 +88,9 @@ describe('requests that arrive together', () => {
     const store = openTaskStore(db);
     const title = unique('neighbour');
     const bad = { title: `${title} bad`, status: 'x'.repeat(51) }; // validation would have refused it
-    const answers = await Promise.allSettled([{ title, status: 'a' }, bad, { title, status: 'b' }].map(store.create));
+    const answers = await Promise.allSettled(
+      [{ title, status: 'a' }, bad, { title, status: 'b' }].map(store.create),
+    );
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(ids(await store.list(ListQuery.parse({ q: title })))).toHaveLength(2);
   });
@@ -85,7 +98,9 @@ describe('requests that arrive together', () => {
   it('are answered in full through HTTP', async () => {
     const client = api();
     const created = await Promise.all(hundred.slice(0, 40).map(() => createTask(client)));
-    const read = await Promise.all(created.map(({ id }) => client.get(`/api/tasks/${id}`).expect(200)));
+    const read = await Promise.all(
+      created.map(({ id }) => client.get(`/api/tasks/${id}`).expect(200)),
+    );
     expect(read.map(({ body }) => (body as { task: unknown }).task)).toEqual(created);
     expect(new Set(created.map(({ id }) => id)).size).toBe(40);
   });
@@ -98,7 +113,10 @@ describe('read your writes', () => {
   ])('holds for each of many clients at once, %s', async (_, open, numRuns) => {
     const replicas = [openTaskStore(open()), openTaskStore(open())] as const;
     const step = fc.record({ writeTo: fc.nat(1), readFrom: fc.nat(1), remove: fc.boolean() });
-    const clients = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 16 });
+    const clients = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), {
+      minLength: 2,
+      maxLength: 16,
+    });
     await fc.assert(
       fc.asyncProperty(clients, async (all) => {
         const status = unique('ryw').slice(0, 50);

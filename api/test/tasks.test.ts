@@ -8,12 +8,33 @@ interface Page {
 }
 
 const wholeNumber = 'must be a whole number from 1 to 2147483647';
-const notIds = ['0', '-1', '+1', '1.5', '1e3', '0x10', 'abc', 'NaN', '٣', '2147483648', '9007199254740993', '1%20', '%20', '1;2'];
+const notIds = [
+  '0',
+  '-1',
+  '+1',
+  '1.5',
+  '1e3',
+  '0x10',
+  'abc',
+  'NaN',
+  '٣',
+  '2147483648',
+  '9007199254740993',
+  '1%20',
+  '%20',
+  '1;2',
+];
 
 describe('GET /api/tasks', () => {
   it('lists the five seed tasks in the order of their ids', async () => {
     const client = api();
-    const seed = ['environment', 'Learn Docker', 'Deploy to', 'Configure automated', 'architecture documentation'];
+    const seed = [
+      'environment',
+      'Learn Docker',
+      'Deploy to',
+      'Configure automated',
+      'architecture documentation',
+    ];
     const pages = await Promise.all(seed.map((q) => client.get('/api/tasks').query({ q })));
     const tasks = pages.map(({ body }) => (body as Page).tasks.find(({ id }) => id <= 5));
     expect(tasks.map((task) => task && [task.id, task.title, task.status])).toEqual([
@@ -40,7 +61,11 @@ describe('GET /api/tasks', () => {
     const status = unique('s');
     const first = await createTask(client, { status });
     const second = await createTask(client, { status });
-    const response = await client.get('/api/tasks').query({ status }).expect(200).expect('Content-Type', /^application\/json/);
+    const response = await client
+      .get('/api/tasks')
+      .query({ status })
+      .expect(200)
+      .expect('Content-Type', /^application\/json/);
     expect(response.text).toBe(`{"tasks":[${JSON.stringify(second)},${JSON.stringify(first)}]}`);
     expect(Object.keys(first)).toEqual(['id', 'title', 'status', 'created_at']);
     expect(first.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/);
@@ -52,7 +77,10 @@ describe('GET /api/tasks', () => {
     const status = unique('s');
     for (let n = 0; n < 101; n++) await createTask(client, { status });
     const count = async (query: object) => {
-      const { body } = await client.get('/api/tasks').query({ status, ...query }).expect(200);
+      const { body } = await client
+        .get('/api/tasks')
+        .query({ status, ...query })
+        .expect(200);
       return (body as Page).tasks.length;
     };
     expect(await count({})).toBe(100);
@@ -60,11 +88,17 @@ describe('GET /api/tasks', () => {
     expect(await count({ limit: 500 })).toBe(101);
   });
 
-  it.each(['0', '501', '-1', '1.5', '1e2', 'ten', '', ' 5'])('answers 400 for limit=%j', async (limit) => {
-    const response = await api().get('/api/tasks').query({ limit }).expect(400);
-    const message = 'must be a whole number from 1 to 500';
-    expect(response.body).toEqual({ error: `'limit' ${message}`, details: [{ path: 'limit', message }] });
-  });
+  it.each(['0', '501', '-1', '1.5', '1e2', 'ten', '', ' 5'])(
+    'answers 400 for limit=%j',
+    async (limit) => {
+      const response = await api().get('/api/tasks').query({ limit }).expect(400);
+      const message = 'must be a whole number from 1 to 500';
+      expect(response.body).toEqual({
+        error: `'limit' ${message}`,
+        details: [{ path: 'limit', message }],
+      });
+    },
+  );
 
   it('walks all pages by cursor: each task once, in order, although tasks are created and deleted meanwhile', async () => {
     const client = api();
@@ -80,7 +114,9 @@ describe('GET /api/tasks', () => {
       const { tasks, next_cursor } = response.body as Page;
       seen.push(...tasks.map(({ id }) => id));
       next = /^<(.+)>; rel="next"$/.exec(response.headers.link ?? '')?.[1];
-      expect(next?.includes(encodeURIComponent(next_cursor ?? '-'))).toBe(next_cursor === undefined ? undefined : true);
+      expect(next?.includes(encodeURIComponent(next_cursor ?? '-'))).toBe(
+        next_cursor === undefined ? undefined : true,
+      );
       await createTask(client, { status }); // lands before the first page
       await client.delete(`/api/tasks/${tasks.at(-1)?.id}`).expect(200); // the row that the cursor points at
     }
@@ -185,7 +221,10 @@ describe('GET /api/tasks', () => {
     const status = unique('a&b=c');
     const title = unique('find me');
     for (let n = 0; n < 2; n++) await createTask(client, { status, title });
-    const { headers } = await client.get('/api/tasks').query({ limit: 1, status, q: 'FIND' }).expect(200);
+    const { headers } = await client
+      .get('/api/tasks')
+      .query({ limit: 1, status, q: 'FIND' })
+      .expect(200);
     const link = new URL(/<(.+)>/.exec(headers.link ?? '')?.[1] ?? '', 'http://x');
     expect(link.pathname).toBe('/api/tasks');
     expect(Object.fromEntries(link.searchParams)).toMatchObject({ limit: '1', status, q: 'FIND' });
@@ -195,7 +234,10 @@ describe('GET /api/tasks', () => {
     'answers 400 for ?%s',
     async (query) => {
       const { body } = await api().get(`/api/tasks?${query}`).expect(400);
-      expect(body).toMatchObject({ error: expect.any(String), details: [{ path: query.split('=')[0] }] });
+      expect(body).toMatchObject({
+        error: expect.any(String),
+        details: [{ path: query.split('=')[0] }],
+      });
     },
   );
 
@@ -216,23 +258,41 @@ describe('GET /api/tasks', () => {
   });
 
   it('finds a parameter after a thousand others', async () => {
-    await api().get(`/api/tasks?${'x&'.repeat(1_500)}limit=0`).expect(400);
+    await api()
+      .get(`/api/tasks?${'x&'.repeat(1_500)}limit=0`)
+      .expect(400);
   });
 
   it('answers 304 while nothing has changed, to whoever says which page he has, and 200 after a change', async () => {
     const client = api();
     const status = unique('s');
     const { id } = await createTask(client, { status });
-    const list = (tag?: string) => client.get('/api/tasks').query({ status }).set(tag === undefined ? {} : { 'If-None-Match': tag });
+    const list = (tag?: string) =>
+      client
+        .get('/api/tasks')
+        .query({ status })
+        .set(tag === undefined ? {} : { 'If-None-Match': tag });
     const { etag = '', ...headers } = (await list().expect(200)).headers as Record<string, string>;
     expect(etag).toMatch(/^"[\w-]{27}"$/);
     expect(headers['cache-control']).toBe('no-store');
     // Other replicas name the same page alike, nginx makes the tag weak, and a browser asks for no cached answer.
     for (const tag of [etag, `W/${etag}`, `"another", ${etag}`]) {
-      const same = await api().get('/api/tasks').query({ status }).set({ 'If-None-Match': tag, 'Cache-Control': 'no-cache' }).expect(304);
-      expect([same.text, same.headers.etag, same.headers['content-length']]).toEqual(['', etag, undefined]);
+      const same = await api()
+        .get('/api/tasks')
+        .query({ status })
+        .set({ 'If-None-Match': tag, 'Cache-Control': 'no-cache' })
+        .expect(304);
+      expect([same.text, same.headers.etag, same.headers['content-length']]).toEqual([
+        '',
+        etag,
+        undefined,
+      ]);
     }
-    await client.get('/api/tasks').query({ status, limit: 1 }).set('If-None-Match', '"another"').expect(200);
+    await client
+      .get('/api/tasks')
+      .query({ status, limit: 1 })
+      .set('If-None-Match', '"another"')
+      .expect(200);
     await client.patch(`/api/tasks/${id}`).send({ title: 'changed' }).expect(200);
     const changed = await list(etag).expect(200);
     expect(changed.headers.etag).not.toBe(etag);
@@ -291,29 +351,53 @@ describe('POST /api/tasks', () => {
   });
 
   it('stores title and status trimmed', async () => {
-    expect(await createTask(api(), { title: ' \t a b \n', status: ' done ' })).toMatchObject({ title: 'a b', status: 'done' });
+    expect(await createTask(api(), { title: ' \t a b \n', status: ' done ' })).toMatchObject({
+      title: 'a b',
+      status: 'done',
+    });
   });
 
-  it.each(['pending', 'active', 'in_progress', 'complete', 'completed', 'done', 'archived', 'x'.repeat(50), '🙂'.repeat(50)])(
-    'takes the status %s',
-    async (status) => {
-      expect((await createTask(api(), { status })).status).toBe(status);
-    },
-  );
+  it.each([
+    'pending',
+    'active',
+    'in_progress',
+    'complete',
+    'completed',
+    'done',
+    'archived',
+    'x'.repeat(50),
+    '🙂'.repeat(50),
+  ])('takes the status %s', async (status) => {
+    expect((await createTask(api(), { status })).status).toBe(status);
+  });
 
-  it.each(["<script>alert('x')</script>", '"quoted" \\ back', '\u202Eright to left', 'e\u0301', '\u0001\u001f\u2028.', '👩‍👩‍👧', 'a'.repeat(255), '🙂'.repeat(255)])(
-    'returns the title %j as it was sent',
-    async (title) => {
-      const client = api();
-      const { id } = await createTask(client, { title });
-      const { body } = await client.get(`/api/tasks/${id}`).expect(200);
-      expect((body as { task: Task }).task.title).toBe(title);
-    },
-  );
+  it.each([
+    "<script>alert('x')</script>",
+    '"quoted" \\ back',
+    '\u202Eright to left',
+    'e\u0301',
+    '\u0001\u001f\u2028.',
+    '👩‍👩‍👧',
+    'a'.repeat(255),
+    '🙂'.repeat(255),
+  ])('returns the title %j as it was sent', async (title) => {
+    const client = api();
+    const { id } = await createTask(client, { title });
+    const { body } = await client.get(`/api/tasks/${id}`).expect(200);
+    expect((body as { task: Task }).task.title).toBe(title);
+  });
 
   it('ignores unknown keys, so a client sets neither id nor created_at', async () => {
-    const known = JSON.stringify({ title: unique('t'), id: 1, created_at: '2000-01-01T00:00:00Z', done: true });
-    const sent = known.replace('{', '{"__proto__":{"status":"x"},"constructor":{"prototype":{"status":"x"}},');
+    const known = JSON.stringify({
+      title: unique('t'),
+      id: 1,
+      created_at: '2000-01-01T00:00:00Z',
+      done: true,
+    });
+    const sent = known.replace(
+      '{',
+      '{"__proto__":{"status":"x"},"constructor":{"prototype":{"status":"x"}},',
+    );
     const { body } = await api().post('/api/tasks').type('json').send(sent).expect(201);
     const { task } = body as { task: Task };
     expect(task.id).toBeGreaterThan(5);
@@ -321,10 +405,13 @@ describe('POST /api/tasks', () => {
     expect(task.status).toBe('pending');
   });
 
-  it.each([{}, { status: 'active' }, { Title: 'x' }])("answers 400 Missing 'title' for %j", async (body) => {
-    const response = await api().post('/api/tasks').send(body).expect(400);
-    expect(response.body).toEqual({ error: "Missing 'title' in request body" });
-  });
+  it.each([{}, { status: 'active' }, { Title: 'x' }])(
+    "answers 400 Missing 'title' for %j",
+    async (body) => {
+      const response = await api().post('/api/tasks').send(body).expect(400);
+      expect(response.body).toEqual({ error: "Missing 'title' in request body" });
+    },
+  );
 
   it.each([
     ['title', '', 'must not be empty'],
@@ -346,7 +433,10 @@ describe('POST /api/tasks', () => {
   ])('answers 400 for %s %j', async (path, value, message) => {
     const client = api();
     const q = unique('rejected');
-    const response = await client.post('/api/tasks').send({ title: q, [path]: value }).expect(400);
+    const response = await client
+      .post('/api/tasks')
+      .send({ title: q, [path]: value })
+      .expect(400);
     expect(response.body).toEqual({ error: `'${path}' ${message}`, details: [{ path, message }] });
     const { body } = await client.get('/api/tasks').query({ q });
     expect(body).toEqual({ tasks: [] });
@@ -363,18 +453,27 @@ describe('POST /api/tasks', () => {
     });
   });
 
-  it.each(['[]', '"text"', '5', 'null', 'true'])('answers 400 for the JSON value %s', async (text) => {
-    const { body } = await api().post('/api/tasks').type('json').send(text).expect(400);
-    expect(body).toMatchObject({ error: 'Request body must be a JSON object' });
-  });
-
-  it.each(['', '{', '{"title":"x"', "{'title':'x'}", '{"title":"x"}}', 'undefined', 'NaN', '\ufeff'])(
-    'answers 400 for the broken JSON %j',
+  it.each(['[]', '"text"', '5', 'null', 'true'])(
+    'answers 400 for the JSON value %s',
     async (text) => {
       const { body } = await api().post('/api/tasks').type('json').send(text).expect(400);
-      expect(body).toEqual({ error: 'Request body must be JSON' });
+      expect(body).toMatchObject({ error: 'Request body must be a JSON object' });
     },
   );
+
+  it.each([
+    '',
+    '{',
+    '{"title":"x"',
+    "{'title':'x'}",
+    '{"title":"x"}}',
+    'undefined',
+    'NaN',
+    '\ufeff',
+  ])('answers 400 for the broken JSON %j', async (text) => {
+    const { body } = await api().post('/api/tasks').type('json').send(text).expect(400);
+    expect(body).toEqual({ error: 'Request body must be JSON' });
+  });
 
   it.each([
     '',
@@ -406,8 +505,17 @@ describe('POST /api/tasks', () => {
   });
 
   it('answers 400 for bytes that are not UTF-8, instead of storing other characters', async () => {
-    const bytes = Buffer.concat([Buffer.from('{"title":"'), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from('"}')]);
-    const { body } = await api().post('/api/tasks').type('json').serialize(() => bytes as unknown as string).send({}).expect(400);
+    const bytes = Buffer.concat([
+      Buffer.from('{"title":"'),
+      Buffer.from([0xc3, 0x28, 0xff]),
+      Buffer.from('"}'),
+    ]);
+    const { body } = await api()
+      .post('/api/tasks')
+      .type('json')
+      .serialize(() => bytes as unknown as string)
+      .send({})
+      .expect(400);
     expect(body).toEqual({ error: 'Request body must be JSON' });
   });
 
@@ -416,28 +524,50 @@ describe('POST /api/tasks', () => {
     expect(body).toEqual({ error: 'Request body must be JSON' });
   });
 
-  it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/xml', 'application/jsonx'])(
-    'answers 415 for a body of type %s',
-    async (type) => {
-      const { body } = await api().post('/api/tasks').set('Content-Type', type).send('{"title":"x"}').expect(415);
-      expect(body).toEqual({ error: 'Content-Type must be application/json' });
-    },
-  );
+  it.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'application/xml',
+    'application/jsonx',
+  ])('answers 415 for a body of type %s', async (type) => {
+    const { body } = await api()
+      .post('/api/tasks')
+      .set('Content-Type', type)
+      .send('{"title":"x"}')
+      .expect(415);
+    expect(body).toEqual({ error: 'Content-Type must be application/json' });
+  });
 
   it('takes application/json with a charset, and answers 415 for an encoding it cannot read', async () => {
     const post = () => api().post('/api/tasks');
-    await post().set('Content-Type', 'Application/JSON; charset=utf-8').send('{"title":"x"}').expect(201);
-    const { body } = await post().type('json').set('Content-Encoding', 'compress').send('{"title":"x"}').expect(415);
+    await post()
+      .set('Content-Type', 'Application/JSON; charset=utf-8')
+      .send('{"title":"x"}')
+      .expect(201);
+    const { body } = await post()
+      .type('json')
+      .set('Content-Encoding', 'compress')
+      .send('{"title":"x"}')
+      .expect(415);
     expect(body).toEqual({ error: 'Content-Encoding must be gzip, deflate, br, zstd or absent' });
-    const latin = await post().set('Content-Type', 'application/json; charset=latin1').send('{"title":"x"}').expect(415);
+    const latin = await post()
+      .set('Content-Type', 'application/json; charset=latin1')
+      .send('{"title":"x"}')
+      .expect(415);
     expect(latin.body).toEqual({ error: 'JSON must be in UTF-8' });
-    const notGzip = await post().type('json').set('Content-Encoding', 'gzip').send('{"title":"x"}').expect(400);
+    const notGzip = await post()
+      .type('json')
+      .set('Content-Encoding', 'gzip')
+      .send('{"title":"x"}')
+      .expect(400);
     expect(notGzip.body).toEqual({ error: 'Request body is not what its headers say' });
   });
 
   it('answers 413 for more than 64 kB', async () => {
     const client = api();
-    const padded = (size: number) => JSON.stringify({ title: 'x', padding: '' }).replace('""', `"${'x'.repeat(size - 26)}"`);
+    const padded = (size: number) =>
+      JSON.stringify({ title: 'x', padding: '' }).replace('""', `"${'x'.repeat(size - 26)}"`);
     expect(padded(65_536)).toHaveLength(65_536);
     await client.post('/api/tasks').type('json').send(padded(65_536)).expect(201);
     const { body } = await client.post('/api/tasks').type('json').send(padded(65_537)).expect(413);
@@ -482,20 +612,22 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
   const send = (client: ReturnType<typeof api>, id: number | string) =>
     method === 'PUT' ? client.put(`/api/tasks/${id}`) : client.patch(`/api/tasks/${id}`);
 
-  it.each([{ title: 'new title' }, { status: 'done' }, { title: 'both', status: 'active' }, { title: 'x', id: 1, created_at: 'x' }])(
-    'changes what %j gives and nothing else',
-    async (change) => {
-      const client = api();
-      const neighbour = await createTask(client);
-      const before = await createTask(client, { status: 'before' });
-      const { id: _id, created_at: _time, ...changed } = { id: 0, created_at: '', ...change };
-      const expected = { ...before, ...changed };
-      const response = await send(client, before.id).send(change).expect(200);
-      expect(response.text).toBe(JSON.stringify({ task: expected }));
-      expect((await client.get(`/api/tasks/${before.id}`)).body).toEqual({ task: expected });
-      expect((await client.get(`/api/tasks/${neighbour.id}`)).body).toEqual({ task: neighbour });
-    },
-  );
+  it.each([
+    { title: 'new title' },
+    { status: 'done' },
+    { title: 'both', status: 'active' },
+    { title: 'x', id: 1, created_at: 'x' },
+  ])('changes what %j gives and nothing else', async (change) => {
+    const client = api();
+    const neighbour = await createTask(client);
+    const before = await createTask(client, { status: 'before' });
+    const { id: _id, created_at: _time, ...changed } = { id: 0, created_at: '', ...change };
+    const expected = { ...before, ...changed };
+    const response = await send(client, before.id).send(change).expect(200);
+    expect(response.text).toBe(JSON.stringify({ task: expected }));
+    expect((await client.get(`/api/tasks/${before.id}`)).body).toEqual({ task: expected });
+    expect((await client.get(`/api/tasks/${neighbour.id}`)).body).toEqual({ task: neighbour });
+  });
 
   it('answers 400 when neither title nor status is given', async () => {
     const client = api();
@@ -511,7 +643,10 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
     const client = api();
     const before = await createTask(client);
     const { body } = await send(client, before.id).send({ title: 'ok', status: '' }).expect(400);
-    expect(body).toEqual({ error: "'status' must not be empty", details: [{ path: 'status', message: 'must not be empty' }] });
+    expect(body).toEqual({
+      error: "'status' must not be empty",
+      details: [{ path: 'status', message: 'must not be empty' }],
+    });
     expect((await client.get(`/api/tasks/${before.id}`)).body).toEqual({ task: before });
   });
 
@@ -524,7 +659,9 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
 
   it('answers 400 without a body and 415 for another type', async () => {
     const client = api();
-    expect((await send(client, 1).expect(400)).body).toEqual({ error: 'Request body must be JSON' });
+    expect((await send(client, 1).expect(400)).body).toEqual({
+      error: 'Request body must be JSON',
+    });
     await send(client, 1).type('text/plain').send('x').expect(415);
   });
 });
@@ -551,7 +688,9 @@ describe('DELETE /api/tasks/<id>', () => {
   it('deletes once when many ask at the same time', async () => {
     const client = api();
     const { id } = await createTask(client);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => client.delete(`/api/tasks/${id}`)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => client.delete(`/api/tasks/${id}`)),
+    );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 404)).toHaveLength(7);
   });
@@ -582,11 +721,18 @@ describe('a change with a condition', () => {
 describe('an id that is none', () => {
   it.each(notIds)('%s is answered with 400 by every method', async (id) => {
     const client = api();
-    const expected = { error: `'id' ${wholeNumber}`, details: [{ path: 'id', message: wholeNumber }] };
+    const expected = {
+      error: `'id' ${wholeNumber}`,
+      details: [{ path: 'id', message: wholeNumber }],
+    };
     expect((await client.get(`/api/tasks/${id}`).expect(400)).body).toEqual(expected);
     expect((await client.delete(`/api/tasks/${id}`).expect(400)).body).toEqual(expected);
-    expect((await client.put(`/api/tasks/${id}`).send({ title: 'x' }).expect(400)).body).toEqual(expected);
-    expect((await client.patch(`/api/tasks/${id}`).send({ title: 'x' }).expect(400)).body).toEqual(expected);
+    expect((await client.put(`/api/tasks/${id}`).send({ title: 'x' }).expect(400)).body).toEqual(
+      expected,
+    );
+    expect((await client.patch(`/api/tasks/${id}`).send({ title: 'x' }).expect(400)).body).toEqual(
+      expected,
+    );
   });
 
   it('%ZZ, which cannot be decoded, is answered with 400', async () => {

@@ -25,7 +25,10 @@ Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
 TEXT
 }
 
-fail() { echo "04_roles.sh: $*" >&2; exit 1; }
+fail() {
+  echo "04_roles.sh: $*" >&2
+  exit 1
+}
 
 # read_secret NAME: sets `secret` from the variable NAME or from the file that NAME_FILE points to,
 # less the one newline (LF or CRLF) that editors add. api/src/config.ts does the same.
@@ -108,8 +111,14 @@ for argument; do
   case $argument in
     --print) print=yes ;;
     --keep-password) keep_password=yes ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
   esac
 done
 

@@ -72,7 +72,10 @@ export const explain = ({ status, body }) =>
  * @param {Answer} answer
  */
 const isUnknown = ({ status }) =>
-  status < 400 || status === 409 || status === 422 || (status >= 500 && status !== 502 && status !== 503);
+  status < 400 ||
+  status === 409 ||
+  status === 422 ||
+  (status >= 500 && status !== 502 && status !== 503);
 
 /** Says what became of a failed change. @param {string} done @param {Answer} answer */
 export const report = (done, answer) =>

@@ -17,7 +17,8 @@ export default function setup({ provide }: TestProject): () => void {
   } catch {
     fault = `${program} cannot be run; install Debian's chromium, or set CHROMIUM to another one`;
   }
-  if (fault && process.env.REQUIRE_CHROMIUM === '1') throw new Error(`REQUIRE_CHROMIUM=1, but the browser suite cannot run: ${fault}`);
+  if (fault && process.env.REQUIRE_CHROMIUM === '1')
+    throw new Error(`REQUIRE_CHROMIUM=1, but the browser suite cannot run: ${fault}`);
   provide('chromium', fault ? '' : program);
   return () => {
     if (fault) console.warn(`\nBROWSER SUITE NOT RUN: ${fault}`);

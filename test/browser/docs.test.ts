@@ -34,10 +34,18 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
     const visitor = await open();
     const answer = await visitor.page.request.get(`${site.url}/api/openapi.json`);
     const { paths } = (await answer.json()) as { paths: Record<string, Record<string, unknown>> };
-    const documented = Object.entries(paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`));
-    const shown = await visitor.page.locator('.opblock-summary').evaluateAll((rows) =>
-      rows.map((row) => ['.opblock-summary-method', '.opblock-summary-path'].map((part) => row.querySelector(part)?.textContent?.replaceAll('\u200B', '')).join(' ')),
+    const documented = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
     );
+    const shown = await visitor.page
+      .locator('.opblock-summary')
+      .evaluateAll((rows) =>
+        rows.map((row) =>
+          ['.opblock-summary-method', '.opblock-summary-path']
+            .map((part) => row.querySelector(part)?.textContent?.replaceAll('\u200B', ''))
+            .join(' '),
+        ),
+      );
     expect(shown.toSorted()).toEqual(documented.toSorted());
     expect(visitor.surprises).toEqual([]);
   });
@@ -62,7 +70,9 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
     await expect.poll(() => status.first().textContent(), soon).toContain('201');
 
     const headers = { Authorization: `Bearer ${site.token}` };
-    const found = await page.request.get(`${site.url}/api/tasks?q=${encodeURIComponent(title)}`, { headers });
+    const found = await page.request.get(`${site.url}/api/tasks?q=${encodeURIComponent(title)}`, {
+      headers,
+    });
     expect(await found.json()).toMatchObject({ tasks: [{ title }] });
     expect(visitor.surprises).toEqual([]);
   });

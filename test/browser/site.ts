@@ -59,7 +59,11 @@ async function openNpmStart(env: Record<string, string> = {}): Promise<Site> {
   const port = String(await freePort());
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(process.execPath, ['start.ts'], { cwd: directory, env: { ...process.env, ...env, PORT: port }, stdio: 'pipe' });
+    child = spawn(process.execPath, ['start.ts'], {
+      cwd: directory,
+      env: { ...process.env, ...env, PORT: port },
+      stdio: 'pipe',
+    });
     let output = '';
     child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
     const { promise, resolve, reject } = Promise.withResolvers<void>();

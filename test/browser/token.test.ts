@@ -28,7 +28,9 @@ describe.skipIf(!inject('chromium'))('the web page with a token', () => {
     expect(await page.locator('#summary').textContent()).toMatch(/up\b/); // health needs no token
     await field.fill('not the token of this server');
     await use.click();
-    await expect.poll(() => page.locator('#token-problem').textContent(), soon).toBe('The server does not accept this token.');
+    await expect
+      .poll(() => page.locator('#token-problem').textContent(), soon)
+      .toBe('The server does not accept this token.');
     await field.fill(site.token ?? '');
     await use.click();
     await visitor.row('Learn Docker Compose').waitFor();
@@ -37,7 +39,9 @@ describe.skipIf(!inject('chromium'))('the web page with a token', () => {
     await page.reload();
     await visitor.row('with a token').waitFor();
     expect(await field.isVisible()).toBe(false);
-    const stored = await page.evaluate<string>('JSON.stringify([localStorage, document.cookie, location.href])');
+    const stored = await page.evaluate<string>(
+      'JSON.stringify([localStorage, document.cookie, location.href])',
+    );
     expect(stored).not.toContain(site.token);
     const otherTab = await page.context().newPage();
     await otherTab.goto(site.url);
@@ -53,13 +57,20 @@ describe.skipIf(!inject('chromium'))('the web page with a token', () => {
     await visitor.page.keyboard.press('Enter');
     await visitor.row('Learn Docker Compose').waitFor();
     const containers = await site.stack?.compose('ps', '--quiet', 'api');
-    const replicas = (containers ?? '').trim().split('\n').map((id) => id.slice(0, 12));
+    const replicas = (containers ?? '')
+      .trim()
+      .split('\n')
+      .map((id) => id.slice(0, 12));
     const seen = new Set<string>();
     const search = visitor.page.getByLabel('Search');
     for (let n = 0; n < 40 && seen.size < 2; n++) {
       await search.fill(`x${n}`);
-      await expect.poll(() => visitor.page.locator('#requests li').first().textContent(), soon).toContain(`q=x${n}`);
-      const replica = /replica (\w+)/.exec((await visitor.page.locator('#requests li').first().textContent()) ?? '')?.[1];
+      await expect
+        .poll(() => visitor.page.locator('#requests li').first().textContent(), soon)
+        .toContain(`q=x${n}`);
+      const replica = /replica (\w+)/.exec(
+        (await visitor.page.locator('#requests li').first().textContent()) ?? '',
+      )?.[1];
       if (replica) seen.add(replica);
     }
     expect([...seen].toSorted()).toEqual(replicas.toSorted());

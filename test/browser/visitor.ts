@@ -1,11 +1,23 @@
 // A person in front of the page.
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page, type Request } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+  type Request,
+} from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
 
 /** Chromium, as root too, without what it would ask the network for by itself. The caller closes it. */
 export function openBrowser(): Promise<Browser> {
-  const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map((part) => `--disable-${part}`);
-  return chromium.launch({ executablePath: inject('chromium'), args: [...quiet, '--no-first-run'] });
+  const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map(
+    (part) => `--disable-${part}`,
+  );
+  return chromium.launch({
+    executablePath: inject('chromium'),
+    args: [...quiet, '--no-first-run'],
+  });
 }
 
 export interface Task {
@@ -26,7 +38,11 @@ export class Visitor {
   private constructor(page: Page, url: string) {
     this.page = page;
     this.url = url;
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.problems.push(message.text()));
+    page.on(
+      'console',
+      (message) =>
+        ['error', 'warning'].includes(message.type()) && this.problems.push(message.text()),
+    );
     page.on('pageerror', (error) => this.problems.push(String(error)));
     page.context().on('request', (request) => {
       if (!request.url().startsWith(`${url}/`)) this.problems.push(`request to ${request.url()}`);
@@ -35,7 +51,11 @@ export class Visitor {
   }
 
   /** Opens the page; its context is closed after the test. */
-  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visitor> {
+  static async open(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+  ): Promise<Visitor> {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
     onTestFinished(() => context.close());
     const visitor = new Visitor(await context.newPage(), url);
@@ -61,12 +81,16 @@ export class Visitor {
   }
 
   row(title: string): Locator {
-    return this.page.locator('#list li').filter({ has: this.page.getByText(title, { exact: true }) });
+    return this.page
+      .locator('#list li')
+      .filter({ has: this.page.getByText(title, { exact: true }) });
   }
 
   /** The titles in the list, as they are shown. */
   titles(): Promise<string[]> {
-    return this.page.locator('#list .title').evaluateAll((titles) => titles.map(({ textContent }) => textContent ?? ''));
+    return this.page
+      .locator('#list .title')
+      .evaluateAll((titles) => titles.map(({ textContent }) => textContent ?? ''));
   }
 
   async add(title: string): Promise<void> {
@@ -90,7 +114,9 @@ export class Visitor {
 
   /** Creates a task as somebody else would. */
   async create(title: string, status = 'pending'): Promise<{ status: number; task?: Task }> {
-    const answer = await this.page.request.post(`${this.url}/api/tasks`, { data: { title, status } });
+    const answer = await this.page.request.post(`${this.url}/api/tasks`, {
+      data: { title, status },
+    });
     return { status: answer.status(), ...((await answer.json()) as { task?: Task }) };
   }
 }

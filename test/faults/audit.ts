@@ -41,7 +41,8 @@ export interface Findings {
 export function audit(attempts: Attempt[], titles: string[]): Findings {
   const counts = new Map<string, number>();
   for (const title of titles) counts.set(title, (counts.get(title) ?? 0) + 1);
-  const titlesOf = (outcome: Outcome) => attempts.filter((attempt) => attempt.outcome === outcome).map(({ title }) => title);
+  const titlesOf = (outcome: Outcome) =>
+    attempts.filter((attempt) => attempt.outcome === outcome).map(({ title }) => title);
   return {
     missing: titlesOf('ok').filter((title) => !counts.has(title)),
     duplicated: [...counts].filter(([, count]) => count > 1).map(([title]) => title),
@@ -67,7 +68,9 @@ export class AuditedLoad {
   constructor(stack: Production) {
     this.#stack = stack;
     this.#workers = [
-      ...Array.from({ length: writers }, (_, n) => this.#work((agent) => this.#write(agent, n >= writersWithoutKey))),
+      ...Array.from({ length: writers }, (_, n) =>
+        this.#work((agent) => this.#write(agent, n >= writersWithoutKey)),
+      ),
       ...Array.from({ length: readers }, () => this.#work((agent) => this.#read(agent))),
     ];
   }
@@ -84,13 +87,17 @@ export class AuditedLoad {
 
   /** The titles of this load in the table. */
   async stored(): Promise<string[]> {
-    const titles = await this.#stack.sql(`SELECT title FROM tasks WHERE title LIKE 'audit ${this.#run} %'`);
+    const titles = await this.#stack.sql(
+      `SELECT title FROM tasks WHERE title LIKE 'audit ${this.#run} %'`,
+    );
     return titles.split('\n').filter(Boolean);
   }
 
   /** Sends each write with a key whose outcome is unknown again, until it is known. Returns those that were. */
   async settle(): Promise<Attempt[]> {
-    const unknown = this.writes.filter(({ outcome, key }) => outcome === 'unknown' && key !== undefined);
+    const unknown = this.writes.filter(
+      ({ outcome, key }) => outcome === 'unknown' && key !== undefined,
+    );
     const agent = new Agent({ keepAlive: true, maxSockets: writers });
     await Promise.all(
       unknown.map(async (attempt) => {
@@ -101,7 +108,8 @@ export class AuditedLoad {
           answer = await this.#post(agent, attempt);
         }
         const { status, text } = answer;
-        if (status !== 201) throw new Error(`${attempt.title} sent again was answered by ${status}: ${text}`);
+        if (status !== 201)
+          throw new Error(`${attempt.title} sent again was answered by ${status}: ${text}`);
       }),
     );
     agent.destroy();
@@ -119,7 +127,12 @@ export class AuditedLoad {
 
   async #write(agent: Agent, withKey: boolean): Promise<Attempt> {
     const title = `audit ${this.#run} ${this.writes.length}`;
-    const attempt: Attempt = { title, ...(withKey && { key: `key of ${title}`.replaceAll(' ', '-') }), startedAt: performance.now(), endedAt: NaN };
+    const attempt: Attempt = {
+      title,
+      ...(withKey && { key: `key of ${title}`.replaceAll(' ', '-') }),
+      startedAt: performance.now(),
+      endedAt: NaN,
+    };
     this.writes.push(attempt);
     return record(attempt, this.#post(agent, attempt), classify);
   }
@@ -127,16 +140,25 @@ export class AuditedLoad {
   #read(agent: Agent): Promise<Attempt> {
     const attempt: Attempt = { title: '', startedAt: performance.now(), endedAt: NaN };
     this.reads.push(attempt);
-    return record(attempt, this.#stack.https('/api/tasks?limit=5', { agent }), (status) => (status === 200 ? 'ok' : 'unknown'));
+    return record(attempt, this.#stack.https('/api/tasks?limit=5', { agent }), (status) =>
+      status === 200 ? 'ok' : 'unknown',
+    );
   }
 
   #post(agent: Agent, { title, key }: Attempt): Promise<Answer> {
-    const headers = { 'Content-Type': 'application/json', ...(key !== undefined && { 'Idempotency-Key': key }) };
+    const headers = {
+      'Content-Type': 'application/json',
+      ...(key !== undefined && { 'Idempotency-Key': key }),
+    };
     return this.#stack.https('/api/tasks', { agent, headers, body: JSON.stringify({ title }) });
   }
 }
 
-async function record(attempt: Attempt, answer: Promise<Answer>, outcomeOf: (status: number) => Outcome): Promise<Attempt> {
+async function record(
+  attempt: Attempt,
+  answer: Promise<Answer>,
+  outcomeOf: (status: number) => Outcome,
+): Promise<Attempt> {
   try {
     const { status } = await answer;
     attempt.answer = status;

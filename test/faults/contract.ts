@@ -38,8 +38,13 @@ export interface Expected {
 }
 
 const wholeNumber = (max: number) => `must be a whole number from 1 to ${max}`;
-const json = (status: number, body: object, allow?: string): Expected => ({ status, text: JSON.stringify(body), ...(allow && { allow }) });
-const error = (status: number, message: string, allow?: string) => json(status, { error: message }, allow);
+const json = (status: number, body: object, allow?: string): Expected => ({
+  status,
+  text: JSON.stringify(body),
+  ...(allow && { allow }),
+});
+const error = (status: number, message: string, allow?: string) =>
+  json(status, { error: message }, allow);
 const badRequest = error(400, 'Bad request');
 const notFound = error(404, 'Not found');
 const tooLarge = error(413, 'Request body is too large, the limit is 64 kB');
@@ -64,15 +69,19 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     };
     if (path === '/healthz') return on('GET, HEAD', () => json(200, { status: 'healthy' }));
     if (path === '/') return on('GET, HEAD', () => ({ status: 200 }));
-    if (/^\/api(\/|$)/.test(path) && headers.authorization !== `Bearer ${token}`) return error(401, 'A valid API token is required');
+    if (/^\/api(\/|$)/.test(path) && headers.authorization !== `Bearer ${token}`)
+      return error(401, 'A valid API token is required');
     const change = method === 'PUT' || method === 'PATCH';
-    if (path === '/api/tasks') return on('GET, HEAD, POST', () => (method === 'POST' ? created() : list(query)));
+    if (path === '/api/tasks')
+      return on('GET, HEAD, POST', () => (method === 'POST' ? created() : list(query)));
 
     const segment = /^\/api\/tasks\/([^/]+)$/.exec(path)?.[1];
     if (segment === undefined) return notFound;
     const decoded = percentDecoded(segment);
     if (!isUtf8(decoded)) return error(400, 'Path cannot be decoded');
-    return on('GET, HEAD, PUT, PATCH, DELETE', () => (change ? changed(decoded.toString()) : found(decoded.toString())));
+    return on('GET, HEAD, PUT, PATCH, DELETE', () =>
+      change ? changed(decoded.toString()) : found(decoded.toString()),
+    );
   }
 
   function created(): Expected {
@@ -82,7 +91,12 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     const { title, status = 'pending' } = value.json;
     if (title === undefined) return error(400, "Missing 'title' in request body");
     const wrong = [...faults('title', title, 255), ...faults('status', status, 50)];
-    return wrong.length > 0 ? invalid(wrong) : { status: 201, created: { title: (title as string).trim(), status: (status as string).trim() } };
+    return wrong.length > 0
+      ? invalid(wrong)
+      : {
+          status: 201,
+          created: { title: (title as string).trim(), status: (status as string).trim() },
+        };
   }
 
   function changed(id: string): Expected {
@@ -91,24 +105,39 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     return withTask(id, (before) => {
       if (!isObject(value.json)) return invalid([['', 'Request body must be a JSON object']]);
       const { title, status } = value.json;
-      const wrong = [...(title === undefined ? [] : faults('title', title, 255)), ...(status === undefined ? [] : faults('status', status, 50))];
+      const wrong = [
+        ...(title === undefined ? [] : faults('title', title, 255)),
+        ...(status === undefined ? [] : faults('status', status, 50)),
+      ];
       if (wrong.length > 0) return invalid(wrong);
-      if (title === undefined && status === undefined) return invalid([['', "Give 'title', 'status' or both"]]);
+      if (title === undefined && status === undefined)
+        return invalid([['', "Give 'title', 'status' or both"]]);
       if (!before) return error(404, `Task ${Number(id)} not found`);
       const after = { title: title ?? before.title, status: status ?? before.status } as Fields;
-      return json(200, { task: { id: before.id, title: after.title.trim(), status: after.status.trim(), created_at: before.created_at } });
+      return json(200, {
+        task: {
+          id: before.id,
+          title: after.title.trim(),
+          status: after.status.trim(),
+          created_at: before.created_at,
+        },
+      });
     });
   }
 
   function found(id: string): Expected {
     return withTask(id, (before) => {
       if (!before) return error(404, `Task ${Number(id)} not found`);
-      return json(200, method === 'DELETE' ? { message: `Task ${before.id} deleted` } : { task: before });
+      return json(
+        200,
+        method === 'DELETE' ? { message: `Task ${before.id} deleted` } : { task: before },
+      );
     });
   }
 
   function withTask(id: string, answer: (before: Task | undefined) => Expected): Expected {
-    if (!/^[0-9]+$/.test(id) || Number(id) < 1 || Number(id) > 2_147_483_647) return invalid([['id', wholeNumber(2_147_483_647)]]);
+    if (!/^[0-9]+$/.test(id) || Number(id) < 1 || Number(id) > 2_147_483_647)
+      return invalid([['id', wholeNumber(2_147_483_647)]]);
     return answer(task?.id === Number(id) ? task : undefined);
   }
 
@@ -120,15 +149,22 @@ export function expected(input: Input, task: Task | undefined, token: string): E
       .toLowerCase()
       .split(';')
       .map((part) => part.trim());
-    if (type !== 'application/json') return { refused: error(415, 'Content-Type must be application/json') };
+    if (type !== 'application/json')
+      return { refused: error(415, 'Content-Type must be application/json') };
     const charset = parameters
       .find((parameter) => parameter.startsWith('charset='))
       ?.slice('charset='.length)
       .replaceAll('"', '');
-    if (charset !== undefined && !['utf-8', 'utf8'].includes(charset)) return { refused: error(415, 'JSON must be in UTF-8') };
+    if (charset !== undefined && !['utf-8', 'utf8'].includes(charset))
+      return { refused: error(415, 'JSON must be in UTF-8') };
     let bytes = body;
     const encoding = (headers['content-encoding'] ?? 'identity').toLowerCase();
-    const decompress = { gzip: gunzipSync, deflate: inflateSync, br: brotliDecompressSync, zstd: zstdDecompressSync }[encoding];
+    const decompress = {
+      gzip: gunzipSync,
+      deflate: inflateSync,
+      br: brotliDecompressSync,
+      zstd: zstdDecompressSync,
+    }[encoding];
     if (decompress) {
       try {
         bytes = decompress(body);
@@ -151,8 +187,10 @@ export function expected(input: Input, task: Task | undefined, token: string): E
 /** What nginx answers without asking the API; undefined if it asks. */
 function answerOfNginx({ method, target, headers, body }: Input): Expected | undefined {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`.length);
-  if (`${method} ${target} HTTP/1.1\r\n`.length > limits.line) return error(414, 'Request URI is too long');
-  if (!/^[A-Z_-]+$/.test(method) || !target.startsWith('/') || /[\0-\x20\x7f]/.test(target)) return badRequest;
+  if (`${method} ${target} HTTP/1.1\r\n`.length > limits.line)
+    return error(414, 'Request URI is too long');
+  if (!/^[A-Z_-]+$/.test(method) || !target.startsWith('/') || /[\0-\x20\x7f]/.test(target))
+    return badRequest;
   const path = /^[^?#]*/.exec(target)?.[0] ?? '';
   if (/%(?![0-9a-f]{2})|%00/i.test(path)) return badRequest;
   const normal: string[] = [];
@@ -162,13 +200,21 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
     if (segment !== '' && segment !== '.' && segment !== '..') normal.push(segment);
   }
   const total = lines.reduce((sum, length) => sum + length, 0);
-  if (Math.max(...lines) > limits.line || lines.length > limits.headerCount || total > limits.headers)
+  if (
+    Math.max(...lines) > limits.line ||
+    lines.length > limits.headerCount ||
+    total > limits.headers
+  )
     return error(431, 'Request headers are too large');
-  if (method === 'TRACE') return methodNotAllowed(path === '/nginx-health' ? 'GET, HEAD' : anyMethod);
+  if (method === 'TRACE')
+    return methodNotAllowed(path === '/nginx-health' ? 'GET, HEAD' : anyMethod);
   if (body.length > limits.body) return tooLarge;
   const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // what ends with a slash is another name
   const name = `/${normal.join('/')}${normal.length > 0 ? folder : ''}`;
-  if (name === '/nginx-health') return ['GET', 'HEAD'].includes(method) ? { status: 200, text: 'healthy\n' } : methodNotAllowed('GET, HEAD');
+  if (name === '/nginx-health')
+    return ['GET', 'HEAD'].includes(method)
+      ? { status: 200, text: 'healthy\n' }
+      : methodNotAllowed('GET, HEAD');
   if (['/livez', '/error'].includes(name)) return notFound;
   return undefined;
 }
@@ -177,15 +223,24 @@ type Fault = [path: string, message: string];
 
 function invalid(wrong: Fault[]): Expected {
   const sentences = wrong.map(([path, message]) => (path ? `'${path}' ${message}` : message));
-  return json(400, { error: sentences.join('; '), details: wrong.map(([path, message]) => ({ path, message })) });
+  return json(400, {
+    error: sentences.join('; '),
+    details: wrong.map(([path, message]) => ({ path, message })),
+  });
 }
 
 /** What is wrong with a text; `raw` is trimmed before unless it comes from the query. */
-function faults(path: string, raw: unknown, max: number, { trim = true, empty = false } = {}): Fault[] {
+function faults(
+  path: string,
+  raw: unknown,
+  max: number,
+  { trim = true, empty = false } = {},
+): Fault[] {
   if (typeof raw !== 'string') return [[path, 'must be a string']];
   const text = trim ? raw.trim() : raw;
   const wrong: Fault[] = [];
-  if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text)) wrong.push([path, 'must be valid Unicode']);
+  if (/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text))
+    wrong.push([path, 'must be valid Unicode']);
   if (text.includes('\0')) wrong.push([path, 'must not contain the NUL character']);
   if (Array.from(text).length > max) wrong.push([path, `must be at most ${max} characters long`]);
   if (text === '' && !empty) wrong.push([path, 'must not be empty']);
@@ -195,7 +250,9 @@ function faults(path: string, raw: unknown, max: number, { trim = true, empty = 
 function list(query: string): Expected {
   const values = new Map<string, string[]>();
   for (const pair of query.split('&').filter((text) => text !== '')) {
-    const [name = '', ...rest] = pair.split('=').map((text) => percentDecoded(text.replaceAll('+', ' ')));
+    const [name = '', ...rest] = pair
+      .split('=')
+      .map((text) => percentDecoded(text.replaceAll('+', ' ')));
     const value = Buffer.from(rest.map((part) => part.toString('latin1')).join('='), 'latin1');
     const key = name.toString();
     values.set(key, [...(values.get(key) ?? []), isUtf8(value) ? value.toString() : '\ud800']);
@@ -203,16 +260,24 @@ function list(query: string): Expected {
   const wrong: Fault[] = [];
   const parameter = (path: string, check: (value: string) => Fault[]): string | undefined => {
     const given = values.get(path) ?? [];
-    wrong.push(...(given.length > 1 ? [[path, 'must be given once'] satisfies Fault] : given.flatMap(check)));
+    wrong.push(
+      ...(given.length > 1 ? [[path, 'must be given once'] satisfies Fault] : given.flatMap(check)),
+    );
     return given[0];
   };
   const limit = parameter('limit', (value) =>
-    /^[0-9]+$/.test(value) && Number(value) >= 1 && Number(value) <= 500 ? [] : [['limit', wholeNumber(500)]],
+    /^[0-9]+$/.test(value) && Number(value) >= 1 && Number(value) <= 500
+      ? []
+      : [['limit', wholeNumber(500)]],
   );
   const status = parameter('status', (value) => faults('status', value, 50, { trim: false }));
   const q = parameter('q', (value) => faults('q', value, 255, { trim: false, empty: true }));
-  parameter('cursor', (value) => (isCursor(value) ? [] : [['cursor', "must be the 'next_cursor' of an earlier answer"]]));
-  return wrong.length > 0 ? invalid(wrong) : { status: 200, listed: { limit: Number(limit ?? 100), status, q } };
+  parameter('cursor', (value) =>
+    isCursor(value) ? [] : [['cursor', "must be the 'next_cursor' of an earlier answer"]],
+  );
+  return wrong.length > 0
+    ? invalid(wrong)
+    : { status: 200, listed: { limit: Number(limit ?? 100), status, q } };
 }
 
 function isCursor(text: string): boolean {
@@ -220,7 +285,12 @@ function isCursor(text: string): boolean {
     const parts: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
     if (!Array.isArray(parts) || parts.length !== 2) return false;
     const [time, id] = parts as unknown[];
-    if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/.test(time) || time.startsWith('0000')) return false;
+    if (
+      typeof time !== 'string' ||
+      !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/.test(time) ||
+      time.startsWith('0000')
+    )
+      return false;
     if (!new Date(time).toISOString().startsWith(time.slice(0, 19))) return false; // there is no 31 February
     return Number.isInteger(id) && (id as number) >= 1 && (id as number) <= 2_147_483_647;
   } catch {
@@ -231,9 +301,12 @@ function isCursor(text: string): boolean {
 /** What is no escape stays as it is. */
 function percentDecoded(text: string): Buffer {
   return Buffer.from(
-    text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    ),
     'latin1',
   );
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

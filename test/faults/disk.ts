@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { docker } from '../stack.ts';
 
 const run = promisify(execFile);
-const call = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' }).toString().trim();
+const call = (command: string, ...args: string[]) =>
+  execFileSync(command, args, { stdio: 'pipe' }).toString().trim();
 
 /** Why no file systems in files can be made here; undefined if they can. */
 export function diskFault(): string | undefined {
@@ -42,7 +43,14 @@ export class Disk {
     this.#mount(() => {
       for (const size of ['1M', '4k']) {
         try {
-          call('dd', 'if=/dev/zero', `of=${join(this.#mounted, 'fill')}`, `bs=${size}`, 'oflag=append', 'conv=notrunc');
+          call(
+            'dd',
+            'if=/dev/zero',
+            `of=${join(this.#mounted, 'fill')}`,
+            `bs=${size}`,
+            'oflag=append',
+            'conv=notrunc',
+          );
         } catch (error) {
           if (!String(error).includes('No space left')) throw error;
         }
@@ -99,17 +107,41 @@ export class CrashImage {
     const device = call('losetup', '--find', '--show', this.#file);
     try {
       await docker('volume', 'create', '--opt', 'type=ext4', '--opt', `device=${device}`, name);
-      await docker('run', '-d', '--name', name, '--network', 'none', '--user', 'postgres', '-v', `${name}:/var/lib/postgresql/data`, image);
+      await docker(
+        'run',
+        '-d',
+        '--name',
+        name,
+        '--network',
+        'none',
+        '--user',
+        'postgres',
+        '-v',
+        `${name}:/var/lib/postgresql/data`,
+        image,
+      );
       const deadline = Date.now() + 60_000;
       for (;;) {
         try {
-          const titles = await docker('exec', name, 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', 'SELECT title FROM tasks');
+          const titles = await docker(
+            'exec',
+            name,
+            'psql',
+            '-U',
+            'taskapp',
+            '-d',
+            'taskdb',
+            '-Atc',
+            'SELECT title FROM tasks',
+          );
           return titles.split('\n').filter(Boolean);
         } catch (error) {
           const running = await docker('inspect', '--format', '{{.State.Running}}', name);
           if (running.trim() !== 'true' || Date.now() > deadline) {
             const { stdout, stderr } = await run('docker', ['logs', '--tail', '20', name]);
-            throw new Error(`PostgreSQL does not start on the crash image:\n${stdout}${stderr}`, { cause: error });
+            throw new Error(`PostgreSQL does not start on the crash image:\n${stdout}${stderr}`, {
+              cause: error,
+            });
           }
           await sleep(200);
         }

@@ -28,31 +28,54 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
 
   /** Locks the task 1, as a slow statement does; resolves to what ends that. */
   const lockTask = async (): Promise<() => void> => {
-    const psql = spawn('docker', ['exec', '--interactive', (await stack.inspect('db')).Id, 'psql', '-U', 'taskapp', '-d', 'taskdb']);
+    const psql = spawn('docker', [
+      'exec',
+      '--interactive',
+      (await stack.inspect('db')).Id,
+      'psql',
+      '-U',
+      'taskapp',
+      '-d',
+      'taskdb',
+    ]);
     psql.stdin.write("BEGIN; UPDATE tasks SET status = 'locked' WHERE id = 1;\n");
-    for (let said = ''; !said.includes('UPDATE 1'); ) said += String((await once(psql.stdout, 'data'))[0]);
+    for (let said = ''; !said.includes('UPDATE 1');)
+      said += String((await once(psql.stdout, 'data'))[0]);
     return () => void psql.stdin.end('COMMIT;\n');
   };
 
   /** What a server has in hand when it is told to end; each of it has to be answered. */
   const work = async (server: Server, name: string) => {
     const idle = Array.from({ length: 10 }, () => new Connection(server));
-    await Promise.all(idle.map((connection) => connection.send({ method: 'GET', path: '/api/tasks?limit=1' })));
+    await Promise.all(
+      idle.map((connection) => connection.send({ method: 'GET', path: '/api/tasks?limit=1' })),
+    );
     const half = await halfSent(server, `${name} in two parts`);
     const unlock = await lockTask();
     const busy = Array.from({ length: 5 }, () => new Connection(server));
-    const slow = busy.map((connection, n) => connection.send({ method: 'PATCH', path: '/api/tasks/1', body: { title: `${name} ${n}` } }));
+    const slow = busy.map((connection, n) =>
+      connection.send({ method: 'PATCH', path: '/api/tasks/1', body: { title: `${name} ${n}` } }),
+    );
     return { idle, half, slow, unlock };
   };
 
   /** A POST whose body has not arrived completely. */
   const halfSent = async ({ url, headers, ca }: Server, title: string) => {
     const { hostname, port } = new URL(url);
-    const socket = ca ? tlsConnect({ host: hostname, port: 443, ca, servername: 'localhost' }) : connect(Number(port), hostname);
+    const socket = ca
+      ? tlsConnect({ host: hostname, port: 443, ca, servername: 'localhost' })
+      : connect(Number(port), hostname);
     await once(socket, ca ? 'secureConnect' : 'connect');
     const body = JSON.stringify({ title });
-    const head = Object.entries({ Host: 'localhost', ...headers, 'Content-Type': 'application/json', 'Content-Length': body.length });
-    socket.write(`POST /api/tasks HTTP/1.1\r\n${head.map(([key, value]) => `${key}: ${value}\r\n`).join('')}\r\n${body.slice(0, 10)}`);
+    const head = Object.entries({
+      Host: 'localhost',
+      ...headers,
+      'Content-Type': 'application/json',
+      'Content-Length': body.length,
+    });
+    socket.write(
+      `POST /api/tasks HTTP/1.1\r\n${head.map(([key, value]) => `${key}: ${value}\r\n`).join('')}\r\n${body.slice(0, 10)}`,
+    );
     return async (): Promise<string> => {
       socket.write(body.slice(10));
       const [answer] = (await once(socket, 'data')) as [Buffer];
@@ -66,12 +89,17 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     const startedAt = performance.now();
     await docker('stop', id);
     const seconds = (performance.now() - startedAt) / 1_000;
-    return { seconds, exitCode: Number(await docker('inspect', '--format', '{{.State.ExitCode}}', id)) };
+    return {
+      seconds,
+      exitCode: Number(await docker('inspect', '--format', '{{.State.ExitCode}}', id)),
+    };
   };
 
-  const areUnderWay = async (answers: Promise<unknown>[]) => (await Promise.race([...answers, sleep(0, 'none')])) === 'none';
+  const areUnderWay = async (answers: Promise<unknown>[]) =>
+    (await Promise.race([...answers, sleep(0, 'none')])) === 'none';
 
-  const rows = async (title: string) => Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title = '${title}'`));
+  const rows = async (title: string) =>
+    Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title = '${title}'`));
 
   it('finishes what an API process has in hand on SIGTERM, sent to it and through nginx, and exits with 0', async () => {
     const [container] = await stack.inspectAll('api');
@@ -80,7 +108,11 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     onTestFinished(() => running.stop());
     const direct = await work(replica(container), 'direct');
     const proxied = Array.from({ length: 5 }, (_, n) =>
-      stack.https('/api/tasks/1', { method: 'PATCH', body: `{"title":"proxied ${n}"}`, headers: { 'Content-Type': 'application/json' } }),
+      stack.https('/api/tasks/1', {
+        method: 'PATCH',
+        body: `{"title":"proxied ${n}"}`,
+        headers: { 'Content-Type': 'application/json' },
+      }),
     );
     await sleep(300); // until they wait for the lock, at most 2 s
     const stopped = stop(container.Id);
@@ -90,8 +122,12 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(await direct.half()).toMatch(/^HTTP\/1\.1 201 /);
     const late = await direct.idle[0]?.send({ method: 'GET', path: '/api/tasks?limit=1' }); // sent before the client could know
     expect([late?.status, late?.head]).toEqual([200, expect.stringContaining('Connection: close')]);
-    expect((await Promise.all(direct.slow)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-    expect((await Promise.all(proxied)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect((await Promise.all(direct.slow)).map(({ status }) => status)).toEqual([
+      200, 200, 200, 200, 200,
+    ]);
+    expect((await Promise.all(proxied)).map(({ status }) => status)).toEqual([
+      200, 200, 200, 200, 200,
+    ]);
 
     const { seconds, exitCode } = await stopped;
     await sleep(1_000); // the other replica alone
@@ -101,8 +137,12 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(seconds).toBeLessThan(25);
     expect(direct.idle.filter(({ isOpen }) => isOpen)).toEqual([]);
     expect(await rows('direct in two parts')).toBe(1);
-    expect(await stack.sql('SELECT title FROM tasks WHERE id = 1')).toMatch(/^(direct|proxied) \d\n$/);
-    measured(`exit code 0 after ${seconds.toFixed(1)} s; ${running.sent} other requests through nginx meanwhile, none failed`);
+    expect(await stack.sql('SELECT title FROM tasks WHERE id = 1')).toMatch(
+      /^(direct|proxied) \d\n$/,
+    );
+    measured(
+      `exit code 0 after ${seconds.toFixed(1)} s; ${running.sent} other requests through nginx meanwhile, none failed`,
+    );
   });
 
   it('finishes what nginx has in hand on SIGQUIT, and exits with 0', async () => {
@@ -114,7 +154,9 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(await areUnderWay(slow)).toBe(true);
     unlock();
     expect(await half()).toMatch(/^HTTP\/1\.1 201 /);
-    expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([
+      200, 200, 200, 200, 200,
+    ]);
     const { seconds, exitCode } = await stopped;
     expect(exitCode).toBe(0);
     expect(seconds).toBeLessThan(20);
@@ -136,13 +178,19 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(running.failures).toEqual([]);
     expect(exitCode).toBe(0);
     expect(seconds).toBeLessThan(25);
-    expect(await docker('logs', '--tail', '5', Id).then(() => stack.logStreams('db'))).toMatchObject({ stderr: expect.stringContaining('database system is shut down') });
+    expect(
+      await docker('logs', '--tail', '5', Id).then(() => stack.logStreams('db')),
+    ).toMatchObject({ stderr: expect.stringContaining('database system is shut down') });
 
     await stack.compose('up', '-d', '--wait', '--no-deps', 'db');
     expect(running.acknowledged.length).toBeGreaterThan(0);
     const names = running.acknowledged.map((title) => `'${title}'`).join();
-    expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title IN (${names})`))).toBe(running.acknowledged.length);
-    measured(`exit code 0 after ${seconds.toFixed(1)} s, ${running.acknowledged.length} acknowledged rows all there`);
+    expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title IN (${names})`))).toBe(
+      running.acknowledged.length,
+    );
+    measured(
+      `exit code 0 after ${seconds.toFixed(1)} s, ${running.acknowledged.length} acknowledged rows all there`,
+    );
   });
 
   it('answers POSTs at every distance around the keep-alive limits of the chain without a 502', async () => {
@@ -158,7 +206,9 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
         if (!connection.isOpen) connection = new Connection(server);
         else reused++;
         const body = { title: `${name} ${crypto.randomUUID()}` };
-        const answer = await connection.send({ method: 'POST', path: '/api/tasks', body }).catch((error: Error) => error);
+        const answer = await connection
+          .send({ method: 'POST', path: '/api/tasks', body })
+          .catch((error: Error) => error);
         answers.push(answer);
       };
     };
@@ -184,7 +234,10 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
           await post();
         }),
       );
-    const bursts = burst(200, [-100, -50, -20, -10, 0, 10, 20, 50, 100, 1_000].map((ms) => 5_000 + ms));
+    const bursts = burst(
+      200,
+      [-100, -50, -20, -10, 0, 10, 20, 50, 100, 1_000].map((ms) => 5_000 + ms),
+    );
     await Promise.all([bursts, pairs(65_000, 200), pairs(75_000, 200)]);
 
     // A client that sends at the moment nginx closes its connection gets nothing; the request was not read then.
@@ -193,7 +246,11 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(new Set(statuses)).toEqual(new Set([201]));
     expect(statuses.length + unanswered.length).toBe(3_000);
     expect(unanswered.length).toBeLessThan(10);
-    expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title LIKE '${name}%'`))).toBe(statuses.length);
-    measured(`${statuses.length} POSTs answered with 201, ${reused} on a used connection; ${unanswered.length} met a client connection that was just closed`);
+    expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title LIKE '${name}%'`))).toBe(
+      statuses.length,
+    );
+    measured(
+      `${statuses.length} POSTs answered with 201, ${reused} on a used connection; ${unanswered.length} met a client connection that was just closed`,
+    );
   });
 });

@@ -26,7 +26,11 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   beforeAll(async () => {
     disk = new Disk(400);
     // A port of its own, because a random one changes when a container starts again.
-    const env = { FAULTS_DISK: disk.device, HTTPS_PORT: String(await freePort()), HTTP_PORT: String(await freePort()) };
+    const env = {
+      FAULTS_DISK: disk.device,
+      HTTPS_PORT: String(await freePort()),
+      HTTP_PORT: String(await freePort()),
+    };
     stack = new Production({ files: ['test/faults/compose.yml'], env });
     await stack.start();
   });
@@ -37,8 +41,13 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
 
   /** The host's ids of the processes of a container whose command line fits. */
   async function processes(container: Inspection, pattern: RegExp): Promise<number[]> {
-    const lines = (await docker('top', container.Id, '-eo', 'pid,args')).trim().split('\n').slice(1);
-    const found = lines.map((line) => /^\s*(\d+)\s+(.*)$/.exec(line) ?? []).filter(([, , args = '']) => pattern.test(args));
+    const lines = (await docker('top', container.Id, '-eo', 'pid,args'))
+      .trim()
+      .split('\n')
+      .slice(1);
+    const found = lines
+      .map((line) => /^\s*(\d+)\s+(.*)$/.exec(line) ?? [])
+      .filter(([, , args = '']) => pattern.test(args));
     if (found.length === 0) throw new Error(`no process fits ${pattern}:\n${lines.join('\n')}`);
     return found.map(([, pid]) => Number(pid));
   }
@@ -56,25 +65,41 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   }
 
   /** The load goes on for a while before the fault, during it, and after it until all is served again. */
-  async function survives(tier: keyof typeof backWithin, fault: () => Promise<unknown>): Promise<AuditedLoad> {
+  async function survives(
+    tier: keyof typeof backWithin,
+    fault: () => Promise<unknown>,
+  ): Promise<AuditedLoad> {
     const before = await stack.inspectAll('api');
     const load = startLoad();
-    const probes = probe(before.map(({ NetworkSettings }) => NetworkSettings.Networks[`${stack.project}_frontend`]?.IPAddress ?? ''));
+    const probes = probe(
+      before.map(
+        ({ NetworkSettings }) =>
+          NetworkSettings.Networks[`${stack.project}_frontend`]?.IPAddress ?? '',
+      ),
+    );
     await sleep(1_000);
-    expect(load.writes.filter(({ outcome }) => outcome === 'unknown' || outcome === 'no')).toEqual([]);
+    expect(load.writes.filter(({ outcome }) => outcome === 'unknown' || outcome === 'no')).toEqual(
+      [],
+    );
 
     await fault();
     const over = performance.now();
     const all = () => [...load.writes, ...load.reads];
-    const failedLate = () => all().filter(({ outcome, startedAt }) => outcome !== 'ok' && outcome !== undefined && startedAt > over);
+    const failedLate = () =>
+      all().filter(
+        ({ outcome, startedAt }) => outcome !== 'ok' && outcome !== undefined && startedAt > over,
+      );
     const lastFailure = () => Math.max(over, ...failedLate().map(({ startedAt }) => startedAt));
-    const isServed = () => performance.now() - lastFailure() > (full ? 3_000 : 1_500) && load.acknowledged >= wanted;
+    const isServed = () =>
+      performance.now() - lastFailure() > (full ? 3_000 : 1_500) && load.acknowledged >= wanted;
     while (!isServed() && performance.now() - over < 60_000) await sleep(100);
     await load.stop();
     const livez = await probes.stop();
 
     const answers = Object.groupBy(all(), ({ answer }) => String(answer));
-    const counts = Object.entries(answers).map(([answer, attempts]) => `${attempts?.length} × ${answer}`);
+    const counts = Object.entries(answers).map(
+      ([answer, attempts]) => `${attempts?.length} × ${answer}`,
+    );
     const slowest = Math.max(...all().map(({ startedAt, endedAt }) => endedAt - startedAt));
     const back = lastFailure() - over;
 
@@ -96,9 +121,12 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
     expect(back).toBeLessThan(backWithin[tier]);
     // A replica that is itself at fault may be silent, not the other one; and nothing else restarts a process of the API.
-    const alive = livez.every((round) => (tier === 'api' ? round.some(Boolean) : round.every(Boolean)));
+    const alive = livez.every((round) =>
+      tier === 'api' ? round.some(Boolean) : round.every(Boolean),
+    );
     expect(alive).toBe(true);
-    const runs = (containers: Inspection[]) => containers.map(({ Id, State }) => [Id, tier === 'api' || State.StartedAt]);
+    const runs = (containers: Inspection[]) =>
+      containers.map(({ Id, State }) => [Id, tier === 'api' || State.StartedAt]);
     expect(runs(await stack.inspectAll('api'))).toEqual(runs(before));
     expect(livez.length).toBeGreaterThan(5);
     return load;
@@ -107,22 +135,33 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   describe('loses no acknowledged write, and serves again by itself, when', () => {
     it('the process of the API is killed', () => survives('api', () => killOne('api', /^node /)));
 
-    it.runIf(full)('a worker of nginx is killed', () => survives('web', () => killOne('web', /^nginx: worker/)));
+    it.runIf(full)('a worker of nginx is killed', () =>
+      survives('web', () => killOne('web', /^nginx: worker/)),
+    );
 
-    it('the master of nginx is killed', () => survives('web', () => killOne('web', /^nginx: master/)));
+    it('the master of nginx is killed', () =>
+      survives('web', () => killOne('web', /^nginx: master/)));
 
-    it('the postmaster is killed', () => survives('db', () => killOne('db', /^(\S*\/)?postgres\b(?!:)/)));
+    it('the postmaster is killed', () =>
+      survives('db', () => killOne('db', /^(\S*\/)?postgres\b(?!:)/)));
 
-    it.runIf(full)('one backend of PostgreSQL is killed', () => survives('db', () => killOne('db', /^postgres: taskapp_api /)));
+    it.runIf(full)('one backend of PostgreSQL is killed', () =>
+      survives('db', () => killOne('db', /^postgres: taskapp_api /)),
+    );
 
     it.runIf(full)('all sessions of the API are terminated, again and again', () =>
       survives('db', async () => {
         for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) {
-          await stack.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'`);
+          await stack.sql(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'`,
+          );
         }
-      }));
+      }),
+    );
 
-    it.runIf(full)('the database is restarted', () => survives('db', () => stack.compose('restart', 'db')));
+    it.runIf(full)('the database is restarted', () =>
+      survives('db', () => stack.compose('restart', 'db')),
+    );
 
     it.runIf(full)('the database is re-created with a new address', () =>
       survives('db', async () => {
@@ -130,16 +169,32 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         const address = await stack.address('db', 'backend');
         await stack.compose('rm', '--stop', '--force', 'db');
         const network = `${stack.project}_backend`;
-        const args = ['--network', network, '--ip', address, '--entrypoint', 'sleep', before.Image, '120'];
-        const squatter = (await docker('run', '-d', '--rm', ...args).catch(() => docker('run', '-d', '--rm', ...args.toSpliced(2, 2)))).trim();
+        const args = [
+          '--network',
+          network,
+          '--ip',
+          address,
+          '--entrypoint',
+          'sleep',
+          before.Image,
+          '120',
+        ];
+        const squatter = (
+          await docker('run', '-d', '--rm', ...args).catch(() =>
+            docker('run', '-d', '--rm', ...args.toSpliced(2, 2)),
+          )
+        ).trim();
         onTestFinished(() => docker('rm', '--force', squatter).then(() => undefined));
         await stack.compose('up', '-d', '--no-deps', 'db');
         expect(await stack.address('db', 'backend')).not.toBe(address);
-      }));
+      }),
+    );
 
     it('the database is paused', () => survives('db', () => paused('db', full ? 15_000 : 3_000)));
 
-    it.runIf(full)('one replica of the API is paused', () => survives('api', () => paused('api', 20_000)));
+    it.runIf(full)('one replica of the API is paused', () =>
+      survives('api', () => paused('api', 20_000)),
+    );
 
     it.runIf(full)('the database is cut from its network', () =>
       survives('db', async () => {
@@ -147,10 +202,13 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         await docker('network', 'disconnect', network, Id);
         await sleep(20_000);
         await docker('network', 'connect', '--alias', 'db', network, Id);
-      }));
+      }),
+    );
 
     it.runIf(full)('somebody locks the table', async () => {
-      const load = await survives('db', () => stack.sql('BEGIN; LOCK TABLE tasks; SELECT pg_sleep(30); COMMIT'));
+      const load = await survives('db', () =>
+        stack.sql('BEGIN; LOCK TABLE tasks; SELECT pg_sleep(30); COMMIT'),
+      );
       expect(load.writes.filter(({ answer }) => answer === 503).length).toBeGreaterThan(0);
       expect(load.writes.filter(({ answer }) => answer === 409)).toEqual([]); // no key is in use
     });
@@ -158,7 +216,13 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     it.runIf(full)('the connections of the database are exhausted', () =>
       survives('db', async () => {
         const password = readFileSync(join(stack.secrets, 'db_pass'), 'utf8');
-        const login = { connectionTimeoutMillis: 10_000, host: await stack.address('db', 'backend'), user: 'taskapp_api', password, database: 'taskdb' };
+        const login = {
+          connectionTimeoutMillis: 10_000,
+          host: await stack.address('db', 'backend'),
+          user: 'taskapp_api',
+          password,
+          database: 'taskdb',
+        };
         const clients: pg.Client[] = [];
         const leave = () => Promise.all(clients.splice(0).map((client) => client.end()));
         onTestFinished(() => leave().then(() => undefined));
@@ -177,7 +241,8 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         await expect(take()).rejects.toThrow(/too many|remaining connection slots/); // those that the API had
         await sleep(10_000);
         await leave();
-      }));
+      }),
+    );
 
     it.runIf(full)('a process of the API takes all its memory', () =>
       survives('api', async () => {
@@ -186,30 +251,38 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         writeFileSync(`/proc/${pid}/oom_score_adj`, '1000'); // when the memory ends, the kernel shall take this one
         const hog = `const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)), 5); setTimeout(() => process.exit(), 20_000)`;
         void docker('exec', before.Id, 'node', '-e', hog).catch(() => undefined); // ends with the container
-        await expect.poll(async () => (await stack.inspect('api')).RestartCount, { timeout: 20_000 }).toBeGreaterThan(before.RestartCount);
-      }));
+        await expect
+          .poll(async () => (await stack.inspect('api')).RestartCount, { timeout: 20_000 })
+          .toBeGreaterThan(before.RestartCount);
+      }),
+    );
 
     it.runIf(full)('the disk of the database is full', () =>
       survives('db', async () => {
         disk.fill();
         await sleep(10_000);
         disk.free();
-      }));
+      }),
+    );
     // A transaction log that cannot grow ends the server, which then cannot start until there is room.
     it.runIf(full)('the disk of the database is full, also for the transaction log', () =>
       survives('db', async () => {
         disk.fill();
-        for (let n = 0; n < 10; n++) await stack.sql('SELECT pg_switch_wal()').catch(() => undefined);
+        for (let n = 0; n < 10; n++)
+          await stack.sql('SELECT pg_switch_wal()').catch(() => undefined);
         await sleep(5_000);
         disk.free();
-      }));
+      }),
+    );
 
     it('the power of the database fails', async () => {
       disk.sync();
       const load = startLoad();
       await sleep(full ? 5_000 : 1_500);
       const { titles, writes } = await failPower(load);
-      await expect.poll(async () => (await stack.https('/healthz')).status, { timeout: 15_000 }).toBe(200);
+      await expect
+        .poll(async () => (await stack.https('/healthz')).status, { timeout: 15_000 })
+        .toBe(200);
       await load.stop();
       expect(audit(writes, titles)).toEqual(nothing);
       expect(writes.length).toBeGreaterThan(wanted / 2);
@@ -242,7 +315,9 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const container = await stack.inspect('db');
     await pause(container.Id); // so that the file is of one moment
     await sleep(300);
-    const writes = load.writes.filter(({ outcome }) => outcome === 'ok').map((attempt) => ({ ...attempt }));
+    const writes = load.writes
+      .filter(({ outcome }) => outcome === 'ok')
+      .map((attempt) => ({ ...attempt }));
     const image = await disk.crashImage();
     const [postmaster = 0] = await processes(container, /^(\S*\/)?postgres\b(?!:)/);
     kill(postmaster, 'SIGKILL');
@@ -250,52 +325,73 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     return { titles: await image.titles(container.Image), writes };
   }
 
-  describe.runIf(full)('loses no acknowledged write, and serves again by itself, with a proxy before the database, when', () => {
-    let proxy: TcpProxy;
+  describe.runIf(full)(
+    'loses no acknowledged write, and serves again by itself, with a proxy before the database, when',
+    () => {
+      let proxy: TcpProxy;
 
-    beforeAll(async () => {
-      const [network] = JSON.parse(await docker('network', 'inspect', `${stack.project}_backend`)) as { IPAM: { Config: { Gateway: string }[] } }[];
-      const gateway = network?.IPAM.Config[0]?.Gateway ?? '';
-      proxy = await TcpProxy.listen({ host: await stack.address('db', 'backend'), port: 5432 }, gateway);
-      Object.assign(stack.env, { FAULTS_DB_HOST: gateway, FAULTS_DB_PORT: String(proxy.address.port) });
-      await stack.compose('up', '-d', '--wait', '--no-deps', 'api');
-    });
-    afterAll(async () => {
-      proxy.close();
-      Object.assign(stack.env, { FAULTS_DB_HOST: 'db', FAULTS_DB_PORT: '5432' });
-      await stack.compose('up', '-d', '--wait', '--no-deps', 'api');
-    });
+      beforeAll(async () => {
+        const [network] = JSON.parse(
+          await docker('network', 'inspect', `${stack.project}_backend`),
+        ) as { IPAM: { Config: { Gateway: string }[] } }[];
+        const gateway = network?.IPAM.Config[0]?.Gateway ?? '';
+        proxy = await TcpProxy.listen(
+          { host: await stack.address('db', 'backend'), port: 5432 },
+          gateway,
+        );
+        Object.assign(stack.env, {
+          FAULTS_DB_HOST: gateway,
+          FAULTS_DB_PORT: String(proxy.address.port),
+        });
+        await stack.compose('up', '-d', '--wait', '--no-deps', 'api');
+      });
+      afterAll(async () => {
+        proxy.close();
+        Object.assign(stack.env, { FAULTS_DB_HOST: 'db', FAULTS_DB_PORT: '5432' });
+        await stack.compose('up', '-d', '--wait', '--no-deps', 'api');
+      });
 
-    it('the network to the database is slow', () =>
-      survives('db', async () => {
-        proxy.delayMs = 300;
-        await sleep(10_000);
-        proxy.delayMs = 0;
-      }));
+      it('the network to the database is slow', () =>
+        survives('db', async () => {
+          proxy.delayMs = 300;
+          await sleep(10_000);
+          proxy.delayMs = 0;
+        }));
 
-    it('the network to the database is narrow', () =>
-      survives('db', async () => {
-        proxy.bytesPerSecond = 1_000;
-        await sleep(10_000);
-        proxy.bytesPerSecond = Infinity;
-      }));
+      it('the network to the database is narrow', () =>
+        survives('db', async () => {
+          proxy.bytesPerSecond = 1_000;
+          await sleep(10_000);
+          proxy.bytesPerSecond = Infinity;
+        }));
 
-    it('the network resets the connections to the database, again and again', () =>
-      survives('db', async () => {
-        for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) proxy.reset();
-      }));
+      it('the network resets the connections to the database, again and again', () =>
+        survives('db', async () => {
+          for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) proxy.reset();
+        }));
 
-    it('the network leaves the connections to the database half open', () => survives('db', async () => proxy.halfOpen()));
-  });
+      it('the network leaves the connections to the database half open', () =>
+        survives('db', async () => proxy.halfOpen()));
+    },
+  );
 
   describe('50 concurrent requests with one Idempotency-Key', () => {
     it('make one task, and all of them get its id', async () => {
       const title = `one of fifty ${crypto.randomUUID()}`;
-      const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': crypto.randomUUID() };
-      const answers = await Promise.all(Array.from({ length: 50 }, () => stack.https('/api/tasks', { headers, body: JSON.stringify({ title }) })));
+      const headers = {
+        'Content-Type': 'application/json',
+        'Idempotency-Key': crypto.randomUUID(),
+      };
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, () =>
+          stack.https('/api/tasks', { headers, body: JSON.stringify({ title }) }),
+        ),
+      );
       const ids = (await stack.sql(`SELECT id FROM tasks WHERE title = '${title}'`)).trim();
       expect(ids).toMatch(/^\d+$/);
-      const seen = answers.map(({ status, text }) => `${status} ${(JSON.parse(text) as { task: { id: number } }).task.id}`);
+      const seen = answers.map(
+        ({ status, text }) => `${status} ${(JSON.parse(text) as { task: { id: number } }).task.id}`,
+      );
       expect(seen).toEqual(Array(50).fill(`201 ${ids}`));
       const made = answers.filter((answer) => answer.headers['idempotency-replayed'] === undefined);
       expect(made).toHaveLength(1); // the others say that they were sent again
@@ -315,20 +411,34 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     it('a row is deleted', async () => {
       const load = await loaded();
       await stack.sql(`DELETE FROM tasks WHERE title = '${middle(load)}'`);
-      expect(audit(load.writes, await load.stored())).toEqual({ ...nothing, missing: [middle(load)] });
+      expect(audit(load.writes, await load.stored())).toEqual({
+        ...nothing,
+        missing: [middle(load)],
+      });
     });
 
     it('a row is there twice', async () => {
       const load = await loaded();
       await stack.sql(`INSERT INTO tasks (title) VALUES ('${middle(load)}')`);
-      expect(audit(load.writes, await load.stored())).toEqual({ ...nothing, duplicated: [middle(load)] });
+      expect(audit(load.writes, await load.stored())).toEqual({
+        ...nothing,
+        duplicated: [middle(load)],
+      });
     });
 
     it('a refused row is there', async () => {
       const load = await loaded();
-      const refused: Attempt = { title: `${middle(load)} refused`, outcome: 'no', startedAt: 0, endedAt: 0 };
+      const refused: Attempt = {
+        title: `${middle(load)} refused`,
+        outcome: 'no',
+        startedAt: 0,
+        endedAt: 0,
+      };
       await stack.sql(`INSERT INTO tasks (title) VALUES ('${refused.title}')`);
-      expect(audit([...load.writes, refused], await load.stored())).toEqual({ ...nothing, refused: [refused.title] });
+      expect(audit([...load.writes, refused], await load.stored())).toEqual({
+        ...nothing,
+        refused: [refused.title],
+      });
     });
 
     it('the power fails while fsync is off', async () => {
@@ -342,11 +452,14 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       const missing = await crash.then(
         ({ titles, writes }) => audit(writes, titles).missing.length,
         (error: Error) => {
-          if (!error.message.startsWith('PostgreSQL does not start on the crash image')) throw error;
+          if (!error.message.startsWith('PostgreSQL does not start on the crash image'))
+            throw error;
           return Infinity;
         },
       );
-      await expect.poll(async () => (await stack.https('/healthz')).status, { timeout: 15_000 }).toBe(200);
+      await expect
+        .poll(async () => (await stack.https('/healthz')).status, { timeout: 15_000 })
+        .toBe(200);
       await load.stop();
       await stack.sql('ALTER SYSTEM RESET fsync');
       await stack.sql('SELECT pg_reload_conf()');
@@ -361,7 +474,8 @@ function probe(addresses: string[]): { stop: () => Promise<boolean[][]> } {
   let running = true;
   const answers = async (address: string) => {
     try {
-      return (await fetch(`http://${address}:8080/livez`, { signal: AbortSignal.timeout(2_000) })).ok;
+      return (await fetch(`http://${address}:8080/livez`, { signal: AbortSignal.timeout(2_000) }))
+        .ok;
     } catch {
       return false;
     }

@@ -1,6 +1,13 @@
 // `npm run test:faults` is the full form (FAULTS=full); `npm test` runs the short one: fewer faults and inputs, no load. What the full form
 // measures is written into docs/reliability.md, next to the name of the test that measured it.
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
@@ -38,9 +45,18 @@ export default function setup({ provide }: TestProject): () => void {
   provide('figures', file);
   return () => {
     if (full && existsSync(file)) {
-      const lines = readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { test: string; figure: string });
+      const lines = readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { test: string; figure: string });
       const document = join(root, 'docs/reliability.md');
-      writeFileSync(document, withFigures(readFileSync(document, 'utf8'), new Map(lines.map(({ test, figure }) => [test, figure]))));
+      writeFileSync(
+        document,
+        withFigures(
+          readFileSync(document, 'utf8'),
+          new Map(lines.map(({ test, figure }) => [test, figure])),
+        ),
+      );
     }
     rmSync(directory, { recursive: true });
   };

@@ -25,7 +25,11 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     stack = new Production();
     await stack.start();
     // The pools are full before the count begins: ten different statements at once in each replica.
-    await Promise.all(Array.from({ length: 200 }, (_, n) => stack.https(`/api/tasks?status=warm-up-${n}`, { agent })));
+    await Promise.all(
+      Array.from({ length: 200 }, (_, n) =>
+        stack.https(`/api/tasks?status=warm-up-${n}`, { agent }),
+      ),
+    );
     sessionsBefore = await sessions();
     databaseLogBefore = (await databaseLog()).length;
   });
@@ -39,20 +43,33 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
       .join('\n')
       .split('\n')
       .filter((line) => line !== '');
-  const sqlErrors = async (from: number) => (await databaseLog()).slice(from).filter((line) => / (ERROR|FATAL|PANIC): /.test(line));
+  const sqlErrors = async (from: number) =>
+    (await databaseLog()).slice(from).filter((line) => / (ERROR|FATAL|PANIC): /.test(line));
   async function sessions(): Promise<number> {
     await sleep(1_500); // a connection is counted once it is idle for a second
-    return Number(await stack.sql("SELECT sessions FROM pg_stat_database WHERE datname = 'taskdb'"));
+    return Number(
+      await stack.sql("SELECT sessions FROM pg_stat_database WHERE datname = 'taskdb'"),
+    );
   }
 
   async function send({ method, target, headers, body, kind }: Input): Promise<Answer> {
     sent[kind] = (sent[kind] ?? 0) + 1;
-    return stack.https(target, { method, headers: { authorization: `Bearer ${stack.token}`, ...headers }, body, agent });
+    return stack.https(target, {
+      method,
+      headers: { authorization: `Bearer ${stack.token}`, ...headers },
+      body,
+      agent,
+    });
   }
 
   async function create(fields: Partial<Fields>): Promise<Task> {
     const headers = { 'content-type': 'application/json' };
-    const answer = await stack.https('/api/tasks', { method: 'POST', headers, body: JSON.stringify(fields), agent });
+    const answer = await stack.https('/api/tasks', {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(fields),
+      agent,
+    });
     expect([fields, answer.status]).toEqual([fields, 201]);
     return taskOf(answer);
   }
@@ -66,14 +83,19 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
   /** What was accepted is there under its id, and is found by its title. */
   async function isStoredAsSent({ headers, text }: Answer, fields: Fields): Promise<void> {
     const { task } = JSON.parse(text) as { task: Task };
-    expect(text).toBe(JSON.stringify({ task: { id: task.id, ...fields, created_at: task.created_at } }));
+    expect(text).toBe(
+      JSON.stringify({ task: { id: task.id, ...fields, created_at: task.created_at } }),
+    );
     expect(task.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/);
     expect(headers.location).toBe(`/api/tasks/${task.id}`);
     expect((await stack.https(`/api/tasks/${task.id}`, { agent })).text).toBe(text);
     // Of what has the same part in its title, the newest come first.
-    const found = await stack.https(`/api/tasks?limit=500&q=${encodeURIComponent(fields.title)}&status=${encodeURIComponent(fields.status)}`, {
-      agent,
-    });
+    const found = await stack.https(
+      `/api/tasks?limit=500&q=${encodeURIComponent(fields.title)}&status=${encodeURIComponent(fields.status)}`,
+      {
+        agent,
+      },
+    );
     expect(found.text).toContain(JSON.stringify(task));
   }
 
@@ -91,7 +113,11 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
       if (status !== undefined) expect(task.status).toBe(status);
       expect(small(task.title)).toContain(small(q));
       const before = page.tasks[n - 1];
-      if (before) expect(before.created_at > task.created_at || (before.created_at === task.created_at && before.id < task.id)).toBe(true);
+      if (before)
+        expect(
+          before.created_at > task.created_at ||
+            (before.created_at === task.created_at && before.id < task.id),
+        ).toBe(true);
     }
   }
 
@@ -108,10 +134,21 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
       const want = expected(input, own, stack.token);
       const answer = await send(input);
       const { status, text = answer.text, allow, created, listed } = want;
-      const type = text === '' ? undefined : text === 'healthy\n' ? 'text/plain' : 'application/json; charset=utf-8';
+      const type =
+        text === ''
+          ? undefined
+          : text === 'healthy\n'
+            ? 'text/plain'
+            : 'application/json; charset=utf-8';
       const { 'content-type': answeredType = '', 'x-request-id': requestId } = answer.headers;
-      expect({ status: answer.status, allow: answer.headers.allow, text: answer.text }).toEqual({ status, allow, text });
-      expect(type === undefined || answeredType === type || `${answeredType}; charset=utf-8` === type).toBe(true);
+      expect({ status: answer.status, allow: answer.headers.allow, text: answer.text }).toEqual({
+        status,
+        allow,
+        text,
+      });
+      expect(
+        type === undefined || answeredType === type || `${answeredType}; charset=utf-8` === type,
+      ).toBe(true);
       expect(requestId).toMatch(/^[A-Za-z0-9_-]{16,64}$/);
       if (created) {
         taskOf(answer);
@@ -129,7 +166,9 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
 
   it('answers every generated input as the contract says', async () => {
     const startedAt = performance.now();
-    const runs = Array.from({ length: senders }, () => fc.assert(fc.asyncProperty(inputs, sender()), { numRuns: count / senders }));
+    const runs = Array.from({ length: senders }, () =>
+      fc.assert(fc.asyncProperty(inputs, sender()), { numRuns: count / senders }),
+    );
     const failed = (await Promise.allSettled(runs)).filter((run) => run.status === 'rejected');
     if (failed[0]) throw failed[0].reason;
     const total = Object.values(sent).reduce((sum, n) => sum + n, 0);
@@ -146,7 +185,13 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     const run = async () => {
       for (let title = titles.pop(); title !== undefined; title = titles.pop()) {
         const headers = { 'content-type': 'application/json' };
-        const answer = await send({ kind: 'Unicode', method: 'POST', target: '/api/tasks', headers, body: Buffer.from(JSON.stringify({ title })) });
+        const answer = await send({
+          kind: 'Unicode',
+          method: 'POST',
+          target: '/api/tasks',
+          headers,
+          body: Buffer.from(JSON.stringify({ title })),
+        });
         expect([title, answer.status]).toEqual([title, 201]);
         taskOf(answer);
         await isStoredAsSent(answer, { title, status: 'pending' });
@@ -160,11 +205,15 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     const rows = await stack.sql(
       "SELECT id, encode(convert_to(title, 'UTF8'), 'hex'), encode(convert_to(status, 'UTF8'), 'hex') FROM tasks WHERE id > 5 ORDER BY id",
     );
-    const wanted = [...stored].toSorted(([a], [b]) => a - b).map(([id, { title, status }]) => `${id}|${hex(title)}|${hex(status)}`);
+    const wanted = [...stored]
+      .toSorted(([a], [b]) => a - b)
+      .map(([id, { title, status }]) => `${id}|${hex(title)}|${hex(status)}`);
     expect(wanted.length).toBeGreaterThan(count / 10);
     expect(rows.trim().split('\n')).toEqual(wanted);
     const seed = await stack.https('/api/tasks/1', { agent });
-    expect(seed.text).toContain('"title":"Set up the development environment","status":"completed"');
+    expect(seed.text).toContain(
+      '"title":"Set up the development environment","status":"completed"',
+    );
     measured(`${wanted.length} rows`);
   });
 

@@ -7,7 +7,9 @@ const entrypoint = /^(\/docker-entrypoint|\d\d-[\w-]+)\.(sh|envsh): /;
 /** The lines of the logs of nginx (without its error log, which is text) and of the API, of all replicas. */
 export async function logLines(stack: Production): Promise<{ web: string[]; api: string[] }> {
   const lines = (text: string) => text.split('\n').filter((line) => line !== '');
-  const web = lines((await stack.logStreams('web')).stdout).filter((line) => !entrypoint.test(line));
+  const web = lines((await stack.logStreams('web')).stdout).filter(
+    (line) => !entrypoint.test(line),
+  );
   const api = await Promise.all(
     (await stack.compose('ps', '--quiet', 'api'))
       .trim()

@@ -84,7 +84,13 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
   async function login(user: 'taskapp_api' | 'taskapp', database = 'taskdb'): Promise<pg.Client> {
     const secret = user === 'taskapp' ? 'postgres_password' : 'db_pass';
     const password = readFileSync(join(stack.secrets, secret), 'utf8');
-    const client = new pg.Client({ host: dbAddress, user, password, database, connectionTimeoutMillis: 5_000 });
+    const client = new pg.Client({
+      host: dbAddress,
+      user,
+      password,
+      database,
+      connectionTimeoutMillis: 5_000,
+    });
     await client.connect();
     clients.push(client);
     return client;
@@ -117,7 +123,9 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     const api = await login('taskapp_api');
     const refusals: Record<string, string | undefined> = {};
     for (const statement of forbidden) refusals[statement] = await refusal(api, statement);
-    expect(refusals).toEqual(Object.fromEntries(forbidden.map((statement) => [statement, insufficientPrivilege])));
+    expect(refusals).toEqual(
+      Object.fromEntries(forbidden.map((statement) => [statement, insufficientPrivilege])),
+    );
     expect(await everything()).toBe(before);
     measured(`${forbidden.length} statements refused`);
   });
@@ -138,26 +146,51 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
 
   it("lets the API's login read and write rows of its own database, and enter no other", async () => {
     const api = await login('taskapp_api');
-    const { rows } = await api.query<{ id: number }>("INSERT INTO tasks (title) VALUES ('privilege') RETURNING id");
-    expect((await api.query("UPDATE tasks SET status = 'done' WHERE id = $1", [rows[0]?.id])).rowCount).toBe(1);
+    const { rows } = await api.query<{ id: number }>(
+      "INSERT INTO tasks (title) VALUES ('privilege') RETURNING id",
+    );
+    expect(
+      (await api.query("UPDATE tasks SET status = 'done' WHERE id = $1", [rows[0]?.id])).rowCount,
+    ).toBe(1);
     expect((await api.query('SELECT FROM tasks WHERE id = $1', [rows[0]?.id])).rowCount).toBe(1);
     expect((await api.query('DELETE FROM tasks WHERE id = $1', [rows[0]?.id])).rowCount).toBe(1);
-    for (const other of ['postgres', 'template1']) await expect(login('taskapp_api', other)).rejects.toMatchObject({ code: insufficientPrivilege });
+    for (const other of ['postgres', 'template1'])
+      await expect(login('taskapp_api', other)).rejects.toMatchObject({
+        code: insufficientPrivilege,
+      });
     await expect(login('taskapp_api', 'template0')).rejects.toMatchObject({ code: '55000' }); // not even for the owner
   });
 
   /** What a TCP connection meets that is made in the network of a container; the image's own tools do not matter. */
-  async function connection(from: 'web' | 'api' | 'db', host: string, port: number): Promise<string> {
+  async function connection(
+    from: 'web' | 'api' | 'db',
+    host: string,
+    port: number,
+  ): Promise<string> {
     const program = `
       const socket = require('node:net').connect({ host: '${host}', port: ${port}, timeout: 3000 });
       const say = (word) => { console.log(word); process.exit(); };
       socket.on('connect', () => say('connected')).on('timeout', () => say('no answer')).on('error', ({ code }) => say(code));`;
     const { Id } = await stack.inspect(from);
-    return (await docker('run', '--rm', '--network', `container:${Id}`, `${stack.project}-api:test`, 'node', '-e', program)).trim();
+    return (
+      await docker(
+        'run',
+        '--rm',
+        '--network',
+        `container:${Id}`,
+        `${stack.project}-api:test`,
+        'node',
+        '-e',
+        program,
+      )
+    ).trim();
   }
 
   it('lets only the API reach the database, by address', async () => {
-    const [apiFront, apiBack] = [await stack.address('api', 'frontend'), await stack.address('api', 'backend')];
+    const [apiFront, apiBack] = [
+      await stack.address('api', 'frontend'),
+      await stack.address('api', 'backend'),
+    ];
     const [control, web, sameProbe, backend, byName] = await Promise.all([
       connection('api', dbAddress, 5432),
       connection('web', dbAddress, 5432),
@@ -178,7 +211,11 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
       connection('web', outside, 443),
       connection('db', await stack.address('api', 'backend'), 8080),
     ]);
-    expect({ out, toFrontend, inside }).toEqual({ out: 'ENETUNREACH', toFrontend: 'ENETUNREACH', inside: 'connected' });
+    expect({ out, toFrontend, inside }).toEqual({
+      out: 'ENETUNREACH',
+      toFrontend: 'ENETUNREACH',
+      inside: 'connected',
+    });
     expect(control).not.toBe('ENETUNREACH');
   });
 });

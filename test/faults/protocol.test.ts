@@ -46,15 +46,20 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     const isClosed = await promise;
     clearTimeout(quiet);
     socket.destroy();
-    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status)).filter((status) => status !== 100);
+    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)]
+      .map(([, status]) => Number(status))
+      .filter((status) => status !== 100);
     return { statuses, text, isClosed };
   }
 
-  const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\n${headers}${more}Connection: close\r\n\r\n`;
+  const get = (path: string, more = '') =>
+    `GET ${path} HTTP/1.1\r\n${headers}${more}Connection: close\r\n\r\n`;
 
   /** The requests that have reached the API, by their URL. */
   async function seenByApi(mark: string): Promise<string[]> {
-    const lines = (await logLines(stack)).api.map((line) => JSON.parse(line) as { req?: { url: string } });
+    const lines = (await logLines(stack)).api.map(
+      (line) => JSON.parse(line) as { req?: { url: string } },
+    );
     return lines.flatMap(({ req }) => (req?.url.includes(mark) ? [req.url] : []));
   }
 
@@ -62,27 +67,39 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   async function fates(end: End): Promise<Record<string, string>> {
     const sent = vectors.map(({ name, bytes }) => {
       const mark = crypto.randomUUID();
-      const request = { head: `POST /api/tasks?${mark}=carrier HTTP/1.1\r\n${headers}`, hidden: get(`/api/tasks?${mark}=hidden&limit=1`) };
+      const request = {
+        head: `POST /api/tasks?${mark}=carrier HTTP/1.1\r\n${headers}`,
+        hidden: get(`/api/tasks?${mark}=hidden&limit=1`),
+      };
       return { name, mark, bytes: bytes(request) };
     });
     const answers: Exchange[] = [];
-    for (let n = 0; n < sent.length; n += 16) answers.push(...(await Promise.all(sent.slice(n, n + 16).map(({ bytes }) => exchange(end, bytes)))));
+    for (let n = 0; n < sent.length; n += 16)
+      answers.push(
+        ...(await Promise.all(sent.slice(n, n + 16).map(({ bytes }) => exchange(end, bytes)))),
+      );
     await sleep(500); // a line of the log comes after its answer
     const seen = await seenByApi('=');
     const result: Record<string, string> = {};
     for (const [n, { name, mark }] of sent.entries()) {
-      const urls = ['carrier', 'hidden'].flatMap((which) => seen.filter((url) => url.includes(`${mark}=${which}`)).map(() => which));
+      const urls = ['carrier', 'hidden'].flatMap((which) =>
+        seen.filter((url) => url.includes(`${mark}=${which}`)).map(() => which),
+      );
       result[name] = fate(urls.join('+'), answers[n] as Exchange);
     }
     return result;
   }
 
   function fate(urls: string, { statuses, text, isClosed }: Exchange): string {
-    const isError = /^HTTP\/1\.1 (400|405|501|505) [^]+\r\nConnection: close\r\n[^]*\r\n\{"error":"[^"]+"\}$/i.test(text);
+    const isError =
+      /^HTTP\/1\.1 (400|405|501|505) [^]+\r\nConnection: close\r\n[^]*\r\n\{"error":"[^"]+"\}$/i.test(
+        text,
+      );
     if (!urls.includes('hidden') && statuses.length === 1 && isError && isClosed) return 'refused';
     if (urls === 'carrier' && statuses.join() === '201' && isClosed) return 'last';
     if (urls === 'carrier' && /^(200|201|400)$/.test(statuses.join()) && !isClosed) return 'body';
-    if (urls === 'carrier+hidden' && statuses.join() === '201,200' && isClosed) return 'two requests';
+    if (urls === 'carrier+hidden' && statuses.join() === '201,200' && isClosed)
+      return 'two requests';
     return `the API saw "${urls}", answers ${statuses.join()}, ${isClosed ? 'closed' : 'open'}: ${text.slice(0, 200)}`;
   }
 
@@ -90,11 +107,14 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     const mark = crypto.randomUUID();
     const { statuses } = await exchange(
       'nginx',
-      get(`/api/tasks/1?${mark}=first`).replace('Connection: close\r\n', '') + get(`/api/tasks/2?${mark}=second`),
+      get(`/api/tasks/1?${mark}=first`).replace('Connection: close\r\n', '') +
+        get(`/api/tasks/2?${mark}=second`),
     );
     expect(statuses).toEqual([200, 200]);
     await expect
-      .poll(async () => (await seenByApi(mark)).toSorted((a, b) => a.localeCompare(b)), { timeout: 5_000 })
+      .poll(async () => (await seenByApi(mark)).toSorted((a, b) => a.localeCompare(b)), {
+        timeout: 5_000,
+      })
       .toEqual([`/api/tasks/1?${mark}=first`, `/api/tasks/2?${mark}=second`]);
   });
 
@@ -107,14 +127,24 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   });
 
   it('serves the next client its own answer after all that', async () => {
-    const answers = await Promise.all(Array.from({ length: 64 }, (_, n) => stack.https(`/api/tasks/${(n % 5) + 1}`)));
-    expect(answers.map(({ text }) => /"id":(\d+)/.exec(text)?.[1])).toEqual(answers.map((_, n) => String((n % 5) + 1)));
+    const answers = await Promise.all(
+      Array.from({ length: 64 }, (_, n) => stack.https(`/api/tasks/${(n % 5) + 1}`)),
+    );
+    expect(answers.map(({ text }) => /"id":(\d+)/.exec(text)?.[1])).toEqual(
+      answers.map((_, n) => String((n % 5) + 1)),
+    );
   });
 
   it('gives nobody another name in the log: the client is its address, the request id is well-formed', async () => {
     const mark = crypto.randomUUID();
-    const headersOf = (id: string) => ({ 'X-Forwarded-For': '10.9.8.7', 'X-Forwarded-Proto': 'gopher', 'X-Request-Id': id });
-    const good = await stack.https(`/api/tasks/1?${mark}`, { headers: headersOf('spoofed-but-well-formed') });
+    const headersOf = (id: string) => ({
+      'X-Forwarded-For': '10.9.8.7',
+      'X-Forwarded-Proto': 'gopher',
+      'X-Request-Id': id,
+    });
+    const good = await stack.https(`/api/tasks/1?${mark}`, {
+      headers: headersOf('spoofed-but-well-formed'),
+    });
     expect(good.headers['x-request-id']).toBe('spoofed-but-well-formed');
     for (const id of [
       'short',
@@ -130,12 +160,18 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/);
     }
     type Line = { client: string; request_id: string; uri: string };
-    await expect.poll(async () => (await logLines(stack)).web.filter((line) => line.includes(mark)).length, { timeout: 5_000 }).toBe(8);
+    await expect
+      .poll(async () => (await logLines(stack)).web.filter((line) => line.includes(mark)).length, {
+        timeout: 5_000,
+      })
+      .toBe(8);
     const lines = await logLines(stack);
     for (const line of lines.web.filter((text) => text.includes(mark))) {
       const { client, request_id } = JSON.parse(line) as Line;
       expect(client).not.toBe('10.9.8.7');
-      expect(lines.api.filter((text) => text.includes(mark) && text.includes(request_id))).toHaveLength(1); // one id in both tiers
+      expect(
+        lines.api.filter((text) => text.includes(mark) && text.includes(request_id)),
+      ).toHaveLength(1); // one id in both tiers
     }
   });
 
@@ -143,13 +179,19 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     const body = '{"title":"host"}';
     const more = `Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\nContent-Length: ${body.length}\r\n`;
     for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080']) {
-      const { text, statuses } = await exchange('nginx', get('/api/tasks', more).replace('GET', 'POST').replace('localhost', host) + body);
+      const { text, statuses } = await exchange(
+        'nginx',
+        get('/api/tasks', more).replace('GET', 'POST').replace('localhost', host) + body,
+      );
       expect([host, statuses]).toEqual([host, [201]]);
       expect(text).toMatch(/^Location: \/api\/tasks\/\d+\r$/m);
       expect(text).not.toContain('evil');
     }
     for (const host of ['', 'a/b', 'a\0b', 'a\x7fb', 'a\rb', 'a\\b', 'a@evil.example']) {
-      const { text, statuses, isClosed } = await exchange('nginx', get('/').replace('localhost', host));
+      const { text, statuses, isClosed } = await exchange(
+        'nginx',
+        get('/').replace('localhost', host),
+      );
       expect([host, statuses, isClosed]).toEqual([host, [400], true]);
       expect(text).toContain('{"error":"Bad request"}');
     }
@@ -158,13 +200,34 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   it('gives nothing to other origins: no header of CORS on any answer', async () => {
     const preflight =
       'Access-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization, content-type\r\nAccess-Control-Request-Private-Network: true\r\n';
-    const origins = ['null', 'https://evil.example', 'https://localhost', 'http://localhost:3000', 'https://localhost.evil.example', '*', 'file://'];
-    const paths = ['/', '/healthz', '/nginx-health', '/api/tasks', '/api/tasks/1', '/api/tasks/x', '/nope', '/%ZZ', '/livez'];
+    const origins = [
+      'null',
+      'https://evil.example',
+      'https://localhost',
+      'http://localhost:3000',
+      'https://localhost.evil.example',
+      '*',
+      'file://',
+    ];
+    const paths = [
+      '/',
+      '/healthz',
+      '/nginx-health',
+      '/api/tasks',
+      '/api/tasks/1',
+      '/api/tasks/x',
+      '/nope',
+      '/%ZZ',
+      '/livez',
+    ];
     const given = await Promise.all(
       origins.flatMap((origin) =>
         paths.flatMap((path) =>
           ['GET', 'OPTIONS'].map(async (method) => {
-            const { text } = await exchange('nginx', get(path, `Origin: ${origin}\r\n${preflight}`).replace('GET', method));
+            const { text } = await exchange(
+              'nginx',
+              get(path, `Origin: ${origin}\r\n${preflight}`).replace('GET', method),
+            );
             const [head = ''] = text.split('\r\n\r\n');
             return {
               status: /^HTTP\/1\.1 (2|4)\d\d /.test(head),
@@ -214,13 +277,21 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       `\x16\x03\x01${text}\r\n\r\n`,
     ]);
     const before = (await logLines(stack)).web.length;
-    for (let n = 0; n < requests.length; n += 128) await Promise.all(requests.slice(n, n + 128).map((request) => exchange('nginx', request)));
+    for (let n = 0; n < requests.length; n += 128)
+      await Promise.all(requests.slice(n, n + 128).map((request) => exchange('nginx', request)));
     await sleep(1_500); // nginx writes once a second
     expect((await logLines(stack)).web.length - before).toBeGreaterThan(requests.length * 0.9);
     expect(await linesThatAreNotJson(stack)).toEqual([]);
     // The error log of nginx is text. No request can begin a line of it.
     const { stderr } = await stack.logStreams('web');
-    expect(stderr.split('\n').filter((line) => line !== '' && !/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: /.test(line))).toEqual([]);
+    expect(
+      stderr
+        .split('\n')
+        .filter(
+          (line) =>
+            line !== '' && !/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+: /.test(line),
+        ),
+    ).toEqual([]);
     measured(`${requests.length} requests`);
   });
 
@@ -228,9 +299,23 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     stack.env.RATE_LIMIT = '5';
     await stack.compose('up', '-d', '--wait', '--no-deps', 'web');
     stack.forgetTarget();
-    const names = ['X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'True-Client-IP', 'CF-Connecting-IP', 'X-Client-IP'];
-    const spoofed = (n: number) => Object.fromEntries(names.map((name) => [name, name === 'Forwarded' ? `for=10.0.0.${n}` : `10.0.0.${n}`]));
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => stack.https('/api/tasks?limit=1', { headers: spoofed(n) })));
+    const names = [
+      'X-Forwarded-For',
+      'X-Real-IP',
+      'Forwarded',
+      'True-Client-IP',
+      'CF-Connecting-IP',
+      'X-Client-IP',
+    ];
+    const spoofed = (n: number) =>
+      Object.fromEntries(
+        names.map((name) => [name, name === 'Forwarded' ? `for=10.0.0.${n}` : `10.0.0.${n}`]),
+      );
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        stack.https('/api/tasks?limit=1', { headers: spoofed(n) }),
+      ),
+    );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
     expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
   });

@@ -11,4 +11,15 @@ import { prod } from './prod.ts';
 import { volumes } from './volumes.ts';
 
 /** Every check, group by group. */
-export const checks: Check[] = [...files, ...compose, ...health, ...network, ...volumes, ...config, ...api, ...database, ...prod, ...operations];
+export const checks: Check[] = [
+  ...files,
+  ...compose,
+  ...health,
+  ...network,
+  ...volumes,
+  ...config,
+  ...api,
+  ...database,
+  ...prod,
+  ...operations,
+];

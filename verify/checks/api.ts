@@ -1,6 +1,20 @@
 import type { Check } from '../check.ts';
 import type { Answer } from '../http.ts';
-import { canList, create, isTask, listed, newTask, path, remove, seen, type Task, taskIn, tasksIn, titleFor, update } from '../tasks.ts';
+import {
+  canList,
+  create,
+  isTask,
+  listed,
+  newTask,
+  path,
+  remove,
+  seen,
+  type Task,
+  taskIn,
+  tasksIn,
+  titleFor,
+  update,
+} from '../tasks.ts';
 
 /** What is wrong with an answer that should be an error with a reason. */
 function faultsOfError(what: string, answer: Answer, statuses: number[]): string[] {
@@ -18,7 +32,9 @@ export const api: Check[] = [
     fix: 'volumes:\n  - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro',
     run: async (project) => {
       const answer = await project.http('/');
-      return answer.status === 200 && !/welcome to nginx/i.test(answer.text) ? [] : [seen('GET /', answer)];
+      return answer.status === 200 && !/welcome to nginx/i.test(answer.text)
+        ? []
+        : [seen('GET /', answer)];
     },
   },
   {
@@ -34,7 +50,10 @@ export const api: Check[] = [
       if (answer.status !== 200 || !Array.isArray(tasks)) return [seen(`GET ${path}`, answer)];
       return [
         ...(/json/.test(answer.type) ? [] : [`Content-Type: ${answer.type}`]),
-        ...tasks.filter((task) => !isTask(task)).slice(0, 1).map((task) => `not a task: ${JSON.stringify(task).slice(0, 80)}`),
+        ...tasks
+          .filter((task) => !isTask(task))
+          .slice(0, 1)
+          .map((task) => `not a task: ${JSON.stringify(task).slice(0, 80)}`),
       ];
     },
   },
@@ -46,15 +65,28 @@ export const api: Check[] = [
     why: 'The client needs the id to go on, and 201 says that something was made.',
     fix: 'row = db.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", [title]).fetchone()\nreturn jsonify(task=row), 201',
     run: async (project) => {
-      const [plain, withStatus] = [titleFor(project, 'create'), titleFor(project, 'create with a status')];
-      const answers = [await create(project, { title: plain }), await create(project, { title: withStatus, status: 'in_progress' })];
+      const [plain, withStatus] = [
+        titleFor(project, 'create'),
+        titleFor(project, 'create with a status'),
+      ];
+      const answers = [
+        await create(project, { title: plain }),
+        await create(project, { title: withStatus, status: 'in_progress' }),
+      ];
       const tasks = await listed(project);
       return answers.flatMap((answer, n) => {
-        const expected = n === 0 ? { title: plain, status: 'pending' } : { title: withStatus, status: 'in_progress' };
+        const expected =
+          n === 0
+            ? { title: plain, status: 'pending' }
+            : { title: withStatus, status: 'in_progress' };
         const task = taskIn(answer.json);
-        const isRight = (one: Task | undefined) => one?.title === expected.title && one.status === expected.status;
-        if (answer.status !== 201 || !isRight(task)) return [seen(`POST ${path} ${JSON.stringify(expected)}`, answer)];
-        return isRight(tasks.find(({ id }) => id === task?.id)) ? [] : [`the list does not have the new task ${task?.id} as ${JSON.stringify(expected)}`];
+        const isRight = (one: Task | undefined) =>
+          one?.title === expected.title && one.status === expected.status;
+        if (answer.status !== 201 || !isRight(task))
+          return [seen(`POST ${path} ${JSON.stringify(expected)}`, answer)];
+        return isRight(tasks.find(({ id }) => id === task?.id))
+          ? []
+          : [`the list does not have the new task ${task?.id} as ${JSON.stringify(expected)}`];
       });
     },
   },
@@ -69,8 +101,12 @@ export const api: Check[] = [
       const title = titleFor(project, `O'Reilly; "--" <b>&amp;</b> \\ % é 漢 🙂`);
       const answer = await create(project, { title });
       if (answer.status >= 400) return [seen('POST of quotes and Unicode', answer)];
-      const tasks = (await listed(project)).filter((task) => task.title.includes(`${project.mark} O`));
-      return tasks.some((task) => task.title === title) ? [] : [`sent ${title}, listed ${tasks[0]?.title ?? 'nothing of it'}`];
+      const tasks = (await listed(project)).filter((task) =>
+        task.title.includes(`${project.mark} O`),
+      );
+      return tasks.some((task) => task.title === title)
+        ? []
+        : [`sent ${title}, listed ${tasks[0]?.title ?? 'nothing of it'}`];
     },
   },
   {
@@ -90,7 +126,8 @@ export const api: Check[] = [
         const answer = await update(project, task.id, fields);
         if (answer.status !== 200) return [seen(`an update to ${JSON.stringify(fields)}`, answer)];
         const now = (await listed(project)).find(({ id }) => id === task.id);
-        if (now?.title !== expected.title || now.status !== expected.status) return [`after an update to ${JSON.stringify(fields)} it is ${JSON.stringify(now)}`];
+        if (now?.title !== expected.title || now.status !== expected.status)
+          return [`after an update to ${JSON.stringify(fields)} it is ${JSON.stringify(now)}`];
       }
       return [];
     },
@@ -106,8 +143,12 @@ export const api: Check[] = [
       const task = await newTask(project, 'delete');
       const answer = await remove(project, task);
       const isGone = !project.created.has(task.id);
-      const isAnswered = answer.status === 204 || (answer.status === 200 && answer.json !== undefined);
-      return [...(isAnswered ? [] : [seen('DELETE', answer)]), ...(isGone ? [] : ['the task is still in the list'])];
+      const isAnswered =
+        answer.status === 204 || (answer.status === 200 && answer.json !== undefined);
+      return [
+        ...(isAnswered ? [] : [seen('DELETE', answer)]),
+        ...(isGone ? [] : ['the task is still in the list']),
+      ];
     },
   },
   {
@@ -117,7 +158,12 @@ export const api: Check[] = [
     points: 2,
     why: 'What the client did wrong must not be stored, and not be a 500 of the server.',
     fix: `if "title" not in data:\n    return jsonify(error="Missing 'title' in request body"), 400`,
-    run: async (project) => faultsOfError('POST without a title', await create(project, { status: 'pending' }), [400, 422]),
+    run: async (project) =>
+      faultsOfError(
+        'POST without a title',
+        await create(project, { status: 'pending' }),
+        [400, 422],
+      ),
   },
   {
     id: 'api.not-json',
@@ -128,11 +174,17 @@ export const api: Check[] = [
     fix: 'if not request.is_json:\n    return jsonify(error="Request body must be JSON"), 400',
     run: async (project) => {
       await canList(project);
-      const text = await project.http(path, { method: 'POST', body: 'no JSON', headers: { 'Content-Type': 'text/plain' } });
+      const text = await project.http(path, {
+        method: 'POST',
+        body: 'no JSON',
+        headers: { 'Content-Type': 'text/plain' },
+      });
       const broken = await project.http(path, { method: 'POST', body: '{"title": ' });
       return [
         ...faultsOfError('POST of text/plain', text, [400, 415]),
-        ...(broken.status >= 400 && broken.status < 500 ? [] : [seen('POST of broken JSON', broken)]),
+        ...(broken.status >= 400 && broken.status < 500
+          ? []
+          : [seen('POST of broken JSON', broken)]),
       ];
     },
   },
@@ -149,8 +201,16 @@ export const api: Check[] = [
       // Beside the largest id a SERIAL can have, so that no task has it.
       const unknown = [2_147_483_600, 2_147_483_601].find((id) => !ids.has(id)) ?? 0;
       return [
-        ...faultsOfError(`an update of ${path}/${unknown}`, await update(project, unknown, { status: 'done' }), [404]),
-        ...faultsOfError(`DELETE ${path}/${unknown}`, await project.http(`${path}/${unknown}`, { method: 'DELETE' }), [404]),
+        ...faultsOfError(
+          `an update of ${path}/${unknown}`,
+          await update(project, unknown, { status: 'done' }),
+          [404],
+        ),
+        ...faultsOfError(
+          `DELETE ${path}/${unknown}`,
+          await project.http(`${path}/${unknown}`, { method: 'DELETE' }),
+          [404],
+        ),
       ];
     },
   },

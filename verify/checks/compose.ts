@@ -10,7 +10,11 @@ const restartPolicy = ({ restart, deploy }: Service): string | undefined => {
 async function waitsFor(project: Project, name: Tier, needed: Tier): Promise<string[]> {
   const condition = (await project.service(name)).depends_on?.[needed]?.condition;
   if (condition === 'service_healthy') return [];
-  return [condition === undefined ? `${name} does not depend on ${needed}` : `${name} waits for ${needed} by ${condition}`];
+  return [
+    condition === undefined
+      ? `${name} does not depend on ${needed}`
+      : `${name} waits for ${needed} by ${condition}`,
+  ];
 }
 
 export const compose: Check[] = [
@@ -27,7 +31,9 @@ export const compose: Check[] = [
         throw error;
       });
       if (typeof model === 'string') return [model];
-      return tiers.filter((name) => !(name in model.services)).map((name) => `no service ${name}, but ${Object.keys(model.services).join(', ')}`);
+      return tiers
+        .filter((name) => !(name in model.services))
+        .map((name) => `no service ${name}, but ${Object.keys(model.services).join(', ')}`);
     },
   },
   {
@@ -39,7 +45,13 @@ export const compose: Check[] = [
     fix: 'cp .env.example .env    # and edit it; or ${NAME:-default}; or ${NAME:?is not set}, which stops the start',
     run: async (project) => {
       const { complaints } = await project.resolved();
-      return [...new Set([...complaints.matchAll(/"?(\w+)\\?" variable is not set/g)].map(([, name]) => `${name} is not set`))];
+      return [
+        ...new Set(
+          [...complaints.matchAll(/"?(\w+)\\?" variable is not set/g)].map(
+            ([, name]) => `${name} is not set`,
+          ),
+        ),
+      ];
     },
   },
   {
@@ -70,7 +82,9 @@ export const compose: Check[] = [
     run: async (project) =>
       lasting(await project.model()).flatMap(([name, service]) => {
         const policy = restartPolicy(service);
-        return policy === 'unless-stopped' || policy === 'always' ? [] : [`${name} has ${policy === undefined ? 'no restart policy' : `restart: ${policy}`}`];
+        return policy === 'unless-stopped' || policy === 'always'
+          ? []
+          : [`${name} has ${policy === undefined ? 'no restart policy' : `restart: ${policy}`}`];
       }),
   },
   {
@@ -81,10 +95,14 @@ export const compose: Check[] = [
     why: 'Without a limit they fill the disk, and a full disk stops the database.',
     fix: 'logging:\n  driver: json-file\n  options: { max-size: 10m, max-file: "3" }',
     run: async (project) =>
-      lasting(await project.model()).flatMap(([name, { logging: { driver, options = {} } = {} }]) => {
-        if (driver === undefined) return [`${name} has no logging section`];
-        if (driver !== 'json-file') return []; // local has limits by itself; others keep nothing on this disk
-        return ['max-size', 'max-file'].filter((option) => !(option in options)).map((option) => `${name} logs without ${option}`);
-      }),
+      lasting(await project.model()).flatMap(
+        ([name, { logging: { driver, options = {} } = {} }]) => {
+          if (driver === undefined) return [`${name} has no logging section`];
+          if (driver !== 'json-file') return []; // local has limits by itself; others keep nothing on this disk
+          return ['max-size', 'max-file']
+            .filter((option) => !(option in options))
+            .map((option) => `${name} logs without ${option}`);
+        },
+      ),
   },
 ];

@@ -7,15 +7,22 @@ import { baseImages, isPinned } from '../images.ts';
 import { type Container, tiers } from '../model.ts';
 import type { Project } from '../project.ts';
 
-const secretNames = /\b(\w*(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY))["']?[ \t]*[:=][ \t]*["']?([^\s"',}]+)/g;
+const secretNames =
+  /\b(\w*(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY))["']?[ \t]*[:=][ \t]*["']?([^\s"',}]+)/g;
 
 /** Passwords that are written into the text of a Compose file: a variable, with a default for the lab or without, is none. */
 function passwords(text: string): string[] {
   const literal = (value: string) => !/^(?:\$|null$|!reset)/.test(value);
   return [
-    ...[...text.matchAll(secretNames)].filter(([, , value = '']) => literal(value)).map(([, name]) => `${name} has its value there`),
-    ...[...text.matchAll(/\w+:\/\/[^\s:/@$]+:([^\s@$]+)@/g)].map(() => 'an address has a password in it'),
-    ...(/POSTGRES_HOST_AUTH_METHOD["']?\s*[:=]\s*["']?trust/.test(text) ? ['POSTGRES_HOST_AUTH_METHOD is trust: no password at all'] : []),
+    ...[...text.matchAll(secretNames)]
+      .filter(([, , value = '']) => literal(value))
+      .map(([, name]) => `${name} has its value there`),
+    ...[...text.matchAll(/\w+:\/\/[^\s:/@$]+:([^\s@$]+)@/g)].map(
+      () => 'an address has a password in it',
+    ),
+    ...(/POSTGRES_HOST_AUTH_METHOD["']?\s*[:=]\s*["']?trust/.test(text)
+      ? ['POSTGRES_HOST_AUTH_METHOD is trust: no password at all']
+      : []),
   ];
 }
 
@@ -24,13 +31,17 @@ async function processes(project: Project, { Id, State }: Container): Promise<[s
   const { code, stdout, stderr } = await project.docker(['top', Id, '-eo', 'uid,pid,ppid,args']);
   if (code !== 0) throw new NotPossible(`docker top: ${lastLine(stderr)}`);
   const own = new Set([String(State.Pid)]);
-  return stdout.toString().split('\n').flatMap((line): [string, string][] => {
-    const [, uid, pid, parent, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    if (uid === undefined || pid === undefined || parent === undefined || command === undefined) return [];
-    if (!own.has(pid) && !own.has(parent)) return [];
-    own.add(pid); // ps lists parents first
-    return command.includes('docker-init') ? [] : [[uid, command]];
-  });
+  return stdout
+    .toString()
+    .split('\n')
+    .flatMap((line): [string, string][] => {
+      const [, uid, pid, parent, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+      if (uid === undefined || pid === undefined || parent === undefined || command === undefined)
+        return [];
+      if (!own.has(pid) && !own.has(parent)) return [];
+      own.add(pid); // ps lists parents first
+      return command.includes('docker-init') ? [] : [[uid, command]];
+    });
 }
 
 export const config: Check[] = [
@@ -41,7 +52,10 @@ export const config: Check[] = [
     points: 3,
     why: 'Compose files are in git, and everybody who reads them knows the password then.',
     fix: 'environment:\n  POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set, see .env.example}',
-    run: (project) => [...project.composeTexts()].flatMap(([name, text]) => passwords(text).map((fault) => `${name}: ${fault}`)),
+    run: (project) =>
+      [...project.composeTexts()].flatMap(([name, text]) =>
+        passwords(text).map((fault) => `${name}: ${fault}`),
+      ),
   },
   {
     id: 'config.env-mode',
@@ -53,8 +67,12 @@ export const config: Check[] = [
     run: (project) => {
       const names = project.envFileNames('values');
       if (names.length === 0) throw new NotApplicable('there is no .env');
-      const modes = names.map((name) => [name, statSync(join(project.directory, name)).mode & 0o777] as const);
-      return modes.filter(([, mode]) => (mode & 0o077) !== 0).map(([name, mode]) => `${name} has mode ${mode.toString(8)}`);
+      const modes = names.map(
+        (name) => [name, statSync(join(project.directory, name)).mode & 0o777] as const,
+      );
+      return modes
+        .filter(([, mode]) => (mode & 0o077) !== 0)
+        .map(([name, mode]) => `${name} has mode ${mode.toString(8)}`);
     },
   },
   {
@@ -67,7 +85,11 @@ export const config: Check[] = [
     run: async (project) => {
       if (project.overrideFile() === undefined) return ['there is no compose.override.yml'];
       const [byDefault, base] = await project.defaultAndBase();
-      return isDeepStrictEqual(byDefault, base) ? [`without -f the model is the same as with -f ${project.baseFile()}: is COMPOSE_FILE set in .env?`] : [];
+      return isDeepStrictEqual(byDefault, base)
+        ? [
+            `without -f the model is the same as with -f ${project.baseFile()}: is COMPOSE_FILE set in .env?`,
+          ]
+        : [];
     },
   },
   {
@@ -91,7 +113,11 @@ export const config: Check[] = [
     fix: 'FROM python:3.13-slim',
     run: async (project) => {
       const services = Object.entries((await project.wholeModel()).services);
-      return services.flatMap(([name, service]) => baseImages(service).filter((image) => !isPinned(image)).map((image) => `${name} is built from ${image}`));
+      return services.flatMap(([name, service]) =>
+        baseImages(service)
+          .filter((image) => !isPinned(image))
+          .map((image) => `${name} is built from ${image}`),
+      );
     },
   },
   {
@@ -102,11 +128,17 @@ export const config: Check[] = [
     why: 'Who gets in through a fault of the program has its rights: root in a container is a step from root on the host.',
     fix: '# api/Dockerfile\nRUN useradd --system app\nUSER app',
     run: async (project) => {
-      const found = await Promise.all(tiers.map(async (name) => ({ name, list: await processes(project, await project.container(name)) })));
+      const found = await Promise.all(
+        tiers.map(async (name) => ({
+          name,
+          list: await processes(project, await project.container(name)),
+        })),
+      );
       return found.flatMap(({ name, list }) => {
         const asRoot = list.filter(([uid]) => uid === '0').map(([, command]) => command);
         // The master of nginx may be root, to bind its port and read its key: it serves nobody.
-        if (name === 'web') return asRoot.length === list.length ? [`web runs as root only: ${asRoot[0]}`] : [];
+        if (name === 'web')
+          return asRoot.length === list.length ? [`web runs as root only: ${asRoot[0]}`] : [];
         return asRoot.slice(0, 1).map((command) => `${name} runs as root: ${command}`);
       });
     },

@@ -6,8 +6,15 @@ import { newTask, remove } from '../tasks.ts';
 
 const columns = (project: Project) =>
   project.once('columns', async () => {
-    const rows = await project.sql("SELECT column_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'tasks'");
-    return new Map(rows.split('\n').filter(Boolean).map((row) => row.split('|') as [string, string]));
+    const rows = await project.sql(
+      "SELECT column_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'tasks'",
+    );
+    return new Map(
+      rows
+        .split('\n')
+        .filter(Boolean)
+        .map((row) => row.split('|') as [string, string]),
+    );
   });
 
 export const database: Check[] = [
@@ -17,11 +24,13 @@ export const database: Check[] = [
     chapter: 'Database operations',
     points: 2,
     why: 'The init files have run, and the commands of the lab find what they look for.',
-    fix: '-- db/init/01_schema.sql; runs on an empty volume only\nCREATE TABLE tasks (id SERIAL PRIMARY KEY, title VARCHAR(255) NOT NULL,\n  status VARCHAR(50) NOT NULL DEFAULT \'pending\', created_at TIMESTAMPTZ NOT NULL DEFAULT now());',
+    fix: "-- db/init/01_schema.sql; runs on an empty volume only\nCREATE TABLE tasks (id SERIAL PRIMARY KEY, title VARCHAR(255) NOT NULL,\n  status VARCHAR(50) NOT NULL DEFAULT 'pending', created_at TIMESTAMPTZ NOT NULL DEFAULT now());",
     run: async (project) => {
       const found = await columns(project);
       if (found.size === 0) return ['there is no table tasks'];
-      return ['id', 'title', 'status', 'created_at'].filter((name) => !found.has(name)).map((name) => `tasks has no column ${name}`);
+      return ['id', 'title', 'status', 'created_at']
+        .filter((name) => !found.has(name))
+        .map((name) => `tasks has no column ${name}`);
     },
   },
   {
@@ -37,7 +46,10 @@ export const database: Check[] = [
       const keys = await project.sql(
         "SELECT count(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND i.indkey::text = a.attnum::text WHERE i.indrelid = 'tasks'::regclass AND i.indisunique AND a.attname = 'id'",
       );
-      return [...(found.get('title') === 'NO' ? [] : ['title may be NULL']), ...(keys === '0' ? ['id is neither primary key nor unique'] : [])];
+      return [
+        ...(found.get('title') === 'NO' ? [] : ['title may be NULL']),
+        ...(keys === '0' ? ['id is neither primary key nor unique'] : []),
+      ];
     },
   },
   {
@@ -49,7 +61,9 @@ export const database: Check[] = [
     fix: 'Write to the database, and commit:\n    db.commit()',
     run: async (project) => {
       const task = await newTask(project, 'stored');
-      const rows = await project.sql(`SELECT count(*) FROM tasks WHERE id = ${task.id} AND title = '${task.title}'`);
+      const rows = await project.sql(
+        `SELECT count(*) FROM tasks WHERE id = ${task.id} AND title = '${task.title}'`,
+      );
       await remove(project, task);
       return rows === '1' ? [] : [`the list has task ${task.id}, the table has ${rows} rows of it`];
     },
@@ -62,10 +76,25 @@ export const database: Check[] = [
     why: 'Otherwise everything that reaches the network of the database is its owner.',
     fix: 'environment:\n  POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}    # and no POSTGRES_HOST_AUTH_METHOD: trust, also not in pg_hba.conf',
     run: async (project) => {
-      const [api, { user, database: name }] = [await project.container('api'), await project.databaseOwner()];
+      const [api, { user, database: name }] = [
+        await project.container('api'),
+        await project.databaseOwner(),
+      ];
       const [address] = await reachedFrom(project, 'api');
       if (address === undefined) throw new NotPossible('api cannot reach db');
-      const { code, stderr } = await project.beside(api, 'psql', '-w', '-h', address, '-U', user, '-d', name, '-c', 'SELECT 1');
+      const { code, stderr } = await project.beside(
+        api,
+        'psql',
+        '-w',
+        '-h',
+        address,
+        '-U',
+        user,
+        '-d',
+        name,
+        '-c',
+        'SELECT 1',
+      );
       if (code === 0) return [`${user} was let in from another container without a password`];
       if (!/password|authentication|pg_hba/i.test(stderr)) throw new NotPossible(`psql: ${stderr}`);
       return [];

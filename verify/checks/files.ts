@@ -5,22 +5,37 @@ import { filesBelow, initFiles, textOf } from '../tree.ts';
 
 /** README and docs, as [path, text]. */
 function documents(project: Project): [string, string][] {
-  const docs = project.exists('docs') ? project.fileNames('docs').map((name) => `docs/${name}`) : [];
-  return [...project.fileNames(), ...docs].filter((path) => path.endsWith('.md')).map((path) => [path, project.read(path)]);
+  const docs = project.exists('docs')
+    ? project.fileNames('docs').map((name) => `docs/${name}`)
+    : [];
+  return [...project.fileNames(), ...docs]
+    .filter((path) => path.endsWith('.md'))
+    .map((path) => [path, project.read(path)]);
 }
 
 /** The variables that the Compose files use. Those of Compose itself are not the project's to set. */
 function variables(project: Project): Set<string> {
-  const uses = [...project.composeTexts().values()].flatMap((text) => [...text.matchAll(/(?<!\$)\$\{?([A-Za-z_]\w*)/g)]);
+  const uses = [...project.composeTexts().values()].flatMap((text) => [
+    ...text.matchAll(/(?<!\$)\$\{?([A-Za-z_]\w*)/g),
+  ]);
   return new Set(uses.map(([, name = '']) => name).filter((name) => !name.startsWith('COMPOSE_')));
 }
 
 /** The names that a settings file sets, also those in a comment. */
-const settings = (text: string) => [...text.matchAll(/^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)=/gm)].map(([, name = '']) => name);
+const settings = (text: string) =>
+  [...text.matchAll(/^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)=/gm)].map(([, name = '']) => name);
 
 /** Which of the files git has, or would add. */
 async function inGit(project: Project, paths: string[]): Promise<string[]> {
-  const tracked = await project.git('ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...paths);
+  const tracked = await project.git(
+    'ls-files',
+    '-z',
+    '--cached',
+    '--others',
+    '--exclude-standard',
+    '--',
+    ...paths,
+  );
   if (!tracked) throw new NotApplicable('not in a git work tree');
   return tracked.stdout.toString().split('\0').filter(Boolean);
 }
@@ -37,7 +52,8 @@ export const files: Check[] = [
     points: 1,
     why: 'It describes the stack: without it nobody else can start it.',
     fix: 'Name it compose.yml and put it into the directory itself.',
-    run: (project) => (project.baseFile() === undefined ? [`no compose.yml in ${project.directory}`] : []),
+    run: (project) =>
+      project.baseFile() === undefined ? [`no compose.yml in ${project.directory}`] : [],
   },
   {
     id: 'files.readme',
@@ -49,7 +65,9 @@ export const files: Check[] = [
     run: (project) => {
       const readme = documents(project).find(([path]) => /^readme\.md$/i.test(path));
       if (!readme) return ['no README.md'];
-      return /\bcompose\b.*\bup\b/.test(readme[1]) ? [] : [`${readme[0]} does not name docker compose up`];
+      return /\bcompose\b.*\bup\b/.test(readme[1])
+        ? []
+        : [`${readme[0]} does not name docker compose up`];
     },
   },
   {
@@ -60,11 +78,16 @@ export const files: Check[] = [
     why: 'At night nobody reads code: who is called needs the picture, the commands and the known faults.',
     fix: '# docs/architecture.md: services, networks, data\n# docs/operations.md: start, back up, restore, troubleshoot',
     run: (project) => {
-      const subjects = documents(project).flatMap(([path, text]) => [path, ...text.split('\n').filter((line) => line.startsWith('#'))]);
+      const subjects = documents(project).flatMap(([path, text]) => [
+        path,
+        ...text.split('\n').filter((line) => line.startsWith('#')),
+      ]);
       const has = (subject: RegExp) => subjects.some((line) => subject.test(line));
       return [
         ...(has(/architect/i) ? [] : ['no document and no heading on the architecture']),
-        ...(has(/operat|runbook|troubleshoot|back ?up|restore/i) ? [] : ['no document and no heading on operation, backup or troubleshooting']),
+        ...(has(/operat|runbook|troubleshoot|back ?up|restore/i)
+          ? []
+          : ['no document and no heading on operation, backup or troubleshooting']),
       ];
     },
   },
@@ -96,8 +119,12 @@ export const files: Check[] = [
       const examples = project.envFileNames('examples');
       if (examples.length === 0) return ['no .env.example'];
       const listed = new Set(examples.flatMap((name) => settings(project.read(name))));
-      const set = project.envFileNames('values').flatMap((name) => settings(project.read(name).replaceAll(/^\s*#.*$/gm, '')));
-      return [...new Set([...variables(project), ...set])].filter((name) => !listed.has(name) && !name.startsWith('COMPOSE_')).map((name) => `${name} is missing in ${examples.join(', ')}`);
+      const set = project
+        .envFileNames('values')
+        .flatMap((name) => settings(project.read(name).replaceAll(/^\s*#.*$/gm, '')));
+      return [...new Set([...variables(project), ...set])]
+        .filter((name) => !listed.has(name) && !name.startsWith('COMPOSE_'))
+        .map((name) => `${name} is missing in ${examples.join(', ')}`);
     },
   },
   {
@@ -108,9 +135,12 @@ export const files: Check[] = [
     why: 'What was once in git stays in its history, for everybody who has a clone.',
     fix: "printf '.env\\n.env.*\\n!.env.example\\n' >> .gitignore\ngit rm --cached .env    # and change the passwords that were in it",
     run: async (project) => {
-      const faults = (await inGit(project, ['.env', ...project.envFileNames('values')])).map((path) => `${path} is in git, or would be with the next git add .`);
+      const faults = (await inGit(project, ['.env', ...project.envFileNames('values')])).map(
+        (path) => `${path} is in git, or would be with the next git add .`,
+      );
       // It may not be there yet.
-      const ignored = (await project.git('check-ignore', '--quiet', '--no-index', '.env'))?.code === 0;
+      const ignored =
+        (await project.git('check-ignore', '--quiet', '--no-index', '.env'))?.code === 0;
       return ignored || faults.length > 0 ? faults : ['no .gitignore names .env'];
     },
   },
@@ -122,11 +152,24 @@ export const files: Check[] = [
     why: 'A secret in git is a secret of everybody who has a clone.',
     fix: 'echo secrets/ >> .gitignore\ngit rm --cached -r secrets    # and make new secrets',
     run: async (project) => {
-      const models = [await project.model(), await project.production().catch(() => ({ secrets: {} }))];
-      const paths = models.flatMap(({ secrets = {} }) => Object.values<{ file?: string }>(secrets)).flatMap(({ file }) => file ?? []);
-      const inside = [...new Set(paths.map((path) => relative(project.directory, path)).filter((path) => !path.startsWith('..')))];
+      const models = [
+        await project.model(),
+        await project.production().catch(() => ({ secrets: {} })),
+      ];
+      const paths = models
+        .flatMap(({ secrets = {} }) => Object.values<{ file?: string }>(secrets))
+        .flatMap(({ file }) => file ?? []);
+      const inside = [
+        ...new Set(
+          paths
+            .map((path) => relative(project.directory, path))
+            .filter((path) => !path.startsWith('..')),
+        ),
+      ];
       if (inside.length === 0) throw new NotApplicable('no secret is a file of the project');
-      return (await inGit(project, inside)).map((path) => `${path} is in git, or would be with the next git add .`);
+      return (await inGit(project, inside)).map(
+        (path) => `${path} is in git, or would be with the next git add .`,
+      );
     },
   },
 ];

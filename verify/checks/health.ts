@@ -7,15 +7,26 @@ import { outage } from '../outage.ts';
 async function healthChecks(project: Project): Promise<[string, HealthCheck | undefined][]> {
   return project.once('health checks', async () =>
     Promise.all(
-      lasting(await project.model()).map(async ([name, { healthcheck = {} }]): Promise<[string, HealthCheck | undefined]> => {
-        if (healthcheck.disable || healthcheck.test?.[0] === 'NONE') return [name, undefined];
-        if (healthcheck.test) return [name, healthcheck];
-        const ofImage = (await project.image(name)).Config.Healthcheck;
-        if (!ofImage?.Test || ofImage.Test[0] === 'NONE') return [name, undefined];
-        // Zero in an image stands for "not set".
-        const { Test: test, Interval, Timeout, Retries } = ofImage;
-        return [name, { test, ...(Interval && { interval: Interval }), ...(Timeout && { timeout: Timeout }), ...(Retries && { retries: Retries }), ...healthcheck }];
-      }),
+      lasting(await project.model()).map(
+        async ([name, { healthcheck = {} }]): Promise<[string, HealthCheck | undefined]> => {
+          if (healthcheck.disable || healthcheck.test?.[0] === 'NONE') return [name, undefined];
+          if (healthcheck.test) return [name, healthcheck];
+          const ofImage = (await project.image(name)).Config.Healthcheck;
+          if (!ofImage?.Test || ofImage.Test[0] === 'NONE') return [name, undefined];
+          // Zero in an image stands for "not set".
+          const { Test: test, Interval, Timeout, Retries } = ofImage;
+          return [
+            name,
+            {
+              test,
+              ...(Interval && { interval: Interval }),
+              ...(Timeout && { timeout: Timeout }),
+              ...(Retries && { retries: Retries }),
+              ...healthcheck,
+            },
+          ];
+        },
+      ),
     ),
   );
 }
@@ -31,7 +42,10 @@ export const health: Check[] = [
     points: 3,
     why: 'Without one "running" is all Docker knows, and others cannot wait until a service works.',
     fix: 'db:\n  healthcheck:\n    test: ["CMD-SHELL", "pg_isready -U $$POSTGRES_USER -d $$POSTGRES_DB"]',
-    run: async (project) => (await healthChecks(project)).filter(([, check]) => !check).map(([name]) => `${name} has no health check`),
+    run: async (project) =>
+      (await healthChecks(project))
+        .filter(([, check]) => !check)
+        .map(([name]) => `${name} has no health check`),
   },
   {
     id: 'health.timing',
@@ -42,7 +56,11 @@ export const health: Check[] = [
     fix: 'healthcheck:\n  interval: 10s\n  timeout: 5s\n  retries: 3',
     run: async (project) =>
       (await healthChecks(project)).flatMap(([name, check]) =>
-        check ? (['interval', 'timeout', 'retries'] as const).filter((key) => !check[key]).map((key) => `${name}: no ${key}`) : [],
+        check
+          ? (['interval', 'timeout', 'retries'] as const)
+              .filter((key) => !check[key])
+              .map((key) => `${name}: no ${key}`)
+          : [],
       ),
   },
   {
@@ -70,10 +88,14 @@ export const health: Check[] = [
     fix: 'docker compose up -d --build\ndocker compose ps --all\ndocker compose logs api',
     run: async (project) => {
       await project.model();
-      const states = await Promise.all(tiers.map(async (name) => ({ name, containers: await project.containersOf(name) })));
+      const states = await Promise.all(
+        tiers.map(async (name) => ({ name, containers: await project.containersOf(name) })),
+      );
       return states.flatMap(({ name, containers }) => {
         if (containers.length === 0) return [`${name} has no container`];
-        return containers.filter(({ State }) => State.Status !== 'running').map(({ State }) => `${name} is ${State.Status}, exit code ${State.ExitCode}`);
+        return containers
+          .filter(({ State }) => State.Status !== 'running')
+          .map(({ State }) => `${name} is ${State.Status}, exit code ${State.ExitCode}`);
       });
     },
   },
@@ -89,9 +111,16 @@ export const health: Check[] = [
       let faults: string[] = [];
       await project.eventually(async () => {
         project.forgetContainers();
-        const running = (await project.containers()).filter(({ State }) => State.Status === 'running');
-        const ill = running.filter(({ State }) => State.Health && State.Health.Status !== 'healthy');
-        faults = ill.map(({ Name, State }) => `${Name.slice(1)} is ${State.Health?.Status}: ${State.Health?.Log?.at(-1)?.Output.trim() || 'its check has printed nothing'}`);
+        const running = (await project.containers()).filter(
+          ({ State }) => State.Status === 'running',
+        );
+        const ill = running.filter(
+          ({ State }) => State.Health && State.Health.Status !== 'healthy',
+        );
+        faults = ill.map(
+          ({ Name, State }) =>
+            `${Name.slice(1)} is ${State.Health?.Status}: ${State.Health?.Log?.at(-1)?.Output.trim() || 'its check has printed nothing'}`,
+        );
         return !ill.some(({ State }) => State.Health?.Status === 'starting');
       }, 15_000);
       return faults;
@@ -124,7 +153,9 @@ export const health: Check[] = [
     fix: 'location = /nginx-health {\n    default_type text/plain;\n    return 200 "healthy\\n";\n}',
     run: async (project) => {
       const { status, text } = await project.http('/nginx-health');
-      return status === 200 && /\b(healthy|ok|up)\b/i.test(text) ? [] : [`${status} ${text.slice(0, 60)}`];
+      return status === 200 && /\b(healthy|ok|up)\b/i.test(text)
+        ? []
+        : [`${status} ${text.slice(0, 60)}`];
     },
   },
   {
@@ -137,7 +168,9 @@ export const health: Check[] = [
     run: async (project) => {
       const { status, json, text } = await project.http('/healthz');
       const said = (json as { status?: unknown } | null | undefined)?.status;
-      return status === 200 && typeof said === 'string' && /^(healthy|ok|up)$/i.test(said) ? [] : [`${status} ${text.slice(0, 60)}`];
+      return status === 200 && typeof said === 'string' && /^(healthy|ok|up)$/i.test(said)
+        ? []
+        : [`${status} ${text.slice(0, 60)}`];
     },
   },
   {
@@ -150,7 +183,9 @@ export const health: Check[] = [
     fix: 'Ask the database in /healthz, and answer 503 when it does not answer:\n    return {"status": "unhealthy"}, 503',
     run: async (project) => {
       const { during } = await outage(project);
-      return during.healthz === 503 ? [] : [`GET /healthz is ${during.healthz ?? 'not answered'} while db is stopped`];
+      return during.healthz === 503
+        ? []
+        : [`GET /healthz is ${during.healthz ?? 'not answered'} while db is stopped`];
     },
   },
   {
@@ -163,7 +198,9 @@ export const health: Check[] = [
     fix: 'location = /nginx-health { return 200 "healthy\\n"; }    # no proxy_pass',
     run: async (project) => {
       const { during } = await outage(project);
-      return during.nginx === 200 ? [] : [`GET /nginx-health is ${during.nginx ?? 'not answered'} while db is stopped`];
+      return during.nginx === 200
+        ? []
+        : [`GET /nginx-health is ${during.nginx ?? 'not answered'} while db is stopped`];
     },
   },
   {

@@ -3,17 +3,24 @@ import { type Model, shared } from '../model.ts';
 import type { Project } from '../project.ts';
 import { reachedFrom } from '../reach.ts';
 
-const isLocal = (address: string | undefined) => address !== undefined && /^(127\.|::1$)/.test(address);
+const isLocal = (address: string | undefined) =>
+  address !== undefined && /^(127\.|::1$)/.test(address);
 
 /** Published ports of services other than web that others can reach, as [service, address:port]. */
 function published({ services }: Model): string[] {
   return Object.entries(services).flatMap(([name, { ports = [] }]) =>
-    name === 'web' ? [] : ports.filter((port) => !isLocal(port.host_ip)).map((port) => `${name} publishes ${port.host_ip ?? '0.0.0.0'}:${port.published ?? ''}`),
+    name === 'web'
+      ? []
+      : ports
+          .filter((port) => !isLocal(port.host_ip))
+          .map((port) => `${name} publishes ${port.host_ip ?? '0.0.0.0'}:${port.published ?? ''}`),
   );
 }
 
 async function bothIn(project: Project, a: 'web' | 'api', b: 'api' | 'db'): Promise<string[]> {
-  return shared(await project.service(a), await project.service(b)).length > 0 ? [] : [`${a} and ${b} have no network in common`];
+  return shared(await project.service(a), await project.service(b)).length > 0
+    ? []
+    : [`${a} and ${b} have no network in common`];
 }
 
 export const network: Check[] = [
@@ -46,7 +53,9 @@ export const network: Check[] = [
       const [web, db] = await Promise.all([project.service('web'), project.service('db')]);
       return [
         ...shared(web, db).map((name) => `web and db are both in ${name}`),
-        ...Object.entries({ web, db }).flatMap(([name, { network_mode: mode }]) => (mode === undefined ? [] : [`${name} has network_mode: ${mode}`])),
+        ...Object.entries({ web, db }).flatMap(([name, { network_mode: mode }]) =>
+          mode === undefined ? [] : [`${name} has network_mode: ${mode}`],
+        ),
       ];
     },
   },
@@ -57,7 +66,10 @@ export const network: Check[] = [
     points: 1,
     why: 'It is the control: only beside it does the refusal of the next check mean anything.',
     fix: 'docker compose exec api getent hosts db    # the address; are both in the network backend?',
-    run: async (project) => ((await reachedFrom(project, 'api')).length > 0 ? [] : ['no address of db takes a connection from api']),
+    run: async (project) =>
+      (await reachedFrom(project, 'api')).length > 0
+        ? []
+        : ['no address of db takes a connection from api'],
   },
   {
     id: 'network.web-cannot-reach-db',
@@ -67,8 +79,11 @@ export const network: Check[] = [
     why: 'That the name db is unknown there is no protection: addresses can be guessed.',
     fix: 'Take web out of every network of db, then docker compose up -d',
     run: async (project) => {
-      if ((await reachedFrom(project, 'api')).length === 0) throw new NotPossible('api cannot reach db either, so that it would prove nothing');
-      return (await reachedFrom(project, 'web')).map((address) => `db takes a connection from web at ${address}`);
+      if ((await reachedFrom(project, 'api')).length === 0)
+        throw new NotPossible('api cannot reach db either, so that it would prove nothing');
+      return (await reachedFrom(project, 'web')).map(
+        (address) => `db takes a connection from web at ${address}`,
+      );
     },
   },
   {
@@ -83,11 +98,21 @@ export const network: Check[] = [
       const containers = await project.containers().catch(() => []);
       const bindings = containers.flatMap(({ Config, NetworkSettings }) => {
         const service = Config.Labels['com.docker.compose.service'] ?? '';
-        const open = Object.values(NetworkSettings.Ports).flatMap((list) => list ?? []).filter(({ HostIp }) => !isLocal(HostIp));
-        return service === 'web' ? [] : open.map(({ HostIp, HostPort }) => `${service} runs with ${HostIp || '0.0.0.0'}:${HostPort} published`);
+        const open = Object.values(NetworkSettings.Ports)
+          .flatMap((list) => list ?? [])
+          .filter(({ HostIp }) => !isLocal(HostIp));
+        return service === 'web'
+          ? []
+          : open.map(
+              ({ HostIp, HostPort }) =>
+                `${service} runs with ${HostIp || '0.0.0.0'}:${HostPort} published`,
+            );
       });
       const web = (await project.service('web')).ports ?? [];
-      return [...(web.length === 0 ? ['web publishes no port'] : []), ...new Set([...published(model), ...bindings])];
+      return [
+        ...(web.length === 0 ? ['web publishes no port'] : []),
+        ...new Set([...published(model), ...bindings]),
+      ];
     },
   },
 ];

@@ -7,7 +7,8 @@ import { downAndUp, fingerprint, mayBeStopped, reboot } from '../lifecycle.ts';
 import type { Project } from '../project.ts';
 import { newTask, remove } from '../tasks.ts';
 
-const terminateRestores = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_restore'";
+const terminateRestores =
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_restore'";
 
 /** Restores a dump into a new database and compares it; then, as it is known to be good, in place. Returns what is wrong. */
 async function backUpAndRestore(project: Project): Promise<string[]> {
@@ -19,8 +20,13 @@ async function backUpAndRestore(project: Project): Promise<string[]> {
   const scratch = project.mark.replace('-', '_');
   await project.sql(`CREATE DATABASE ${scratch} TEMPLATE template0`);
   try {
-    const restored = await project.inDatabase(['pg_restore', '--exit-on-error'], { database: scratch, input: dump.stdout, limitMs: 60_000 });
-    if (restored.code !== 0) return [`pg_restore into an empty database: ${lastLine(restored.stderr)}`];
+    const restored = await project.inDatabase(['pg_restore', '--exit-on-error'], {
+      database: scratch,
+      input: dump.stdout,
+      limitMs: 60_000,
+    });
+    if (restored.code !== 0)
+      return [`pg_restore into an empty database: ${lastLine(restored.stderr)}`];
     const copy = await fingerprint(project, scratch);
     if (copy !== before) return [`the dump has ${copy}, the database ${before}`];
   } finally {
@@ -31,8 +37,11 @@ async function backUpAndRestore(project: Project): Promise<string[]> {
   try {
     // All or nothing: a restore that fails leaves everything as it is.
     const options = { input: dump.stdout, limitMs: 20_000 };
-    const restored = await project.inDatabase(['pg_restore', '--clean', '--if-exists', '--single-transaction'], options).catch((error: unknown) => error as Error);
-    if (restored instanceof Error) return [`${restored.message}: does a connection of the API keep a lock on the table?`];
+    const restored = await project
+      .inDatabase(['pg_restore', '--clean', '--if-exists', '--single-transaction'], options)
+      .catch((error: unknown) => error as Error);
+    if (restored instanceof Error)
+      return [`${restored.message}: does a connection of the API keep a lock on the table?`];
     if (restored.code !== 0) return [`pg_restore --clean: ${lastLine(restored.stderr)}`];
   } finally {
     await project.sql(terminateRestores);
@@ -44,7 +53,9 @@ async function backUpAndRestore(project: Project): Promise<string[]> {
     writeFileSync(kept, dump.stdout, { mode: 0o600 });
     return [`before the dump: ${before}; after the restore: ${after}; the dump is ${kept}`];
   }
-  const last = await newTask(project, 'made after the restore').catch((error: unknown) => error as Error);
+  const last = await newTask(project, 'made after the restore').catch(
+    (error: unknown) => error as Error,
+  );
   if (last instanceof Error) return [`after the restore ${last.message}`];
   await remove(project, last);
   return [];

@@ -28,11 +28,16 @@ export const prod: Check[] = [
     why: 'Without a limit one service with a leak takes the memory of all, and the kernel ends whichever it likes.',
     fix: 'deploy:\n  resources:\n    limits: { cpus: "0.50", memory: 256M }',
     run: async (project) =>
-      lasting(await project.production()).flatMap(([name, { deploy, mem_limit, cpus, profiles = [] }]) => {
-        if (profiles.length > 0) return []; // runs when it is asked for only
-        const limits = deploy?.resources?.limits ?? {};
-        return [...((limits.memory ?? mem_limit) ? [] : [`${name} has no limit of memory`]), ...((limits.cpus ?? cpus) ? [] : [`${name} has no limit of CPU`])];
-      }),
+      lasting(await project.production()).flatMap(
+        ([name, { deploy, mem_limit, cpus, profiles = [] }]) => {
+          if (profiles.length > 0) return []; // runs when it is asked for only
+          const limits = deploy?.resources?.limits ?? {};
+          return [
+            ...((limits.memory ?? mem_limit) ? [] : [`${name} has no limit of memory`]),
+            ...((limits.cpus ?? cpus) ? [] : [`${name} has no limit of CPU`]),
+          ];
+        },
+      ),
   },
   {
     id: 'prod.images',
@@ -42,7 +47,9 @@ export const prod: Check[] = [
     why: 'Nobody can say what runs, or go back to what ran before.',
     fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
     run: async (project) =>
-      Object.entries((await project.production()).services).flatMap(([name, { image }]) => (image === undefined || isPinned(image) ? [] : [`${name} runs ${image}`])),
+      Object.entries((await project.production()).services).flatMap(([name, { image }]) =>
+        image === undefined || isPinned(image) ? [] : [`${name} runs ${image}`],
+      ),
   },
   {
     id: 'prod.ports',
@@ -53,7 +60,12 @@ export const prod: Check[] = [
     fix: 'Publish them in compose.override.yml only, which production does not load.',
     run: async (project) => {
       const { services } = await project.production();
-      return ['api', 'db'].filter((name) => (services[name]?.ports ?? []).length > 0).map((name) => `${name} publishes ${services[name]?.ports?.map(({ published }) => published).join()}`);
+      return ['api', 'db']
+        .filter((name) => (services[name]?.ports ?? []).length > 0)
+        .map(
+          (name) =>
+            `${name} publishes ${services[name]?.ports?.map(({ published }) => published).join()}`,
+        );
     },
   },
   {
@@ -65,7 +77,9 @@ export const prod: Check[] = [
     fix: 'Mount the source in compose.override.yml only, which production does not load.',
     run: async (project) => {
       const { volumes = [] } = (await project.production()).services.api ?? {};
-      return volumes.filter(({ type }) => type === 'bind').map(({ source, target }) => `${source} is mounted at ${target}`);
+      return volumes
+        .filter(({ type }) => type === 'bind')
+        .map(({ source, target }) => `${source} is mounted at ${target}`);
     },
   },
   {
@@ -77,8 +91,11 @@ export const prod: Check[] = [
     fix: 'POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set}    # or a file: POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
     run: async (project) => {
       const known = reserved(project);
-      return Object.entries((await project.production()).services).flatMap(([service, { environment = {} }]) =>
-        Object.entries(environment).filter(([name, value]) => isSecret(name) && value !== null && known.has(value)).map(([name]) => `${name} of ${service}`),
+      return Object.entries((await project.production()).services).flatMap(
+        ([service, { environment = {} }]) =>
+          Object.entries(environment)
+            .filter(([name, value]) => isSecret(name) && value !== null && known.has(value))
+            .map(([name]) => `${name} of ${service}`),
       );
     },
   },

@@ -14,10 +14,14 @@ function mountOf<T>(mounts: T[], path: string, target: (mount: T) => string): T 
 async function faultOfContainer(project: Project): Promise<string[]> {
   const container = await project.container('db').catch(() => undefined);
   if (!container) return [];
-  const data = container.Config.Env?.find((line) => line.startsWith('PGDATA='))?.slice('PGDATA='.length) ?? dataDirectory;
+  const data =
+    container.Config.Env?.find((line) => line.startsWith('PGDATA='))?.slice('PGDATA='.length) ??
+    dataDirectory;
   const mount = mountOf(container.Mounts, data, ({ Destination }) => Destination);
   if (mount?.Type === 'volume' && !/^[0-9a-f]{64}$/.test(mount.Name ?? '')) return [];
-  return [`the running db keeps ${data} in ${mount ? (mount.Type === 'volume' ? 'an anonymous volume' : `a ${mount.Type} mount`) : 'the container itself'}`];
+  return [
+    `the running db keeps ${data} in ${mount ? (mount.Type === 'volume' ? 'an anonymous volume' : `a ${mount.Type} mount`) : 'the container itself'}`,
+  ];
 }
 
 export const volumes: Check[] = [
@@ -34,7 +38,9 @@ export const volumes: Check[] = [
       const mount = mountOf(mounts, data, ({ target }) => target);
       if (!mount) return [`nothing is mounted at ${data}`];
       if (mount.type !== 'volume') return [`${data} is a ${mount.type} mount`];
-      return mount.source === undefined ? [`the volume at ${data} has no name`] : faultOfContainer(project);
+      return mount.source === undefined
+        ? [`the volume at ${data} has no name`]
+        : faultOfContainer(project);
     },
   },
   {
@@ -48,8 +54,12 @@ export const volumes: Check[] = [
       const [web, db] = await Promise.all([project.service('web'), project.service('db')]);
       const init = (db.volumes ?? []).filter(({ target }) => isAtOrBelow(target, initDirectory));
       const ofWeb = (web.volumes ?? []).filter(({ type }) => type === 'bind');
-      if (init.length + ofWeb.length === 0) throw new NotApplicable('nothing of the kind is mounted');
-      const writable = (name: string, mounts: typeof init) => mounts.filter((mount) => !mount.read_only).map(({ target }) => `${name} may write to ${target}`);
+      if (init.length + ofWeb.length === 0)
+        throw new NotApplicable('nothing of the kind is mounted');
+      const writable = (name: string, mounts: typeof init) =>
+        mounts
+          .filter((mount) => !mount.read_only)
+          .map(({ target }) => `${name} may write to ${target}`);
       return [...writable('db', init), ...writable('web', ofWeb)];
     },
   },

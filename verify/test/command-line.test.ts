@@ -24,10 +24,16 @@ async function commandWith(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const withoutDocker = { DOCKER_HOST: 'unix:///nonexistent.sock', INIT_CWD: tmpdir() };
   const env = { ...process.env, ...withoutDocker, ...more };
-  const ended = promisify(execFile)(process.execPath, [join(root, 'verify/main.ts'), ...args], { env });
+  const ended = promisify(execFile)(process.execPath, [join(root, 'verify/main.ts'), ...args], {
+    env,
+  });
   return ended.then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({
+      code,
+      stdout,
+      stderr,
+    }),
   );
 }
 
@@ -41,7 +47,13 @@ function reportOf(...outcomes: Outcome[]): Report {
   const results = outcomes.map((outcome, n) => {
     const check = checks[n * 9];
     if (!check) throw new Error('too many');
-    return { check, outcome, seen: outcome === 'failed' ? ['a <b> & "c"\u0000\u001B[31m'] : [], reason: outcome === 'passed' || outcome === 'failed' ? '' : 'because', ms: 1_500 };
+    return {
+      check,
+      outcome,
+      seen: outcome === 'failed' ? ['a <b> & "c"\u0000\u001B[31m'] : [],
+      reason: outcome === 'passed' || outcome === 'failed' ? '' : 'because',
+      ms: 1_500,
+    };
   });
   return { results, notes: [], ms: 6_000 };
 }
@@ -62,7 +74,16 @@ describe('npm run verify', () => {
   it('explains itself with --help', async () => {
     const { code, stdout } = await command('--help');
     expect(code).toBe(0);
-    for (const word of ['--dir', '--url', '--only', '--format', '--destructive', 'VERIFY_TOKEN', ...groups]) expect(stdout).toContain(word);
+    for (const word of [
+      '--dir',
+      '--url',
+      '--only',
+      '--format',
+      '--destructive',
+      'VERIFY_TOKEN',
+      ...groups,
+    ])
+      expect(stdout).toContain(word);
   });
 
   it.each([
@@ -83,19 +104,33 @@ describe('npm run verify', () => {
   it('reads a directory relative to where npm was called, and ends with 0 when all that was asked for holds', async () => {
     const directory = newDirectory();
     writeFileSync(join(directory, 'compose.yml'), 'services: {}\n');
-    const { code, stdout } = await command('--dir', directory.slice(tmpdir().length + 1), '--only', 'files.compose');
-    expect(stdout).toMatch(/✓ files\.compose .*\n\n1 of 1 points: 1 passed, 0 failed, 0 not run, 0 skipped/);
+    const { code, stdout } = await command(
+      '--dir',
+      directory.slice(tmpdir().length + 1),
+      '--only',
+      'files.compose',
+    );
+    expect(stdout).toMatch(
+      /✓ files\.compose .*\n\n1 of 1 points: 1 passed, 0 failed, 0 not run, 0 skipped/,
+    );
     expect(code).toBe(0);
   });
 
   it('goes on without an engine and without files, a line for each check, and ends with 1', async () => {
     const { code, stdout, stderr } = await command('--dir', newDirectory(), '--format', 'json');
     expect([code, stderr]).toEqual([1, '']);
-    const { checks: seen } = JSON.parse(stdout) as { checks: { id: string; outcome: string; reason?: string; seen?: string[] }[] };
+    const { checks: seen } = JSON.parse(stdout) as {
+      checks: { id: string; outcome: string; reason?: string; seen?: string[] }[];
+    };
     expect(seen.map(({ id }) => id)).toEqual(checks.map(({ id }) => id));
     const named = Object.fromEntries(seen.map((one) => [one.id, one]));
-    expect(named['files.compose']).toMatchObject({ outcome: 'failed', seen: [expect.stringContaining('no compose.yml in ')] });
-    const cause = expect.stringMatching(/^docker compose config: no configuration file provided|^the command docker is not installed$/) as unknown;
+    expect(named['files.compose']).toMatchObject({
+      outcome: 'failed',
+      seen: [expect.stringContaining('no compose.yml in ')],
+    });
+    const cause = expect.stringMatching(
+      /^docker compose config: no configuration file provided|^the command docker is not installed$/,
+    ) as unknown;
     expect(named['compose.model']).toMatchObject({ outcome: 'failed', seen: [cause] });
     expect(named['api.list']).toMatchObject({ outcome: 'not run', reason: cause });
   });
@@ -146,14 +181,23 @@ describe('the formats', () => {
   it('text tells what was seen, why it matters and how to mend it, in colour only on a terminal', () => {
     const text = format(report, { as: 'text', directory: '/x' });
     expect(text).toContain(`✗ ${failed?.check.id}`);
-    for (const part of [failed?.check.why, 'a <b> & "c"', 'not run: because', 'skipped: because']) expect(text).toContain(part);
+    for (const part of [failed?.check.why, 'a <b> & "c"', 'not run: because', 'skipped: because'])
+      expect(text).toContain(part);
     expect(format(report, { as: 'text', directory: '/x', colour: true })).toContain('\u001B[32m✓');
   });
 
   it('json has every check with its outcome', () => {
-    const parsed = JSON.parse(format(report, { as: 'json', directory: '/x' })) as { directory: string; checks: { outcome: string; seen?: string[] }[] };
+    const parsed = JSON.parse(format(report, { as: 'json', directory: '/x' })) as {
+      directory: string;
+      checks: { outcome: string; seen?: string[] }[];
+    };
     expect(parsed.directory).toBe('/x');
-    expect(parsed.checks.map(({ outcome }) => outcome)).toEqual(['passed', 'failed', 'not run', 'skipped']);
+    expect(parsed.checks.map(({ outcome }) => outcome)).toEqual([
+      'passed',
+      'failed',
+      'not run',
+      'skipped',
+    ]);
     expect(parsed.checks[1]?.seen).toEqual(failed?.seen);
   });
 
@@ -161,7 +205,8 @@ describe('the formats', () => {
     const xml = format(report, { as: 'junit', directory: '/x "&' });
     expect(xml).toContain('a &#60;b&#62; &#38; &#34;c&#34;\uFFFD\uFFFD[31m');
     expect(xml.match(/<testcase /g)).toHaveLength(4);
-    for (const element of ['failure', 'error', 'skipped']) expect(xml.match(new RegExp(`<${element} message=`, 'g'))).toHaveLength(1);
+    for (const element of ['failure', 'error', 'skipped'])
+      expect(xml.match(new RegExp(`<${element} message=`, 'g'))).toHaveLength(1);
     expect(xml).toContain('<testsuites name="/x &#34;&#38;">');
     // Every element that is opened is closed, in order.
     const open: string[] = [];
@@ -187,9 +232,14 @@ describe('the names of images', () => {
   });
 
   it('are read from a Dockerfile with arguments and stages', () => {
-    const dockerfile_inline = 'ARG NODE=node:24\nARG OTHER=x\nFROM --platform=linux/amd64 ${NODE} AS base\nFROM base AS build\nfrom $OTHER\nFROM scratch\n';
+    const dockerfile_inline =
+      'ARG NODE=node:24\nARG OTHER=x\nFROM --platform=linux/amd64 ${NODE} AS base\nFROM base AS build\nfrom $OTHER\nFROM scratch\n';
     expect(baseImages({ build: { context: '/x', dockerfile_inline } })).toEqual(['node:24', 'x']);
-    expect(baseImages({ build: { context: '/x', dockerfile_inline, args: { NODE: 'node:26', OTHER: null } } })).toEqual(['node:26', 'x']);
+    expect(
+      baseImages({
+        build: { context: '/x', dockerfile_inline, args: { NODE: 'node:26', OTHER: null } },
+      }),
+    ).toEqual(['node:26', 'x']);
     expect(baseImages({ image: 'x' })).toEqual([]);
   });
 });

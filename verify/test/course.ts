@@ -52,22 +52,43 @@ export class Course {
   editService(service: string, from: string, to: string, file = 'compose.yml'): void {
     const text = this.read(file);
     const section = new RegExp(`^  ${service}:\\n(?:(?:    .*)?\\n)+`, 'm').exec(text)?.[0];
-    if (section?.split(from).length !== 2) throw new Error(`${service} in ${file} does not have "${from}" once`);
-    this.write(file, text.replace(section, () => section.split(from).join(to)));
+    if (section?.split(from).length !== 2)
+      throw new Error(`${service} in ${file} does not have "${from}" once`);
+    this.write(
+      file,
+      text.replace(section, () => section.split(from).join(to)),
+    );
   }
 
   /** `docker compose …`; throws with its standard error. */
   async compose(...args: string[]): Promise<string> {
-    return (await promisify(execFile)('docker', ['compose', '-p', this.name, ...args], { cwd: this.directory })).stdout;
+    return (
+      await promisify(execFile)('docker', ['compose', '-p', this.name, ...args], {
+        cwd: this.directory,
+      })
+    ).stdout;
   }
 
   check(selection: Selection = {}, options: Partial<ProjectOptions> = {}): Promise<Report> {
-    return verify(new Project({ directory: this.directory, name: this.name, ...options }), selection);
+    return verify(
+      new Project({ directory: this.directory, name: this.name, ...options }),
+      selection,
+    );
   }
 
   /** Removes the containers, the volumes, the images and the directory. */
   async remove(): Promise<void> {
-    await this.compose('--profile', '*', 'down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '2');
+    await this.compose(
+      '--profile',
+      '*',
+      'down',
+      '--volumes',
+      '--remove-orphans',
+      '--rmi',
+      'local',
+      '--timeout',
+      '2',
+    );
     rmSync(this.directory, { recursive: true });
   }
 }

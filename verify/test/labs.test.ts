@@ -10,7 +10,12 @@ import { checks } from '../checks/all.ts';
 const links = /\[`([^`]+)`\]\((\.\.\/[^)#]+)\)/g;
 
 const document = readFileSync(join(root, 'docs/labs.md'), 'utf8');
-const sections = new Map(document.split(/^## /m).slice(1).map((section) => [section.slice(0, section.indexOf('\n')), section]));
+const sections = new Map(
+  document
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')), section]),
+);
 
 describe('docs/labs.md', () => {
   it('has a section for each chapter, in the order of the week, with commands and checks', () => {
@@ -33,6 +38,8 @@ describe('docs/labs.md', () => {
       const list = /^Checks: ([^]*?)\n(?:\n|$)/m.exec(section)?.[1] ?? '';
       return [...list.matchAll(/`([\w.-]+)`/g)].map(([, id]) => `${chapter}: ${id}`);
     });
-    expect(named.toSorted()).toEqual(checks.map(({ chapter, id }) => `${chapter}: ${id}`).toSorted());
+    expect(named.toSorted()).toEqual(
+      checks.map(({ chapter, id }) => `${chapter}: ${id}`).toSorted(),
+    );
   });
 });

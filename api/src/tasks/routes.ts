@@ -12,9 +12,11 @@ const noJson = () => new HttpError(400, 'Request body must be JSON');
 const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
   if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
-  if (!req.is('application/json')) throw new HttpError(415, 'Content-Type must be application/json');
+  if (!req.is('application/json'))
+    throw new HttpError(415, 'Content-Type must be application/json');
   const charset = /charset="?([^;"]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset.trim())) throw new HttpError(415, 'JSON must be in UTF-8');
+  if (charset !== undefined && !/^utf-?8$/i.test(charset.trim()))
+    throw new HttpError(415, 'JSON must be in UTF-8');
   next();
 };
 
@@ -113,12 +115,20 @@ async function timed<Result>(res: Response, result: Promise<Result>): Promise<Re
   const askedAt = performance.now();
   const got = await result;
   const now = performance.now();
-  res.setHeader('Server-Timing', `api;dur=${(now - res.locals.startedAt).toFixed(1)}, db;dur=${(now - askedAt).toFixed(1)}`);
+  res.setHeader(
+    'Server-Timing',
+    `api;dur=${(now - res.locals.startedAt).toFixed(1)}, db;dur=${(now - askedAt).toFixed(1)}`,
+  );
   return got;
 }
 
 function nextPage({ limit, status, q }: ListQuery, cursor: string): string {
-  const parameters = new URLSearchParams({ limit: String(limit), ...(status && { status }), ...(q && { q }), cursor });
+  const parameters = new URLSearchParams({
+    limit: String(limit),
+    ...(status && { status }),
+    ...(q && { q }),
+    cursor,
+  });
   return `/api/tasks?${parameters.toString()}`;
 }
 

@@ -10,7 +10,8 @@ function checkText(schema: z.ZodString, max: number) {
     .refine((text) => [...text].length <= max, `must be at most ${max} characters long`)
     .meta({ maxLength: max });
 }
-const notEmpty = (text: z.ZodString) => text.refine((value) => value !== '', 'must not be empty').meta({ minLength: 1 });
+const notEmpty = (text: z.ZodString) =>
+  text.refine((value) => value !== '', 'must not be empty').meta({ minLength: 1 });
 
 /** A whole number from 1 to `max`, in decimal digits. */
 function wholeNumber(text: z.ZodString, max: number) {
@@ -23,12 +24,15 @@ function wholeNumber(text: z.ZodString, max: number) {
 }
 
 const string = (missing?: string) =>
-  z.string({ error: ({ input }) => (input === undefined && missing ? missing : 'must be a string') });
+  z.string({
+    error: ({ input }) => (input === undefined && missing ? missing : 'must be a string'),
+  });
 
 const title = (missing?: string) => notEmpty(checkText(string(missing).trim(), 255));
 const status = notEmpty(checkText(string().trim(), 50));
 
-const body = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape, 'Request body must be a JSON object');
+const body = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.object(shape, 'Request body must be a JSON object');
 
 /** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
 export const NewTask = body({
@@ -39,7 +43,9 @@ export type NewTask = z.infer<typeof NewTask>;
 
 /** Names one POST, so that it can be sent again without making a second task. */
 export const IdempotencyKey = z.object({
-  'idempotency-key': z.string().regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters, given once'),
+  'idempotency-key': z
+    .string()
+    .regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters, given once'),
 });
 
 /** The body of PUT and PATCH: what is absent stays as it is. */
@@ -47,7 +53,10 @@ export const TaskChange = body({
   title: title().optional(),
   status: status.optional(),
 })
-  .refine((change) => change.title !== undefined || change.status !== undefined, "Give 'title', 'status' or both")
+  .refine(
+    (change) => change.title !== undefined || change.status !== undefined,
+    "Give 'title', 'status' or both",
+  )
   .meta({ anyOf: [{ required: ['title'] }, { required: ['status'] }] });
 export type TaskChange = z.infer<typeof TaskChange>;
 
@@ -74,7 +83,9 @@ export function encodeCursor({ created_at, id }: Cursor): string {
 
 function decodeCursor(cursor: string): Cursor | undefined {
   try {
-    const [created_at, id] = CursorParts.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()));
+    const [created_at, id] = CursorParts.parse(
+      JSON.parse(Buffer.from(cursor, 'base64url').toString()),
+    );
     return { created_at, id };
   } catch {
     return undefined;

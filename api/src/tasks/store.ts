@@ -4,7 +4,13 @@ import { TurnTimeout } from '../db-errors.ts';
 import { openLimit, share } from '../share.ts';
 import { type CreatedOnce, createTaskOnce, type NotCreated } from './idempotency.ts';
 import { type Row, type TaskJson, taskJson } from './row.ts';
-import { type Cursor, encodeCursor, type ListQuery, type NewTask, type TaskChange } from './schema.ts';
+import {
+  type Cursor,
+  encodeCursor,
+  type ListQuery,
+  type NewTask,
+  type TaskChange,
+} from './schema.ts';
 
 /** One page of the list, newest first: `{"tasks": […], "next_cursor": …}`. */
 export interface Page {
@@ -39,7 +45,9 @@ export interface StoreOptions {
 }
 
 export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions = {}): TaskStore {
-  const shared: typeof share = sharing ? share : (execute) => async (input) => only(await execute([input]));
+  const shared: typeof share = sharing
+    ? share
+    : (execute) => async (input) => only(await execute([input]));
   const limit = openLimit(); // for everything that waits for the database
 
   // In the database, changes to one task or uses of one key would each hold a connection while
@@ -113,7 +121,8 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   const conditions: string[] = [];
   if (status !== undefined) conditions.push(`status = ${value(status)}`);
   if (q) conditions.push(`${comparedTitle} LIKE lower(upper(${value(patternOf(q))}))`);
-  if (cursor) conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
+  if (cursor)
+    conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 
   // No prepared statement for a search: rare words need the index, frequent ones do not.
@@ -127,7 +136,10 @@ async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promi
   });
   const page = rows.slice(0, limit).map((row) => row.json);
   const last = page.at(-1);
-  const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
+  const nextCursor =
+    rows.length > limit && last !== undefined
+      ? encodeCursor(JSON.parse(last) as Cursor)
+      : undefined;
   const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
   const json = Buffer.from(`{"tasks":[${page.join(',')}]${next}}`);
   return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
@@ -158,7 +170,11 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
   return rows.toSorted((a, b) => a.id - b.id);
 }
 
-async function updateTask(db: Db, id: number, { title, status }: TaskChange): Promise<TaskJson | undefined> {
+async function updateTask(
+  db: Db,
+  id: number,
+  { title, status }: TaskChange,
+): Promise<TaskJson | undefined> {
   const rows = await db.write<Row>({
     name: 'update',
     text: `UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status) WHERE id = $1 RETURNING id, ${taskJson}`,

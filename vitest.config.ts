@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const onTheEngine = {
-  globalSetup: ['test/engine.ts'],
+  globalSetup: ['test/lib/engine.ts'],
   fileParallelism: false, // the machine has one engine, and the stacks use its ports
   testTimeout: 120_000,
   hookTimeout: 300_000, // the first one builds the images
@@ -14,7 +14,7 @@ export default defineConfig({
       {
         test: {
           name: 'api',
-          include: ['api/test/**/*.test.ts', 'start.test.ts'],
+          include: ['api/test/**/*.test.ts', 'local/start.test.ts'],
           globalSetup: 'api/test/database.ts',
           testTimeout: 15_000,
           sequence: { groupOrder: 0 },
@@ -23,7 +23,7 @@ export default defineConfig({
       {
         test: {
           name: 'stack',
-          include: ['test/*.test.ts'],
+          include: ['test/stack/*.test.ts'],
           ...onTheEngine,
           sequence: { groupOrder: 1 },
         },
@@ -31,7 +31,7 @@ export default defineConfig({
       {
         test: {
           name: 'verify',
-          include: ['verify/test/*.test.ts'],
+          include: ['tools/verify/test/*.test.ts'],
           ...onTheEngine,
           sequence: { groupOrder: 2 },
         },
@@ -41,7 +41,7 @@ export default defineConfig({
           name: 'faults',
           include: ['test/faults/*.test.ts'],
           ...onTheEngine,
-          globalSetup: ['test/engine.ts', 'test/faults/figures.ts'],
+          globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
           sequence: { groupOrder: 3 },
         },
       },
@@ -50,7 +50,7 @@ export default defineConfig({
           name: 'browser',
           include: ['test/browser/*.test.ts'],
           ...onTheEngine,
-          globalSetup: ['test/engine.ts', 'test/browser/chromium.ts'],
+          globalSetup: ['test/lib/engine.ts', 'test/browser/chromium.ts'],
           sequence: { groupOrder: 4 },
         },
       },

@@ -463,15 +463,15 @@ part_app() {
       runuser -u taskapp -- "$app/scripts/make-secrets.sh" || return 0
   fi
 
-  for unit in "$repository"/systemd/*.service "$repository"/systemd/*.timer; do
+  for unit in "$repository"/scripts/systemd/*.service "$repository"/scripts/systemd/*.timer; do
     if [ -f "$unit" ]; then units+=("${unit##*/}"); fi
   done
   if [ "${#units[@]}" = 0 ]; then
-    note 'no systemd units: this repository has no systemd/'
+    note 'no systemd units: this repository has no scripts/systemd/'
     return
   fi
   for unit in "${units[@]}"; do
-    install_file 644 "/etc/systemd/system/$unit" <"$repository/systemd/$unit" || return 0
+    install_file 644 "/etc/systemd/system/$unit" <"$repository/scripts/systemd/$unit" || return 0
     if [ "$written" = yes ]; then new=yes; fi
   done
   if [ "$new" = yes ] && systemd_runs; then change 'make systemd read the units' systemctl daemon-reload || return 0; fi

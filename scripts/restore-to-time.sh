@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Recovers the database as it was at a moment, from the archive of the service wal (compose.pitr.yml), into a dump.
+# Recovers the database as it was at a moment, from the archive of the service wal (db/compose.pitr.yml), into a dump.
 set -euo pipefail
 
 usage() {
@@ -61,7 +61,7 @@ exec </dev/null
 # The archive is a volume of wal: its commands run in a container like it, also when neither db nor wal runs.
 wal() { docker compose --profile pitr run --rm --no-deps -T wal "$@"; }
 docker compose --profile pitr config --services | grep -x wal >/dev/null \
-  || fail 'this stack has no service wal: add compose.pitr.yml to the Compose files, for example in COMPOSE_FILE'
+  || fail 'this stack has no service wal: add db/compose.pitr.yml to the Compose files, for example in COMPOSE_FILE'
 if [ "$list" = yes ]; then
   wal list
   exit 0

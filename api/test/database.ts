@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../db/embedded.ts';
-import { engineFault } from '../../test/engine.ts';
+import { startEmbeddedPostgres } from '../../local/embedded.ts';
+import { engineFault } from '../../test/lib/engine.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

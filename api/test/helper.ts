@@ -7,7 +7,7 @@ import { expect, inject, onTestFinished } from 'vitest';
 import { type AppOptions, createApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { type Db, openDb } from '../src/db.ts';
-import { TcpProxy } from '../../test/tcp-proxy.ts';
+import { TcpProxy } from '../../test/lib/tcp-proxy.ts';
 import { observed } from './conformance.ts';
 
 export interface Task {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { freePort } from '../../db/embedded.ts';
+import { freePort } from '../../local/embedded.ts';
 import { listen } from '../src/listen.ts';
 
 it('takes new connections also while those it has keep it busy', async () => {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { freePort } from '../../db/embedded.ts';
+import { freePort } from '../../local/embedded.ts';
 import { database, unique } from './helper.ts';
 
 const program = join(import.meta.dirname, '../src/server.ts');

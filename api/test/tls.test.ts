@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../db/embedded.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../local/embedded.ts';
 import { readConfig } from '../src/config.ts';
 import { api, database } from './helper.ts';
 

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { freePort } from '../../db/embedded.ts';
-import { copyForAll, root } from '../copy.ts';
-import { Production } from '../production.ts';
-import { Stack } from '../stack.ts';
+import { freePort } from '../../local/embedded.ts';
+import { copyForAll, root } from '../lib/copy.ts';
+import { Production } from '../lib/production.ts';
+import { Stack } from '../lib/stack.ts';
 
 export type Tier = 'web' | 'api' | 'db';
 
@@ -59,7 +59,7 @@ async function openNpmStart(env: Record<string, string> = {}): Promise<Site> {
   const port = String(await freePort());
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(process.execPath, ['start.ts'], {
+    child = spawn(process.execPath, ['local/start.ts'], {
       cwd: directory,
       env: { ...process.env, ...env, PORT: port },
       stdio: 'pipe',

@@ -1,7 +1,7 @@
 // A load whose every write is on record before it is sent, and what must be in the table afterwards.
 import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, Production } from '../production.ts';
+import type { Answer, Production } from '../lib/production.ts';
 
 /**
  * `ok`: 201, read in full; the row is there. `no`: refused (4xx, 502, 503), the row is not there.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { docker } from '../stack.ts';
+import { docker } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 const call = (command: string, ...args: string[]) =>

@@ -6,9 +6,9 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { type Answer, Connection, Load, type Server } from '../live.ts';
-import { Production } from '../production.ts';
-import { docker, type Inspection } from '../stack.ts';
+import { type Answer, Connection, Load, type Server } from '../lib/live.ts';
+import { Production } from '../lib/production.ts';
+import { docker, type Inspection } from '../lib/stack.ts';
 import { full, measured } from './figures.ts';
 
 describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout: 300_000 }, () => {

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
-import { root } from '../copy.ts';
+import { root } from '../lib/copy.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type Answer, Production } from '../production.ts';
+import { type Answer, Production } from '../lib/production.ts';
 import { expected, type Fields, type Filter, type Input, type Task } from './contract.ts';
 import { full, measured } from './figures.ts';
 import { inputs, ownId, titlesOfEveryBlock } from './inputs.ts';

@@ -16,9 +16,9 @@ import {
   it,
   onTestFinished,
 } from 'vitest';
-import { type Call, Connection, Load, percentile, type Server } from '../live.ts';
-import { Production } from '../production.ts';
-import { docker } from '../stack.ts';
+import { type Call, Connection, Load, percentile, type Server } from '../lib/live.ts';
+import { Production } from '../lib/production.ts';
+import { docker } from '../lib/stack.ts';
 import { full, measured } from './figures.ts';
 
 const hasSlowClients = spawnSync('slowhttptest', ['-h']).error === undefined;

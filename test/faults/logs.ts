@@ -1,5 +1,5 @@
-import type { Production } from '../production.ts';
-import { docker } from '../stack.ts';
+import type { Production } from '../lib/production.ts';
+import { docker } from '../lib/stack.ts';
 
 // What the entrypoint of nginx's image says before nginx starts.
 const entrypoint = /^(\/docker-entrypoint|\d\d-[\w-]+)\.(sh|envsh): /;

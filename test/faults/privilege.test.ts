@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { Production } from '../production.ts';
-import { docker } from '../stack.ts';
+import { Production } from '../lib/production.ts';
+import { docker } from '../lib/stack.ts';
 import { measured } from './figures.ts';
 
 const insufficientPrivilege = '42501';

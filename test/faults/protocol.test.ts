@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { Production } from '../production.ts';
+import { Production } from '../lib/production.ts';
 import { full, measured } from './figures.ts';
 import { linesThatAreNotJson, logLines } from './logs.ts';
 import { type End, vectors } from './smuggling.ts';

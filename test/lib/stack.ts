@@ -1,0 +1,212 @@
+// A booted stack, for the tests: Testcontainers starts and stops it, the docker command does what a person would do.
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import {
+  DockerComposeEnvironment,
+  type StartedDockerComposeEnvironment,
+  Wait,
+} from 'testcontainers';
+import { Project, type ProjectOptions } from '../../tools/verify/project.ts';
+import { root } from './copy.ts';
+
+const run = promisify(execFile);
+const maxBuffer = 64 * 1024 * 1024; // of output; a log is long
+
+export interface Options {
+  /** The directory with the Compose files; the repository unless given. */
+  directory?: string;
+  files?: string[];
+  env?: Record<string, string>;
+}
+
+// Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432; and not the .env of the
+// person who runs it.
+const isolated = {
+  HTTP_PORT: '0',
+  HTTPS_PORT: '0',
+  API_PORT: '0',
+  POSTGRES_PORT: '0',
+  PROMETHEUS_PORT: '0',
+  GRAFANA_PORT: '0',
+  COMPOSE_DISABLE_ENV_FILE: '1',
+};
+
+/** One Compose project under a name of its own. */
+export class Stack {
+  readonly project = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
+  readonly directory: string;
+  readonly files: string[];
+  readonly env: Record<string, string>;
+  #started?: StartedDockerComposeEnvironment;
+
+  constructor({ directory = root, files = ['compose.yml'], env = {} }: Options = {}) {
+    this.directory = directory;
+    this.files = files;
+    this.env = { ...isolated, IMAGE_PREFIX: this.project, TAG: 'test', ...env };
+  }
+
+  /** Builds what is new and starts all services; resolves when all three are healthy. */
+  async up(): Promise<void> {
+    let environment = new DockerComposeEnvironment(this.directory, this.files)
+      .withProjectName(this.project)
+      .withEnvironment(this.env)
+      .withBuild()
+      .withStartupTimeout(60_000);
+    for (const service of ['db', 'api', 'web']) {
+      environment = environment.withWaitStrategy(`${service}-1`, Wait.forHealthCheck());
+    }
+    this.#started = await environment.up();
+  }
+
+  async down({ removeVolumes }: { removeVolumes: boolean }): Promise<void> {
+    await this.#started?.down({ removeVolumes, timeout: 30_000 });
+  }
+
+  /** Removes everything of the project, also after a failed start. Nothing of it is needed any more, so nothing gets time to finish. */
+  async destroy(): Promise<void> {
+    await this.compose(
+      '--profile',
+      '*',
+      'down',
+      '--volumes',
+      '--remove-orphans',
+      '--rmi',
+      'local',
+      '--timeout',
+      '0',
+    );
+    // Images with a name of their own are not "local".
+    await docker(
+      'image',
+      'rm',
+      '--force',
+      ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`),
+    );
+  }
+
+  /** `docker compose …`, returns its standard output. Throws with its standard error. */
+  async compose(...args: string[]): Promise<string> {
+    const files = this.files.flatMap((file) => ['-f', file]);
+    const options = { cwd: this.directory, env: { ...process.env, ...this.env }, maxBuffer };
+    const { stdout } = await run(
+      'docker',
+      ['compose', '-p', this.project, ...files, ...args],
+      options,
+    );
+    return stdout;
+  }
+
+  /** The same with bytes on standard input. */
+  composeWithInput(input: Buffer, ...args: string[]): Buffer {
+    const files = this.files.flatMap((file) => ['-f', file]);
+    const env = { ...process.env, ...this.env };
+    return execFileSync('docker', ['compose', '-p', this.project, ...files, ...args], {
+      cwd: this.directory,
+      env,
+      input,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      maxBuffer,
+    });
+  }
+
+  /** The stack as `npm run verify` looks at it. */
+  asProject(options: Partial<ProjectOptions> = {}): Project {
+    return new Project({
+      directory: this.directory,
+      files: this.files,
+      name: this.project,
+      env: this.env,
+      ...options,
+    });
+  }
+
+  /** What the engine says of the first container of a service. */
+  async inspect(service: string): Promise<Inspection> {
+    const [inspection] = await this.inspectAll(service);
+    if (!inspection) throw new Error(`no container of ${service}`);
+    return inspection;
+  }
+
+  /** The same of all its replicas. */
+  async inspectAll(service: string): Promise<Inspection[]> {
+    const ids = (await this.compose('ps', '--all', '--quiet', service))
+      .trim()
+      .split('\n')
+      .filter(Boolean);
+    return ids.length === 0 ? [] : (JSON.parse(await docker('inspect', ...ids)) as Inspection[]);
+  }
+
+  /** What the first container of a service has written to its standard output. */
+  async log(service: string): Promise<string[]> {
+    return (await docker('logs', (await this.inspect(service)).Id)).split('\n');
+  }
+
+  /** The same with standard error, where nginx has its error log. */
+  async logStreams(service: string): Promise<{ stdout: string; stderr: string }> {
+    return run('docker', ['logs', (await this.inspect(service)).Id], { maxBuffer });
+  }
+
+  async address(service: string, network: 'frontend' | 'backend'): Promise<string> {
+    const { NetworkSettings } = await this.inspect(service);
+    const address = NetworkSettings.Networks[`${this.project}_${network}`]?.IPAddress;
+    if (!address) throw new Error(`${service} has no address on ${network}`);
+    return address;
+  }
+
+  /** The published IPv4 address of nginx: with port 0, IPv6 gets a different port. */
+  async url(): Promise<string> {
+    const { Ports } = (await this.inspect('web')).NetworkSettings;
+    const published = Ports['80/tcp']?.find(({ HostIp }) => HostIp !== '::');
+    if (!published) throw new Error('port 80 of web is not published');
+    return `http://127.0.0.1:${published.HostPort}`;
+  }
+
+  async fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(`${await this.url()}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  }
+}
+
+export interface Inspection {
+  Id: string;
+  Image: string;
+  State: {
+    Status: string;
+    StartedAt: string;
+    Health?: { Status: string };
+    ExitCode: number;
+    OOMKilled: boolean;
+  };
+  RestartCount: number;
+  Config: {
+    User: string;
+    Env: string[];
+    Cmd: string[];
+    Healthcheck?: { Test: string[]; Interval: number; Retries: number };
+  };
+  HostConfig: {
+    Init: boolean | null;
+    ReadonlyRootfs: boolean;
+    CapDrop: string[] | null;
+    SecurityOpt: string[] | null;
+    Memory: number;
+    NanoCpus: number;
+    PidsLimit: number | null;
+    RestartPolicy: { Name: string };
+    LogConfig: { Type: string; Config: Record<string, string> };
+  };
+  NetworkSettings: {
+    Networks: Record<string, { IPAddress: string }>;
+    Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
+  };
+}
+
+/** `docker …`, returns its standard output. */
+export async function docker(...args: string[]): Promise<string> {
+  return (await run('docker', args, { maxBuffer })).stdout;
+}
+
+export const postJson = (body: unknown): RequestInit => ({
+  method: 'POST',
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify(body),
+});

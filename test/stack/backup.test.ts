@@ -1,0 +1,721 @@
+// The scripts for backup and restore, as an operator runs them, on booted stacks that are then broken.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { copyOfRepository, root } from '../lib/copy.ts';
+import { docker, postJson, Stack } from '../lib/stack.ts';
+
+interface Result {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Starts a script as a person would who has set COMPOSE_FILE, from a directory that is not the repository. */
+function start(stack: Stack, name: string, ...args: string[]): ChildProcess {
+  const env = {
+    ...process.env,
+    METRICS_DIR: tmpdir(),
+    ...stack.env,
+    COMPOSE_FILE: stack.files.join(':'),
+    COMPOSE_PROJECT_NAME: stack.project,
+  };
+  return spawn(join(root, 'scripts', name), args, { cwd: tmpdir(), env });
+}
+
+async function ended(child: ChildProcess): Promise<Result> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+const script = (stack: Stack, name: string, ...args: string[]) =>
+  ended(start(stack, name, ...args));
+
+async function good(stack: Stack, name: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await script(stack, name, ...args);
+  if (code !== 0) throw new Error(`${name} ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
+const db = (stack: Stack, ...command: string[]) =>
+  docker('exec', `${stack.project}-db-1`, ...command);
+
+const psql = async (stack: Stack, sql: string, database = 'taskdb') =>
+  (
+    await db(
+      stack,
+      'psql',
+      '-Atq',
+      '-v',
+      'ON_ERROR_STOP=1',
+      '-U',
+      'taskapp',
+      '-d',
+      database,
+      '-c',
+      sql,
+    )
+  ).trim();
+
+/** The whole database as SQL; pg_dump puts a random word into two lines. */
+const contents = async (stack: Stack) =>
+  (await db(stack, 'pg_dump', '-U', 'taskapp', 'taskdb')).replaceAll(/^\\(un)?restrict .*$/gm, '');
+
+const databases = (stack: Stack) =>
+  psql(stack, "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database");
+
+function temporaryDirectory(): string {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'taskapp-backup-'));
+  onTestFinished(() => fs.rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+/** A backup of the stack, and where it is. */
+async function backup(stack: Stack, directory: string, ...args: string[]): Promise<string> {
+  const summary = await good(stack, 'backup.sh', '--output-dir', directory, ...args);
+  const file =
+    /^backup: (\S+\.dump): \d+ bytes, \d+ tables?, \d+ rows, verified in \d+ s; \d+ kept, \d+ removed\n$/.exec(
+      summary,
+    )?.[1];
+  expect(summary).toContain(`${file}`);
+  return file ?? '';
+}
+
+/** The files in a backup directory. */
+const listed = (directory: string) => fs.readdirSync(directory).toSorted();
+
+/** The form of the time in the name of a backup. */
+const stamp = (daysAgo: number) =>
+  new Date(Date.now() - daysAgo * 86_400_000).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+
+describe('the lock of scripts/backup.sh', () => {
+  it.skipIf(process.getuid?.() !== 0)('is left to nobody by a run as root', async () => {
+    const repository = copyOfRepository();
+    fs.chmodSync(repository, 0o755);
+    const tools = temporaryDirectory();
+    fs.chmodSync(tools, 0o755);
+    fs.writeFileSync(join(tools, 'docker'), '#!/bin/sh\n', { mode: 0o755 }); // nothing runs
+    const directory = temporaryDirectory();
+    const [uid, gid] = [65_534, 65_534];
+    fs.chownSync(directory, uid, gid);
+
+    const run = (user: { uid?: number; gid?: number }) => {
+      const env = { ...process.env, PATH: `${tools}:${process.env.PATH}` };
+      const file = join(repository, 'scripts/backup.sh');
+      return ended(spawn(file, ['--output-dir', directory], { cwd: '/', env, ...user }));
+    };
+    const reached = {
+      code: 1,
+      stderr: expect.stringContaining('the database is not running') as string,
+    };
+    expect(await run({})).toMatchObject(reached);
+    expect(await run({ uid, gid })).toMatchObject(reached);
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.sh', () => {
+  const stack = new Stack();
+  const only = 'postgres taskdb template0 template1';
+  beforeAll(async () => {
+    await stack.up();
+    await psql(
+      stack,
+      String.raw`INSERT INTO tasks (title, status) VALUES ('née "ß" ''\t'' 日本', E'a\tb'), (repeat('🙂', 255), '\N'), (E'two\nlines', 'x|y')`,
+    );
+  });
+  afterAll(() => stack.destroy());
+
+  it('bring a database back byte for byte, with its rights and sequence, while the API goes on', async () => {
+    const directory = temporaryDirectory();
+    const before = await contents(stack);
+    const rights =
+      "SELECT datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid), (SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api') FROM pg_database AS d WHERE datname = 'taskdb'";
+    const rightsBefore = await psql(stack, rights);
+    const file = await backup(stack, directory);
+    expect(listed(directory)).toEqual(
+      ['', '.sha256', '.sums'].map((suffix) => `${basename(file)}${suffix}`),
+    );
+    expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+
+    await psql(
+      stack,
+      "DELETE FROM tasks WHERE id < 3; INSERT INTO tasks (title) VALUES ('after the backup')",
+    );
+    const changed = await contents(stack);
+    const refused = await script(stack, 'restore.sh', file);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('taskdb has rows (tasks)'),
+    ]);
+    expect(await contents(stack)).toBe(changed);
+
+    const restore = script(stack, 'restore.sh', file, '--yes');
+    const failures: number[] = [];
+    const statuses = new Set<number>();
+    const url = await stack.url();
+    for (
+      let done = false;
+      !done;
+      done = await Promise.race([restore.then(() => true), sleep(20, false)])
+    ) {
+      const { status } = await fetch(`${url}/api/tasks`);
+      statuses.add(status);
+      if (status !== 200) failures.push(Date.now());
+    }
+    expect(await restore).toMatchObject({ code: 0 });
+    expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([]);
+    expect((failures.at(-1) ?? 0) - (failures[0] ?? 0)).toBeLessThan(2_000);
+
+    expect(await contents(stack)).toBe(before);
+    expect(await psql(stack, rights)).toBe(rightsBefore);
+    expect(await databases(stack)).toBe(only);
+    const created = await stack.fetch('/api/tasks', postJson({ title: 'next' }));
+    expect([created.status, created.headers.get('Location')]).toEqual([201, '/api/tasks/9']);
+    await expect(psql(stack, 'SET ROLE taskapp_api; DROP TABLE tasks')).rejects.toThrow(
+      'must be owner',
+    );
+    expect((await stack.inspect('db')).State.Health?.Status).toBe('healthy');
+  });
+
+  it('keep the replaced database when asked to, and restore a dump made by hand, from before a table was added', async () => {
+    const file = join(temporaryDirectory(), 'by-hand.dump');
+    const dump = [
+      'exec',
+      '-T',
+      'db',
+      'pg_dump',
+      '-Fc',
+      '-U',
+      'taskapp',
+      '--exclude-table=idempotency_keys',
+      'taskdb',
+    ];
+    fs.writeFileSync(file, stack.composeWithInput(Buffer.from(''), ...dump));
+    const before = await contents(stack);
+    const { code, stderr } = await script(stack, 'restore.sh', file, '--yes', '--keep-old');
+    expect(stderr).toContain(`there is no ${file}.sha256`);
+    expect(code).toBe(0);
+    expect(await contents(stack)).toBe(before);
+    const kept = /taskdb_before_restore_\w+/.exec(await databases(stack))?.[0];
+    expect(await psql(stack, 'SELECT count(*) FROM tasks', kept)).toBe(
+      await psql(stack, 'SELECT count(*) FROM tasks'),
+    );
+    await psql(stack, `DROP DATABASE "${kept}"`);
+    const { headers, ...post } = postJson({ title: 'with a key' });
+    const created = await stack.fetch('/api/tasks', {
+      ...post,
+      headers: { ...headers, 'Idempotency-Key': 'new' },
+    });
+    expect(created.status).toBe(201);
+  });
+
+  describe('a broken backup is refused and the database stays as it is:', () => {
+    let directory = '';
+    let file = '';
+    let whole = Buffer.alloc(0);
+    let before = '';
+    beforeAll(async () => {
+      directory = fs.mkdtempSync(join(tmpdir(), 'taskapp-backup-'));
+      file = await backup(stack, directory);
+      whole = fs.readFileSync(file);
+      before = await contents(stack);
+    });
+    afterAll(() => fs.rmSync(directory, { recursive: true }));
+
+    const refuses = async (message: RegExp, path = file) => {
+      const { code, stdout, stderr } = await script(stack, 'restore.sh', path, '--yes');
+      expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
+      expect(await databases(stack)).toBe(only);
+      expect(await contents(stack)).toBe(before);
+    };
+    const flipped = () => {
+      const copy = Buffer.from(whole);
+      // In the rows: they come last, and are compressed with a checksum at their end.
+      for (let at = copy.length - 60; at < copy.length - 56; at++)
+        copy[at] = copy.readUInt8(at) ^ 0xff;
+      return copy;
+    };
+    const kinds: [string, () => Buffer][] = [
+      ...[10, 50, 90, 99].map((percent): [string, () => Buffer] => [
+        `truncated at ${percent} %`,
+        () => whole.subarray(0, Math.floor((whole.length * percent) / 100)),
+      ]),
+      ['flipped bytes', flipped],
+    ];
+    it.each(kinds)('%s, with and without its .sha256', async (_, broken) => {
+      fs.writeFileSync(file, broken());
+      await refuses(/is damaged/);
+      const copy = join(directory, 'copy.dump');
+      fs.writeFileSync(copy, broken());
+      await refuses(/is damaged|cannot be restored/, copy);
+    });
+
+    it('empty', async () => {
+      fs.writeFileSync(file, '');
+      await refuses(/is not a dump/);
+    });
+
+    it('of another database, by its name or by its tables', async () => {
+      onTestFinished(async () => void (await psql(stack, 'DROP DATABASE other', 'postgres')));
+      await psql(stack, 'CREATE DATABASE other', 'postgres');
+      await psql(stack, 'CREATE TABLE tasks (id int)', 'other');
+      const other = await backup(stack, directory, '--database', 'other');
+      const { code, stderr } = await script(stack, 'restore.sh', other, '--yes');
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining('a backup of the database other, not of taskdb'),
+      ]);
+      // Whole in itself, but its rows are not those that the .sums beside it tell.
+      fs.writeFileSync(join(directory, 'mixed.dump'), whole);
+      fs.copyFileSync(`${other}.sums`, join(directory, 'mixed.dump.sums'));
+      const mixed = await script(stack, 'restore.sh', join(directory, 'mixed.dump'), '--yes');
+      expect([mixed.code, mixed.stderr]).toEqual([
+        1,
+        expect.stringContaining('the restored tables differ'),
+      ]);
+      expect(await contents(stack)).toBe(before);
+    });
+
+    it('killed in the middle: it never has the name of a backup, and the next run removes what is left', async () => {
+      await psql(
+        stack,
+        'CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 100000) AS n; ALTER TABLE bulk ADD PRIMARY KEY (n)',
+      );
+      onTestFinished(async () => void (await psql(stack, 'DROP TABLE bulk')));
+      const target = temporaryDirectory();
+      const child = start(stack, 'backup.sh', '--output-dir', target);
+      await expect
+        .poll(() => databases(stack), { timeout: 30_000, interval: 50 })
+        .toContain('taskapp_verify_');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const left = listed(target);
+      expect(left.filter((name) => !name.endsWith('.part'))).toEqual([]);
+      const part = left.find((name) => name.endsWith('.dump.part')) ?? '';
+      const { code, stderr } = await script(stack, 'restore.sh', join(target, part), '--yes');
+      expect([code, stderr]).toEqual([1, expect.stringContaining('is unfinished')]);
+
+      const next = await backup(stack, target);
+      expect(listed(target)).toEqual(
+        ['', '.sha256', '.sums'].map((suffix) => `${basename(next)}${suffix}`),
+      );
+      expect(await databases(stack)).toBe(only);
+    });
+  });
+
+  it('do not mind that the API writes during the backup', async () => {
+    const running = backup(stack, temporaryDirectory());
+    const url = await stack.url();
+    let written = 0;
+    for (
+      let done = false;
+      !done;
+      done = await Promise.race([running.then(() => true), sleep(1, false)])
+    ) {
+      written +=
+        (await fetch(`${url}/api/tasks`, postJson({ title: `during ${written}` }))).status === 201
+          ? 1
+          : 0;
+    }
+    await running;
+    expect(written).toBeGreaterThan(10);
+  });
+
+  it.each([
+    // pg_restore looks for names in their schema only, so the check finds no table.
+    [
+      'a check fails',
+      "bool LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM tasks)'",
+      'int CHECK (odd(a))',
+      /cannot be restored/,
+    ],
+    // Not immutable as it says: in another database the column has another value.
+    [
+      'a column changes',
+      "text LANGUAGE sql IMMUTABLE AS 'SELECT current_database()::text'",
+      'int, b text GENERATED ALWAYS AS (odd(a)) STORED',
+      /the restored database differs/,
+    ],
+  ])(
+    'a dump is no backup when it does not bring back every row: %s',
+    async (_, odd, column, message) => {
+      const directory = temporaryDirectory();
+      onTestFinished(async () => void (await psql(stack, 'DROP TABLE odd; DROP FUNCTION odd')));
+      await psql(
+        stack,
+        `CREATE FUNCTION odd(int) RETURNS ${odd}; CREATE TABLE odd (a ${column}); INSERT INTO odd VALUES (1)`,
+      );
+      const { code, stdout, stderr } = await script(stack, 'backup.sh', '--output-dir', directory);
+      expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
+      expect(listed(directory)).toEqual([]);
+      expect(await databases(stack)).toBe(only);
+    },
+  );
+
+  it('a backup ends its snapshot as soon as the dump is made: the check may take long, and VACUUM removes nothing meanwhile', async () => {
+    const child = start(stack, 'backup.sh', '--output-dir', temporaryDirectory(), '--verbose');
+    const result = ended(child);
+    for (let said = ''; !said.includes('restoring it');)
+      said += String((await once(child.stderr ?? child, 'data'))[0]);
+    child.kill('SIGSTOP'); // the check goes on when this has been looked at
+    const open =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'";
+    await expect
+      .poll(() => psql(stack, open), { timeout: 5_000 })
+      .toBe('0')
+      .finally(() => child.kill('SIGCONT'));
+    expect((await result).code).toBe(0);
+  });
+
+  it('a backup of another database leaves no time behind: nobody expects the next one of it', async () => {
+    await psql(stack, 'CREATE DATABASE other TEMPLATE template0');
+    onTestFinished(async () => void (await psql(stack, 'DROP DATABASE other')));
+    await psql(stack, 'CREATE TABLE things AS SELECT 1 AS a', 'other');
+    const directory = temporaryDirectory();
+    const times = () => fs.readdirSync(directory).filter((name) => name.endsWith('.prom'));
+    stack.env.METRICS_DIR = directory;
+    onTestFinished(() => void delete stack.env.METRICS_DIR);
+    await good(stack, 'backup.sh', '--output-dir', directory, '--database', 'other');
+    expect(times()).toEqual([]);
+    await good(stack, 'backup.sh', '--output-dir', directory, '--database', 'taskdb');
+    expect(times()).toEqual(['backup-taskdb.prom']);
+  });
+
+  it('one of two runs at once makes the backup, the other says so with 3', async () => {
+    const directory = temporaryDirectory();
+    const both = await Promise.all(
+      [1, 2].map(() => script(stack, 'backup.sh', '--output-dir', directory)),
+    );
+    expect(new Set(both.map(({ code }) => code))).toEqual(new Set([0, 3]));
+    expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds the lock of/);
+    expect(listed(directory)).toHaveLength(3);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'a full disk fails the run and leaves the earlier backup alone',
+    async () => {
+      const directory = temporaryDirectory();
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory]);
+      try {
+        await backup(stack, directory);
+        const before = listed(directory);
+        await psql(
+          stack,
+          'CREATE TABLE noise AS SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 100000)',
+        );
+        const { code, stdout, stderr } = await script(
+          stack,
+          'backup.sh',
+          '--output-dir',
+          directory,
+        );
+        await psql(stack, 'DROP TABLE noise');
+        expect([code, stdout, stderr]).toEqual([
+          1,
+          '',
+          expect.stringMatching(/Is there room\? \S+ free of 2.0M/),
+        ]);
+        expect(listed(directory)).toEqual(before);
+        expect(await databases(stack)).toBe(only);
+      } finally {
+        execFileSync('umount', [directory]);
+      }
+    },
+  );
+
+  it('keep 7 days and always the newest 3, of this database only, and only after a good backup', async () => {
+    const directory = temporaryDirectory();
+    const others = [
+      'taskdb-copy-20200101T000000Z.dump',
+      'other-20200101T000000Z.dump',
+      'taskdb-by-hand.dump',
+    ];
+    const names = [10, 9, 8, 6].map((days) => `taskdb-${stamp(days)}.dump`);
+    for (const name of [...others, ...names])
+      for (const suffix of ['', '.sums', '.sha256'])
+        fs.writeFileSync(join(directory, name + suffix), '');
+    const before = listed(directory);
+
+    const absent = new Stack();
+    const failed = await script(absent, 'backup.sh', '--output-dir', directory);
+    expect([failed.code, failed.stderr]).toEqual([
+      1,
+      'backup: the database is not running: docker compose up -d --wait db\n',
+    ]);
+    expect(listed(directory)).toEqual(before);
+
+    const dry = await good(stack, 'backup.sh', '--output-dir', directory, '--dry-run');
+    expect(dry).toMatch(/would write .*\.dump and remove 2: /);
+    expect(dry).toContain(`${names[0]} ${names[1]}`);
+    expect(listed(directory)).toEqual(before);
+
+    const file = await backup(stack, directory);
+    const dumps = listed(directory).filter((name) => name.endsWith('.dump'));
+    expect(dumps).toEqual([...others, ...names.slice(2), basename(file)].toSorted());
+    expect(listed(directory)).toHaveLength(3 * dumps.length);
+  });
+
+  const example = fs.readFileSync(join(root, '.env.prod.example'), 'utf8');
+  it.each([
+    ['a .env that is a link to .env.prod', example, 'docker compose'],
+    ['.env.prod alone', example, 'docker compose --env-file .env.prod'],
+    [
+      'a .env.prod from before it named the Compose files',
+      example.replace(/^COMPOSE_FILE=.*\n/m, ''),
+      'docker compose --env-file .env.prod -f compose.yml -f compose.prod.yml',
+    ],
+  ])('say on a server with %s what is to be typed there', async (what, settings, typed) => {
+    const directory = copyOfRepository();
+    fs.writeFileSync(join(directory, '.env.prod'), settings);
+    if (what.includes('link')) fs.symlinkSync('.env.prod', join(directory, '.env'));
+    const env: NodeJS.ProcessEnv = { ...process.env, COMPOSE_PROJECT_NAME: new Stack().project };
+    delete env.COMPOSE_FILE;
+    const child = spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env });
+    const { code, stderr } = await ended(child);
+    const message = `backup: the database is not running: ${typed} up -d --wait db\n`;
+    expect([code, stderr]).toEqual([1, message]);
+  });
+
+  it.each([
+    ['backup.sh', ['--retain-days', '0']],
+    ['backup.sh', ['--output-dir']],
+    ['restore.sh', []],
+    ['restore.sh', ['--force', 'x.dump']],
+    ['restore-test.sh', ['--max-age-hours', 'x']],
+    ['restore-to-time.sh', ['yesterday']],
+  ])('%s %j is answered with usage and 2, --help with 0', async (name, args) => {
+    const pitr = new Stack({ files: ['compose.yml', 'db/compose.pitr.yml'] });
+    const { code, stderr } = await script(pitr, name, ...args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('see --help')]);
+    expect(await good(pitr, name, '--help')).toContain(`Usage: scripts/${name}`);
+  });
+
+  describe('scripts/restore-test.sh', () => {
+    it('restores the newest backup into a container of its own, and fails when it is damaged, too old or missing', async () => {
+      const directory = temporaryDirectory();
+      const file = await backup(stack, directory);
+      fs.writeFileSync(join(directory, `taskdb-${stamp(3)}.dump`), 'older, not looked at');
+      const drill = () => script(stack, 'restore-test.sh', '--dir', directory);
+      const { code, stdout, stderr } = await drill();
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(
+        /^restore-test: \S+ is good: every table is equal, a new row taken, restored in \d+ s\n$/,
+      );
+      expect(stdout).toContain(file);
+      expect(await docker('ps', '--all', '--quiet', '--filter', 'name=taskapp-restore-test')).toBe(
+        '',
+      );
+
+      fs.appendFileSync(file, 'x');
+      expect(await drill()).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('is damaged') as string,
+      });
+      fs.rmSync(file);
+      expect(await drill()).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('is older than 26 hours') as string,
+      });
+      fs.rmSync(join(directory, `taskdb-${stamp(3)}.dump`), { force: true });
+    });
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', () => {
+  let secrets = '';
+  const stack = new Stack({
+    files: ['compose.yml', 'compose.prod.yml', 'db/compose.pitr.yml'],
+    env: { TAG: 'test', HTTPS_PORT: '0', COMPOSE_PROFILES: 'pitr' },
+  });
+  beforeAll(async () => {
+    secrets = fs.mkdtempSync(join(tmpdir(), 'taskapp-backup-secrets-'));
+    stack.env.SECRETS_DIR = secrets;
+    execFileSync(join(root, 'scripts/make-secrets.sh'), [
+      '--self-signed',
+      'localhost',
+      '--dir',
+      secrets,
+    ]);
+    await stack.compose('up', '-d', '--wait', 'db', 'wal');
+  });
+  afterAll(async () => {
+    await stack.destroy();
+    fs.rmSync(secrets, { recursive: true });
+  });
+
+  const recovered = async (time: string) => {
+    const output = join(temporaryDirectory(), 'recovered.dump');
+    await good(stack, 'restore-to-time.sh', time, '--output', output);
+    return output;
+  };
+
+  it('is hardened: no network, no root, a read-only root file system', async () => {
+    const { HostConfig, Config, NetworkSettings } = await stack.inspect('wal');
+    expect([HostConfig.ReadonlyRootfs, HostConfig.CapDrop, Config.User]).toEqual([
+      true,
+      ['ALL'],
+      'postgres',
+    ]);
+    expect(Object.keys(NetworkSettings.Networks)).toEqual(['none']);
+  });
+
+  it('backs up and restores production', async () => {
+    const file = await backup(stack, temporaryDirectory());
+    const before = await contents(stack);
+    await psql(stack, 'DELETE FROM tasks');
+    await good(stack, 'restore.sh', file);
+    expect(await contents(stack)).toBe(before);
+    expect(
+      await psql(stack, "SELECT has_database_privilege('taskapp_api', 'taskdb', 'CONNECT')"),
+    ).toBe('t');
+  });
+
+  it('recovers to a moment between two writes', async () => {
+    await psql(stack, "INSERT INTO tasks (title) VALUES ('first write')");
+    await sleep(1_000); // a base backup that ended in the same second does not count
+    const between = await psql(
+      stack,
+      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+    );
+    const before = await contents(stack);
+    await psql(stack, "INSERT INTO tasks (title) VALUES ('second write')");
+    await psql(stack, 'DELETE FROM tasks WHERE id < 4');
+
+    const file = await recovered(between);
+    await good(stack, 'restore.sh', file, '--yes');
+    // A sequence is logged 32 values ahead, so that after a recovery it goes on with a later one.
+    const withoutSequence = (sql: string) => sql.replace(/setval\(.*\)/, '');
+    expect(withoutSequence(await contents(stack))).toBe(withoutSequence(before));
+    expect(
+      await psql(stack, "SELECT string_agg(title, ',') FROM tasks WHERE title LIKE '% write'"),
+    ).toBe('first write');
+  });
+
+  it('says what to do about a time that it cannot recover', async () => {
+    const [early, late] = await Promise.all(
+      ['2001-01-01 00:00:00', '2099-01-01 00:00:00'].map((time) =>
+        script(
+          stack,
+          'restore-to-time.sh',
+          time,
+          '--output',
+          join(tmpdir(), `never-${time.slice(0, 4)}.dump`),
+        ),
+      ),
+    );
+    expect(early).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('there is no base backup before') as string,
+    });
+    expect(late).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no commit after that time; its end is 'latest'/) as string,
+    });
+    expect(fs.existsSync(join(tmpdir(), 'never-2099.dump'))).toBe(false);
+  });
+
+  it('loses less than a second when the server is killed and its disk destroyed under 50 writes per second', async () => {
+    // One connection, one INSERT per 20 ms; what the server has confirmed is in the map with its time.
+    const confirmed = new Map<number, number>();
+    const files = stack.files.flatMap((file) => ['-f', file]);
+    const args = [
+      'compose',
+      '-p',
+      stack.project,
+      ...files,
+      'exec',
+      '-T',
+      'db',
+      'psql',
+      '-Atq',
+      '-U',
+      'taskapp',
+      '-d',
+      'taskdb',
+    ];
+    const writer = spawn('docker', args, { cwd: root, env: { ...process.env, ...stack.env } });
+    const closed = once(writer, 'close');
+    writer.stdin.on('error', () => {}); // it ends with the server
+    writer.stdout.on('data', (chunk: Buffer) => {
+      for (const id of chunk.toString().trim().split('\n')) confirmed.set(Number(id), Date.now());
+    });
+    const timer = setInterval(
+      () => writer.stdin.write("INSERT INTO tasks (title) VALUES ('load') RETURNING id;\n"),
+      20,
+    );
+    await expect.poll(() => confirmed.size, { timeout: 20_000 }).toBeGreaterThan(100);
+    await stack.compose('kill', '--signal', 'SIGKILL', 'db');
+    clearInterval(timer);
+    await stack.compose('rm', '--force', '--stop', 'db');
+    await docker('volume', 'rm', `${stack.project}_pgdata`);
+    await closed;
+
+    const file = await recovered('latest');
+    await stack.compose('up', '-d', '--wait', 'db');
+    await good(stack, 'restore.sh', file, '--yes');
+    const last = Number(await psql(stack, 'SELECT max(id) FROM tasks'));
+    const newest = Math.max(...confirmed.keys());
+    const lost = (confirmed.get(newest) ?? 0) - (confirmed.get(last) ?? confirmed.get(newest) ?? 0);
+    console.log(
+      `lost: ${Math.max(0, newest - last)} of ${confirmed.size} confirmed writes, ${lost} ms`,
+    );
+    expect(last).toBeGreaterThan(Math.min(...confirmed.keys()));
+    expect(lost).toBeLessThan(1_000);
+
+    // The archive of the new server begins beside the old one, which stays.
+    await expect
+      .poll(async () => (await good(stack, 'restore-to-time.sh', '--list')).trim().split('\n'), {
+        timeout: 40_000,
+        interval: 1_000,
+      })
+      .toEqual([
+        expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
+        expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
+      ]);
+  });
+});
+
+describe('scripts/systemd/', () => {
+  const units = ['backup', 'restore-test'].flatMap((name) => [
+    `taskapp-${name}.service`,
+    `taskapp-${name}.timer`,
+  ]);
+  const verifies = () => {
+    try {
+      return execFileSync('systemd-analyze', ['--version']).length > 0;
+    } catch {
+      return false;
+    }
+  };
+
+  it.skipIf(!verifies())('has units that systemd accepts', () => {
+    const directory = temporaryDirectory();
+    for (const unit of units) {
+      const text = fs.readFileSync(join(root, 'scripts/systemd', unit), 'utf8');
+      fs.writeFileSync(join(directory, unit), text.replaceAll('/opt/taskapp', root));
+    }
+    const output = execFileSync(
+      'systemd-analyze',
+      ['verify', ...units.map((unit) => join(directory, unit))],
+      { stdio: 'pipe' },
+    );
+    expect(output.toString()).toBe('');
+  });
+
+  it('runs the backup daily at 2 and the drill weekly, at a random moment, and makes up for a missed run', () => {
+    const timer = (name: string) =>
+      fs.readFileSync(join(root, `scripts/systemd/taskapp-${name}.timer`), 'utf8');
+    expect(timer('backup')).toContain('OnCalendar=*-*-* 02:00:00');
+    expect(timer('restore-test')).toContain('OnCalendar=Sun *-*-* 04:00:00');
+    for (const name of ['backup', 'restore-test'])
+      expect(timer(name)).toMatch(/RandomizedDelaySec=\d+min[^]*Persistent=true/);
+  });
+});

@@ -1,0 +1,58 @@
+// What the documents tell people to type. .ci/readme checks that it works.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from '../lib/copy.ts';
+
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const filesLike = (...patterns: string[]) =>
+  execFileSync('git', ['ls-files', ...patterns], { cwd: root })
+    .toString()
+    .trim()
+    .split('\n');
+
+describe('the documents', () => {
+  const documents = filesLike('*.md', '*.example');
+
+  it('use curl so that it says why nothing came', () => {
+    const files = [...documents, ...filesLike('scripts/*', '*.ts')];
+    const silent = files.filter((file) => /\bcurl -s(?!S)\b/.test(read(file)));
+    expect(silent).toEqual([]);
+  });
+
+  it('set only statuses that the first tasks and the page have', () => {
+    const statuses = [...read('README.md').matchAll(/"status":"(\w+)"/g)].map(
+      ([, status]) => status,
+    );
+    expect(statuses).not.toEqual([]);
+    const seed = read('db/init/03_seed_data.sql');
+    for (const status of statuses) expect(seed).toContain(`'${status}'`);
+  });
+
+  it('make an .env that others cannot read', () => {
+    const copies = documents.flatMap(
+      (file) => read(file).match(/cp \.env\.example \.env\b.*/g) ?? [],
+    );
+    expect(copies).not.toEqual([]);
+    for (const copy of copies) expect(copy).toMatch(/^cp \S+ \.env && chmod 600 \.env\b/);
+  });
+
+  it('name what keeps a second copy apart', () => {
+    for (const file of ['README.md', '.env.example'])
+      expect(read(file)).toContain('COMPOSE_PROJECT_NAME');
+    expect(read('README.md')).toContain('`project name must not be empty`');
+  });
+
+  it('name the causes that cost nothing before the command that deletes', () => {
+    const row = /^\| `container …-db-1 is unhealthy`.*$/m.exec(read('README.md'))?.[0] ?? '';
+    const causes = ['check-health.sh', 'POSTGRES_DB', 'POSTGRES_USER', 'DB_USER', 'down -v'];
+    const places = causes.map((cause) => row.indexOf(cause));
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places).not.toContain(-1);
+  });
+
+  it.each(['README.md', 'docs/labs.md'])('%s says how an edited db/init gets in', (file) => {
+    expect(read(file)).toContain('scripts/apply-schema.sh');
+  });
+});

@@ -1,0 +1,579 @@
+// scripts/provision.sh, in a container of each distribution that can be had here: refused, dry run, first run, second run.
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it, type TestContext } from 'vitest';
+import { root } from '../lib/copy.ts';
+
+interface Distribution {
+  name: string;
+  image: string;
+  /** Where no registry has the image: a root file system of the distribution's packages. */
+  packages?: { suite: string; keyring: string; components: string };
+  setUp: string;
+  arguments: string[];
+  environment?: Record<string, string>;
+  /** Whether the provisioned machine is also booted, with systemd as its first process. */
+  boots?: boolean;
+}
+
+const debian = (suite: string) => ({
+  suite,
+  keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
+  components: 'main',
+});
+// No package may start its service: there is no systemd that could stop it.
+const setUpDebian = (...packages: string[]) => `
+  export DEBIAN_FRONTEND=noninteractive
+  printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+  apt-get update -qq
+  apt-get install -qq -y --no-install-recommends systemd sudo ${packages.join(' ')}`;
+
+const unit = '[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target';
+
+// Packages of the names in Docker's repository, signed as that is, for where it cannot be reached.
+const standInRepository = `
+  export GNUPGHOME=$(mktemp -d)
+  gpg --batch --quiet --passphrase '' --quick-generate-key stand-in rsa2048
+  mkdir -p /srv/docker/ubuntu/pool /srv/docker/ubuntu/dists/noble/stable/binary-$(dpkg --print-architecture)
+  cd /srv/docker/ubuntu; gpg --armor --export >gpg
+  for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
+    mkdir -p /tmp/$name/DEBIAN /tmp/$name/usr/lib/systemd/system
+    echo '${unit}' >/tmp/$name/usr/lib/systemd/system/\${name%-ce}.service
+    printf '#!/bin/sh\\ngetent group docker || groupadd docker\\n' >/tmp/$name/DEBIAN/postinst; chmod 755 /tmp/$name/DEBIAN/postinst
+    printf 'Package: %s\\nVersion: 99\\nArchitecture: all\\nMaintainer: x <x@example.org>\\nDescription: x\\n' $name >/tmp/$name/DEBIAN/control
+    dpkg-deb --build /tmp/$name pool/$name.deb >/dev/null
+    dpkg-deb --field pool/$name.deb
+    printf 'Filename: pool/%s.deb\\nSize: %s\\nSHA256: %s\\n\\n' $name $(stat -c %s pool/$name.deb) $(sha256sum pool/$name.deb | cut -c 1-64)
+  done >packages
+  mv packages dists/noble/stable/binary-$(dpkg --print-architecture)/Packages
+  cd dists/noble
+  printf 'Suite: noble\\nCodename: noble\\nComponents: stable\\nArchitectures: %s\\nDate: %s\\nSHA256:\\n' $(dpkg --print-architecture) "$(date -Ru)" >Release
+  for file in stable/*/Packages; do printf ' %s %s %s\\n' $(sha256sum $file | cut -c 1-64) $(stat -c %s $file) $file; done >>Release
+  gpg --batch --quiet --clearsign --output InRelease Release`;
+
+// What differs on Rocky, on a Debian that says it is one: dnf and rpm are stand-ins, firewalld, sshd and fail2ban are real.
+const setUpLikeRocky = `${setUpDebian('firewalld', 'openssh-server', 'fail2ban', 'python3-systemd')}
+  groupadd wheel; groupadd docker; rm /etc/fail2ban/jail.d/*
+  printf 'ID=rocky\\nVERSION_ID=9.6\\n' >/etc/os-release
+  printf '#!/bin/sh\\nshift 2; for name; do echo "$name" >>/var/lib/installed; done\\n' >/usr/local/bin/dnf
+  printf '#!/bin/sh\\ngrep -qx "$2" /var/lib/installed\\n' >/usr/local/bin/rpm
+  rm -f /etc/systemd/system/sshd.service
+  for name in docker sshd; do echo '${unit}' >/usr/lib/systemd/system/$name.service; done
+  printf '[Timer]\\nOnCalendar=daily\\nUnit=docker.service\\n[Install]\\nWantedBy=timers.target\\n' >/usr/lib/systemd/system/dnf-automatic.timer
+  chmod +x /usr/local/bin/*; mkdir -p /etc/dnf; touch /var/lib/installed
+  printf '[commands]\\nupgrade_type = default\\napply_updates = no\\n' >/etc/dnf/automatic.conf`;
+
+const distributions: Distribution[] = [
+  {
+    name: 'Debian 13',
+    image: 'debian:trixie-slim',
+    packages: debian('trixie'),
+    setUp: setUpDebian(),
+    arguments: ['--docker-from', 'distribution'],
+    boots: true,
+  },
+  {
+    name: 'Debian 12',
+    image: 'debian:bookworm-slim',
+    packages: debian('bookworm'),
+    setUp: setUpDebian(),
+    arguments: ['--without', 'docker'],
+  },
+  {
+    name: 'Ubuntu 24.04',
+    image: 'ubuntu:24.04',
+    packages: {
+      suite: 'noble',
+      keyring: '/usr/share/keyrings/ubuntu-archive-keyring.gpg',
+      components: 'main,universe',
+    },
+    setUp: `${setUpDebian('gpg', 'gpg-agent')}\n${standInRepository}`,
+    arguments: [],
+    environment: { DOCKER_REPOSITORY: 'file:///srv/docker' },
+  },
+  {
+    name: 'Rocky Linux 9',
+    image: 'rockylinux/rockylinux:9',
+    setUp: 'dnf install -y -q sudo systemd diffutils findutils',
+    arguments: [],
+  },
+  {
+    name: 'the steps for Rocky',
+    image: 'debian:trixie-slim',
+    packages: debian('trixie'),
+    setUp: setUpLikeRocky,
+    arguments: [],
+  },
+];
+
+interface Result {
+  code: number;
+  output: string;
+}
+function run(command: string, ...args: string[]): Promise<Result> {
+  const { promise, resolve } = Promise.withResolvers<Result>();
+  execFile(
+    command,
+    args,
+    { maxBuffer: 64 * 1024 * 1024, timeout: 600_000 },
+    (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? 1) : 0, output: stdout + stderr });
+    },
+  );
+  return promise;
+}
+async function mustRun(command: string, ...args: string[]): Promise<string> {
+  const { code, output } = await run(command, ...args);
+  if (code !== 0)
+    throw new Error(`${command} ${args.join(' ').slice(0, 200)}: ${output.slice(-2_000)}`);
+  return output;
+}
+
+interface Story {
+  skip?: string;
+  container: string;
+  /** The same machine after a reboot. */
+  booted?: string;
+  refused: Result;
+  dry: Result;
+  first: Result;
+  second: Result;
+  /** Every file with its owner, mode, time and size: before, refused, then after each of the runs. */
+  states: { before: string; refused: string; dry: string; first: string; second: string };
+}
+
+const directory = join(tmpdir(), `taskapp-provision-${crypto.randomUUID().slice(0, 8)}`);
+const images: string[] = [];
+const containers: string[] = [];
+const made = new Map<string, Promise<string | undefined>>();
+
+/** Pulled, or made from the distribution's packages; undefined with the reason in `why` where neither works. */
+async function provideImage({ image, packages }: Distribution): Promise<string | undefined> {
+  if ((await run('docker', 'image', 'inspect', image)).code === 0) return image;
+  if ((await run('docker', 'pull', '--quiet', image)).code === 0) {
+    images.push(image);
+    return image;
+  }
+  if (!packages || process.getuid?.() !== 0 || !existsSync(packages.keyring)) return undefined;
+  const name = `taskapp-provision-${crypto.randomUUID().slice(0, 8)}`;
+  const tar = join(directory, `${name}.tar`);
+  // The mirror may be a snapshot, whose index is out of date.
+  const aptOption = 'Acquire::Check-Valid-Until "false"';
+  const result = await run(
+    'mmdebstrap',
+    '--quiet',
+    '--variant=minbase',
+    '--include=apt',
+    '--keyring',
+    packages.keyring,
+    '--components',
+    packages.components,
+    '--aptopt',
+    aptOption,
+    packages.suite,
+    tar,
+  );
+  if (result.code !== 0) return undefined;
+  await mustRun('docker', 'import', tar, name);
+  rmSync(tar);
+  images.push(name);
+  return name;
+}
+
+const key =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6sVY0Vq4lqjWQvC2n8kqQzX0vZ4l1m8F3yqk0G0b1P admin';
+const provision = '/opt/taskapp/scripts/provision.sh';
+const state = `find / -xdev -path /tmp -prune -o -path /run -prune -o -path /proc -prune -o -path /sys -prune -o -printf '%p %U:%G %m %T@ %s %l\\n' | sort`;
+
+async function tell(distribution: Distribution): Promise<Story> {
+  const none = { code: 0, output: '' };
+  const story: Story = {
+    container: '',
+    refused: none,
+    dry: none,
+    first: none,
+    second: none,
+    states: { before: '', refused: '', dry: '', first: '', second: '' },
+  };
+  let image = made.get(distribution.image);
+  if (!image) made.set(distribution.image, (image = provideImage(distribution)));
+  const base = await image;
+  if (!base) {
+    const tools = distribution.packages
+      ? `, and it cannot be made from packages (root, mmdebstrap, ${distribution.packages.keyring} and a mirror)`
+      : '';
+    return { ...story, skip: `no registry has ${distribution.image} for us${tools}` };
+  }
+  // NET_ADMIN: the firewall that is enabled is that of the container's own network.
+  const options = ['--detach', '--init', '--cap-add', 'NET_ADMIN', '--entrypoint', 'sleep'];
+  const environment = Object.entries(distribution.environment ?? {}).flatMap(([name, value]) => [
+    '--env',
+    `${name}=${value}`,
+  ]);
+  const container = (
+    await mustRun('docker', 'run', ...options, ...environment, base, 'infinity')
+  ).trim();
+  containers.push(container);
+  const sh = (script: string) => mustRun('docker', 'exec', container, 'sh', '-c', script);
+  await sh(`set -e; ${distribution.setUp}\nmkdir -p /opt/taskapp`);
+  await mustRun(
+    'docker',
+    'cp',
+    '--quiet',
+    `${join(directory, 'app')}/.`,
+    `${container}:/opt/taskapp`,
+  );
+  const call = (...args: string[]) =>
+    run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
+
+  const before = await sh(state);
+  const refused = await call();
+  const afterRefusal = await sh(state);
+  // Root's own key does not help: root will be shut out. A key that others may write is ignored by sshd.
+  await sh(`group=$(getent group sudo >/dev/null && echo sudo || echo wheel); useradd --create-home --shell /bin/bash --groups $group ada
+    mkdir -m 700 /home/ada/.ssh; echo '${key}' >/home/ada/.ssh/authorized_keys; chown -R ada: /home/ada; chmod 700 /home/ada`);
+  const beforeDry = await sh(state);
+  const dry = await call('--dry-run');
+  const afterDry = await sh(state);
+  const first = await call();
+  const afterFirst = await sh(state);
+  const second = await call();
+  const afterSecond = await sh(state);
+  return {
+    container,
+    ...(distribution.boots ? { booted: await boot(container) } : {}),
+    refused,
+    dry,
+    first,
+    second,
+    states: {
+      before,
+      refused: afterRefusal,
+      dry: afterDry === beforeDry ? 'unchanged' : difference(beforeDry, afterDry),
+      first: afterFirst,
+      second: difference(afterFirst, afterSecond),
+    },
+  };
+}
+
+/** systemd in a container: may mount, and has a /run of its own. */
+async function boot(container: string): Promise<string> {
+  const image = `taskapp-provision-${crypto.randomUUID().slice(0, 8)}`;
+  await mustRun('docker', 'commit', container, image);
+  images.push(image);
+  const options = [
+    '--detach',
+    '--cgroupns',
+    'private',
+    '--cap-add',
+    'SYS_ADMIN',
+    '--cap-add',
+    'NET_ADMIN',
+    '--tmpfs',
+    '/run',
+    '--tmpfs',
+    '/tmp:exec',
+  ];
+  const booted = (
+    await mustRun('docker', 'run', ...options, '--entrypoint', '/lib/systemd/systemd', image)
+  ).trim();
+  containers.push(booted);
+  return booted;
+}
+
+function difference(before: string, after: string): string {
+  const [old, now] = [new Set(before.split('\n')), new Set(after.split('\n'))];
+  return [...old]
+    .filter((line) => !now.has(line))
+    .map((line) => `-${line}`)
+    .concat([...now].filter((line) => !old.has(line)).map((line) => `+${line}`))
+    .join('\n');
+}
+
+// The first test of a distribution waits until it has been installed, from a mirror that may be slow.
+describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, () => {
+  const stories = new Map<string, Promise<Story>>();
+
+  beforeAll(() => {
+    const app = join(directory, 'app');
+    mkdirSync(app, { recursive: true });
+    const files = [
+      'compose.yml',
+      'monitoring/compose.yml',
+      'compose.prod.yml',
+      '.env.prod.example',
+    ];
+    for (const name of ['scripts', ...files])
+      cpSync(join(root, name), join(app, name), { recursive: true });
+    // Side by side: they wait for packages most of the time.
+    for (const distribution of distributions) {
+      const story = tell(distribution);
+      story.catch(() => undefined); // told by the tests
+      stories.set(distribution.name, story);
+    }
+  });
+  afterAll(async () => {
+    await Promise.allSettled(stories.values());
+    if (containers.length > 0) await run('docker', 'rm', '--force', '--volumes', ...containers);
+    if (images.length > 0) await run('docker', 'image', 'rm', ...images);
+    rmSync(directory, { recursive: true });
+  });
+
+  async function told(
+    name: string,
+    context: TestContext,
+  ): Promise<Story & { sh: (script: string) => Promise<Result> }> {
+    const story = await stories.get(name);
+    if (!story || story.skip) return context.skip(story?.skip ?? 'not started');
+    return { ...story, sh: (script) => run('docker', 'exec', story.container, 'sh', '-c', script) };
+  }
+
+  describe.each(distributions)('on $name', ({ name, arguments: given }) => {
+    const likeRocky = name.includes('Rocky');
+    it('refuses as long as nobody could log in, and changes nothing', async (context) => {
+      const { refused, states } = await told(name, context);
+      expect(refused.output).toContain('refused: no user with sudo has an SSH key');
+      expect(refused.code).toBe(3);
+      expect(difference(states.before, states.refused)).toBe('');
+    });
+
+    it('prints every change of a dry run and makes none', async (context) => {
+      const { dry, first, states } = await told(name, context);
+      expect(dry.code).toBe(0);
+      expect(states.dry).toBe('unchanged');
+      expect(dry.output).toMatch(/provision: [1-9]\d+ changes to make, none made\n$/);
+      expect(dry.output).toContain('    +PermitRootLogin no');
+      // What the first run said it did is what the dry run had said, except for what a package brings by itself.
+      const said = (output: string) =>
+        output.split('\n').filter((line) => /\[\w+\] (write|open|make|let) /.test(line));
+      expect(said(dry.output)).toEqual(said(first.output));
+    });
+
+    it('does all of it, and the second time nothing', async (context) => {
+      const { first, second, states } = await told(name, context);
+      expect(first.output).toMatch(/provision: [1-9]\d+ changes\n$/);
+      expect(first.code).toBe(0);
+      expect(second.output).toMatch(/provision: 0 changes\n$/);
+      expect(second.code).toBe(0);
+      expect(states.second).toBe('');
+    });
+
+    it('leaves an sshd that takes keys only and nobody as root', async (context) => {
+      const { sh } = await told(name, context);
+      const { output } = await sh(
+        'install -d /run/sshd; ssh-keygen -A >/dev/null; sshd -t && sshd -T',
+      );
+      expect(output.split('\n')).toEqual(
+        expect.arrayContaining([
+          'passwordauthentication no',
+          'kbdinteractiveauthentication no',
+          'permitrootlogin no',
+          'pubkeyauthentication yes',
+        ]),
+      );
+    });
+
+    it('opens ssh, 80 and 443 in the firewall, and nothing else', async (context) => {
+      const { sh } = await told(name, context);
+      const { output } = await sh(
+        likeRocky ? 'firewall-offline-cmd --list-ports' : "ufw show added | sed -n 's/^ufw //p'",
+      );
+      const open = output
+        .trim()
+        .split(likeRocky ? /\s+/ : '\n')
+        .map((rule) => rule.replace('allow ', ''));
+      expect(open.toSorted((x, y) => x.localeCompare(y))).toEqual(['22/tcp', '443/tcp', '80/tcp']);
+    });
+
+    it('leaves a fail2ban that takes its settings and watches sshd', async (context) => {
+      const { sh } = await told(name, context);
+      expect((await sh('fail2ban-client -t')).output).toContain(
+        'OK: configuration test is successful',
+      );
+      const { output } = await sh('fail2ban-client -d');
+      expect(output).toContain("['add', 'sshd', 'systemd']");
+      expect(output.includes("['set', 'sshd', 'addaction', 'ufw']")).toBe(!likeRocky);
+    });
+
+    it('lets security updates come by themselves', async (context) => {
+      const { sh } = await told(name, context);
+      const show = likeRocky
+        ? 'cat /etc/dnf/automatic.conf'
+        : 'apt-config dump; unattended-upgrade --dry-run --debug';
+      const wanted = likeRocky
+        ? [/^upgrade_type = security$/m, /^apply_updates = yes$/m]
+        : [
+            /APT::Periodic::Update-Package-Lists "1";/,
+            /APT::Periodic::Unattended-Upgrade "1";/,
+            /Allowed origins are: .*[Ss]ecurity/,
+          ];
+      const { output } = await sh(show);
+      for (const line of wanted) expect(output).toMatch(line);
+    });
+
+    it('gives /opt/taskapp to taskapp, and enables the timers', async (context) => {
+      const { sh } = await told(name, context);
+      const { output } = await sh(
+        "cd /opt/taskapp; stat --format '%n %U:%G %a' . backups secrets compose.yml; systemd-analyze verify /etc/systemd/system/taskapp-*; cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer",
+      );
+      const lines = output.trim().split('\n');
+      expect(lines.slice(0, 4)).toEqual([
+        '. taskapp:taskapp 750',
+        'backups taskapp:taskapp 700',
+        'secrets taskapp:taskapp 700',
+        expect.stringContaining('compose.yml taskapp:taskapp'),
+      ]);
+      expect(lines.length).toBeGreaterThan(4);
+      expect(new Set(lines.slice(4))).toEqual(new Set(['enabled']));
+    });
+
+    it('makes docker compose mean production there, with secrets of its own', async (context) => {
+      const { sh } = await told(name, context);
+      const settings = 'readlink .env; grep ^COMPOSE_FILE= .env';
+      const owners = "stat --format '%n %U %a' .env.prod secrets/db_pass";
+      const { output } = await sh(`cd /opt/taskapp && { ${settings}; ${owners}; }`);
+      expect(output.trim().split('\n')).toEqual([
+        '.env.prod',
+        'COMPOSE_FILE=compose.yml:compose.prod.yml',
+        '.env.prod taskapp 600',
+        'secrets/db_pass taskapp 444',
+      ]);
+    });
+
+    it.skipIf(given.includes('docker'))(
+      'keeps ports without an address on 127.0.0.1, and other settings of Docker as they are',
+      async (context) => {
+        const { sh } = await told(name, context);
+        const daemon = JSON.parse((await sh('cat /etc/docker/daemon.json')).output) as Record<
+          string,
+          unknown
+        >;
+        expect(daemon).toMatchObject({
+          ip: '127.0.0.1',
+          'default-network-opts': {
+            bridge: { 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' },
+          },
+          'live-restore': true,
+        });
+        const validate = given.includes('distribution')
+          ? 'dockerd --validate --config-file /etc/docker/daemon.json'
+          : 'echo configuration OK';
+        expect((await sh(validate)).output).toContain('configuration OK');
+        await sh(
+          `cp /etc/docker/daemon.json /tmp; echo '{"debug": true}' >/etc/docker/daemon.json`,
+        );
+        const { code, output } = await sh(`${provision} ${given.join(' ')}`);
+        expect(
+          (await sh('cat /etc/docker/daemon.json; cp /tmp/daemon.json /etc/docker')).output,
+        ).toBe('{"debug": true}\n');
+        expect(output).toContain('daemon.json is there and differs; it is kept');
+        expect(code).toBe(1);
+      },
+    );
+
+    it('removes its settings of sshd when another file wins over them', async (context) => {
+      const { sh } = await told(name, context);
+      await sh(
+        'echo PermitRootLogin yes >/etc/ssh/sshd_config.d/01-other.conf; rm /etc/ssh/sshd_config.d/10-taskapp.conf',
+      );
+      const { code, output } = await sh(
+        `${provision} ${given.join(' ')}; code=$?; ls /etc/ssh/sshd_config.d; rm /etc/ssh/sshd_config.d/01-other.conf; exit $code`,
+      );
+      expect(output).toContain("sshd still has not 'permitrootlogin no'");
+      expect(output).not.toContain('10-taskapp.conf\n0');
+      expect(output.trim().split('\n')).not.toContain('10-taskapp.conf');
+      expect(code).toBe(1);
+    });
+
+    it('opens the port that sshd is set to', async (context) => {
+      const { sh } = await told(name, context);
+      await sh('echo Port 2222 >/etc/ssh/sshd_config.d/00-port.conf');
+      const { output } = await sh(
+        `${provision} ${given.join(' ')} --dry-run; rm /etc/ssh/sshd_config.d/00-port.conf`,
+      );
+      expect(output).toContain('open 2222/tcp');
+      expect(output).toContain('+port = 2222');
+    });
+  });
+
+  it.for(distributions.map(({ name }) => name).filter((name) => !name.includes('Rocky')))(
+    'enables ufw on %s after the ports are open, and then all else is refused',
+    async (name, context) => {
+      const { sh, first } = await told(name, context);
+      const order = ['open 22/tcp', 'open 80/tcp', 'open 443/tcp', 'enable ufw'].map((step) =>
+        first.output.indexOf(step),
+      );
+      expect(order[0]).toBeGreaterThan(0);
+      expect(order.at(-1)).toBe(Math.max(...order));
+      expect((await sh('ufw status')).output).toContain('Status: active');
+      expect((await sh('iptables -S INPUT')).output).toContain('-P INPUT DROP');
+      expect((await sh('ufw --dry-run enable')).code).toBe(0);
+    },
+  );
+
+  it('has all services running after a reboot, and starts again what was stopped', async (context) => {
+    const { booted = '' } = await told('Debian 13', context);
+    const sh = (script: string) => run('docker', 'exec', booted, 'sh', '-c', script);
+    const up = await sh(
+      'timeout 60 sh -c "until systemctl is-active --quiet multi-user.target; do sleep 0.5; done"',
+    );
+    if (up.code !== 0) return context.skip('systemd does not start in a container here');
+    const units = [
+      'ssh',
+      'ufw',
+      'fail2ban',
+      'docker',
+      'taskapp-backup.timer',
+      'taskapp-restore-test.timer',
+    ].join(' ');
+    await expect
+      .poll(async () => (await sh(`systemctl is-active ${units}`)).output, { timeout: 30_000 })
+      .toBe('active\n'.repeat(6));
+    expect((await sh('ufw status')).output).toContain('Status: active');
+    expect((await sh('fail2ban-client status sshd')).output).toContain('Journal matches');
+    expect(
+      (
+        await sh(
+          'docker network create x >/dev/null && docker network inspect --format "{{json .Options}}" x',
+        )
+      ).output,
+    ).toBe('{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n');
+    const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
+    expect(await call()).toMatch(/provision: 0 changes\n$/);
+    // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
+    const backup = await sh(
+      'systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups',
+    );
+    expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
+    await sh(
+      'systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer',
+    );
+    expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([
+      'provision: [fail2ban] start fail2ban.service',
+      'provision: [app] enable taskapp-backup.timer',
+      'provision: [app] start taskapp-backup.timer',
+      'provision: 3 changes',
+    ]);
+  });
+
+  it('leaves parts out, and refuses parts it does not know', async (context) => {
+    const { container } = await told('Debian 13', context);
+    const call = (...args: string[]) => run('docker', 'exec', container, provision, ...args);
+    const all = ['docker', 'firewall', 'ssh', 'fail2ban', 'updates', 'app'].flatMap((part) => [
+      '--without',
+      part,
+    ]);
+    const { code, output } = await call(...all);
+    expect(output.match(/left out/g)).toHaveLength(6);
+    expect(output).toContain('provision: 0 changes');
+    expect(code).toBe(0);
+    expect((await call('--without', 'sshd')).code).toBe(2);
+    expect((await call('--wat')).code).toBe(2);
+    // With a key in a file that others may write, which sshd would ignore.
+    await run('docker', 'exec', container, 'chmod', '666', '/home/ada/.ssh/authorized_keys');
+    expect((await call('--dry-run')).code).toBe(3);
+    expect((await call('--dry-run', '--without', 'ssh')).code).not.toBe(3);
+  });
+});

@@ -1,0 +1,284 @@
+// scripts/deploy.sh and scripts/rotate-password.sh, on production as .env.prod.example describes it.
+import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Project } from '../../tools/verify/project.ts';
+import { verify } from '../../tools/verify/run.ts';
+import { differences } from '../../tools/verify/test/expected.ts';
+import { copyForAll, root } from '../lib/copy.ts';
+import { type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
+import { docker } from '../lib/stack.ts';
+
+const run = promisify(execFile);
+
+describe.skipIf(inject('notRunBecause'))('production', () => {
+  const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
+  const env = {
+    COMPOSE_PROJECT_NAME: name,
+    COMPOSE_FILE: undefined,
+    COMPOSE_ENV_FILES: undefined,
+    TAG: undefined,
+  };
+  let directory: string;
+
+  const script = (file: string, ...args: string[]) => new Script(directory, env, file, ...args);
+  const deploy = (...args: string[]): Promise<Ended> => script('deploy.sh', ...args).ended;
+  const compose = async (...args: string[]) => {
+    const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
+    return (
+      await run('docker', ['compose', ...files, ...args], {
+        cwd: directory,
+        env: { ...process.env, ...env },
+      })
+    ).stdout;
+  };
+  const sql = (statement: string) =>
+    compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement);
+  const lines = (text: string) => text.split('\n').filter(Boolean);
+  const containers = async (service: string) =>
+    lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
+  const images = async () =>
+    lines(await docker('inspect', '--format', '{{.Config.Image}}', ...(await containers('api'))));
+  const health = async (id: string) =>
+    (await docker('inspect', '--format', '{{.State.Health.Status}}', id)).trim();
+  const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
+  const version = () => /^TAG=(.+)$/m.exec(settings())?.[1] ?? '';
+  const secret = (file: string) => readFileSync(join(directory, 'secrets', file), 'utf8');
+
+  async function target(): Promise<LoadOptions> {
+    const url = `https://127.0.0.1:${(await compose('port', 'web', '443')).trim().split(':').at(-1)}`;
+    const headers = { Authorization: `Bearer ${secret('api_token')}` };
+    return { url, headers, ca: readFileSync(join(directory, 'secrets/tls.crt')) };
+  }
+
+  /** An image as the first one with something more, under another version. */
+  function makeImage(tag: string, change: string): void {
+    execFileSync('docker', ['build', '--quiet', '--tag', `${name}-api:${tag}`, '-'], {
+      input: `FROM ${name}-api:1\n${change}\n`,
+    });
+    execFileSync('docker', ['tag', `${name}-web:1`, `${name}-web:${tag}`]);
+  }
+
+  beforeAll(async () => {
+    directory = copyForAll();
+    const example = readFileSync(join(root, '.env.prod.example'), 'utf8').replace(
+      /^TAG=.*$/m,
+      'TAG=1',
+    );
+    writeFileSync(
+      join(directory, '.env.prod'),
+      `${example}\nIMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`,
+    );
+    await script('make-secrets.sh', '--self-signed', 'localhost').ended;
+    const { code, output } = await deploy('1'); // builds, and starts what does not run yet
+    if (code !== 0) throw new Error(output);
+
+    for (const tag of ['2', '3', '4', '5']) makeImage(tag, `LABEL release=${tag}`);
+    makeImage('hangs', `CMD ["node", "-e", "setInterval(() => {}, 1000)"]`);
+    makeImage(
+      'fails',
+      `CMD ["node", "-e", "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)"]`,
+    );
+  });
+  afterAll(async () => {
+    await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
+    const made = lines(
+      await docker(
+        'image',
+        'ls',
+        '--format',
+        '{{.Repository}}:{{.Tag}}',
+        '--filter',
+        `reference=${name}-*`,
+      ),
+    );
+    await docker('image', 'rm', '--force', ...made);
+    rmSync(directory, { recursive: true });
+  });
+
+  it(
+    'answers every request over five releases in a row, of which the last goes back',
+    { timeout: 240_000 },
+    async () => {
+      const web = await containers('web');
+      const running = new Load(await target());
+      for (const [args, tag] of [
+        [['2'], 2],
+        [['3'], 3],
+        [['4'], 4],
+        [['5'], 5],
+        [['--rollback'], 4],
+      ] as const) {
+        const { code, output } = await deploy(...args);
+        expect([code, output]).toEqual([0, expect.stringContaining(`version ${tag} runs`)]);
+        expect(await images()).toEqual([`${name}-api:${tag}`, `${name}-api:${tag}`]);
+        expect(version()).toBe(String(tag));
+      }
+      await running.stop();
+
+      expect(running.failures).toEqual([]);
+      expect(running.sent).toBeGreaterThan(5_000);
+      const stored = lines(await sql(`SELECT title FROM tasks WHERE title LIKE 'load %'`));
+      expect(stored.toSorted()).toEqual(running.acknowledged.toSorted());
+      expect(await containers('web')).toEqual(web); // its image is the same in all versions
+      // To Compose they are what `docker compose up` would make, which otherwise would replace them all at once.
+      const hash = '{{index .Config.Labels "com.docker.compose.config-hash"}}';
+      const hashes = lines(
+        await docker('inspect', '--format', `api ${hash}`, ...(await containers('api'))),
+      );
+      expect(new Set(hashes)).toEqual(new Set(lines(await compose('config', '--hash', 'api'))));
+      console.log(
+        `five releases: ${running.sent} requests, slowest ${Math.round(running.slowestMs)} ms`,
+      );
+    },
+  );
+
+  it('answers every request of a heavy load while one replica after the other is restarted', async () => {
+    // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
+    const accepted = [200, 201, 429, 503];
+    const running = new Load({ ...(await target()), perSecond: 600, accepted });
+    for (const id of await containers('api')) {
+      await docker('stop', '--time', '30', id);
+      await docker('start', id);
+      await expect.poll(() => health(id), { timeout: 30_000 }).toBe('healthy');
+      await sleep(3_000); // until nginx has its address again
+    }
+    await running.stop();
+    expect(running.failures).toEqual([]);
+    expect(running.sent).toBeGreaterThan(5_000);
+  });
+
+  it('passes the checks of its files after a release, which writes settings', async () => {
+    const project = new Project({ directory, envFiles: ['.env.prod'], env });
+    expect(settings()).toMatch(/^PREVIOUS_TAG=/m);
+    expect(differences(await verify(project, { only: ['files'] }), [])).toEqual([]);
+  });
+
+  it('fails nobody who comes when nginx does not know yet that a replica is gone', async () => {
+    // Without requests while the replica drained, nginx has not seen it refuse one.
+    const options = await target();
+    expect(await deploy('--restart')).toMatchObject({ code: 0 });
+    const burst = new Load(options);
+    await sleep(200);
+    await burst.stop();
+    expect(burst.failures).toEqual([]);
+  });
+
+  it('does nothing when the version runs already', async () => {
+    const before = await containers('api');
+    expect(await deploy(version())).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('runs already'),
+    });
+    expect(await containers('api')).toEqual(before);
+  });
+
+  it.each(['hangs', 'fails'])(
+    'leaves the old version alone with the requests when the new one %s',
+    async (tag) => {
+      const before = {
+        api: await containers('api'),
+        web: await containers('web'),
+        settings: settings(),
+      };
+      const running = new Load(await target());
+      const { code, output } = await deploy('--timeout', '4', tag);
+      await running.stop();
+      expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
+      expect({
+        api: await containers('api'),
+        web: await containers('web'),
+        settings: settings(),
+      }).toEqual(before);
+      expect(running.failures).toEqual([]);
+    },
+  );
+
+  it('refuses a second release at the same time, and removes the new replicas after Ctrl-C', async () => {
+    const before = await containers('api');
+    const first = script('deploy.sh', 'hangs');
+    await first.says('beside');
+    await expect.poll(() => containers('api'), { timeout: 20_000 }).toHaveLength(4);
+    expect(await deploy('2')).toMatchObject({ code: 3 });
+    expect(await script('rotate-password.sh').ended).toMatchObject({ code: 3 });
+    first.kill('SIGINT');
+    expect(await first.ended).toMatchObject({ code: 130 });
+    expect(await containers('api')).toEqual(before);
+  });
+
+  it('removes what a killed release has left', async () => {
+    const before = await containers('api');
+    const killed = script('deploy.sh', 'hangs');
+    await killed.says('beside');
+    await expect.poll(() => containers('api'), { timeout: 20_000 }).toHaveLength(4);
+    await sleep(1_000);
+    killed.kill('SIGKILL');
+    await killed.ended;
+    expect(await containers('api')).toHaveLength(4);
+    expect(await deploy(version())).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('runs already'),
+    });
+    expect(await containers('api')).toEqual(before);
+  });
+
+  it("changes the API's password without a failed request", async () => {
+    const before = { api: await containers('api'), password: secret('db_pass') };
+    const running = new Load(await target());
+    const { code, output } = await script('rotate-password.sh').ended;
+    await running.stop();
+    expect([code, output]).toEqual([0, expect.stringContaining('done')]);
+    expect(running.failures).toEqual([]);
+
+    const password = secret('db_pass');
+    expect(password).not.toBe(before.password);
+    expect(statSync(join(directory, 'secrets/db_pass')).mode & 0o777).toBe(0o444);
+    expect(await fits('taskapp_api', password)).toBe(true);
+    expect(await fits('taskapp_api', before.password)).toBe(false);
+    expect(await compose('exec', '-T', 'db', 'cat', '/run/secrets/db_pass')).toBe(password); // the same file, not one of the same name
+    for (const id of await containers('api')) expect(before.api).not.toContain(id);
+    expect(output).not.toContain(password);
+    expect(await compose('logs', 'db')).not.toMatch(/ALTER ROLE|SCRAM/);
+  });
+
+  it("changes the owner's password, and nothing else", async () => {
+    const before = { api: await containers('api'), db_pass: secret('db_pass') };
+    const rotation = script('rotate-password.sh', '--stdin', 'owner');
+    rotation.input(`it's "a" $new\\one\n`);
+    expect(await rotation.ended).toMatchObject({ code: 0 });
+    expect(secret('postgres_password')).toBe(`it's "a" $new\\one`);
+    expect(await fits('taskapp', `it's "a" $new\\one`)).toBe(true);
+    expect({ api: await containers('api'), db_pass: secret('db_pass') }).toEqual(before);
+  });
+
+  it('puts both passwords back when the API cannot be given the new one', async () => {
+    const before = { api: await containers('api'), password: secret('db_pass') };
+    await docker('image', 'rm', '--force', `${name}-web:${version()}`); // which stops a release before it begins
+    const { code, output } = await script('rotate-password.sh').ended;
+    await docker('tag', `${name}-web:hangs`, `${name}-web:${version()}`);
+    expect([code, output]).toEqual([1, expect.stringContaining('puts the old password back')]);
+    expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
+    expect(await fits('taskapp_api', before.password)).toBe(true);
+  });
+
+  /** Whether the server takes the password, asked from an address from which it wants one. */
+  async function fits(role: string, password: string): Promise<boolean> {
+    const ask = `new (require('pg').Client)({ host: 'db', user: process.argv[1], database: 'taskdb', password: require('fs').readFileSync(0, 'utf8') })`;
+    const program = `const c = ${ask}; c.connect().then(() => { console.log('yes'); process.exit(0); }, (e) => { console.log(e.code); process.exit(0); })`;
+    const args = [
+      'exec',
+      '--interactive',
+      (await containers('api'))[0] ?? '',
+      'node',
+      '-e',
+      program,
+      role,
+    ];
+    const answer = execFileSync('docker', args, { input: password }).toString().trim();
+    if (answer !== 'yes' && answer !== '28P01') throw new Error(answer);
+    return answer === 'yes';
+  }
+});

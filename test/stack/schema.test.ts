@@ -1,0 +1,170 @@
+// scripts/apply-schema.sh on a live database, and scripts/rotate-password.sh where the password is in .env.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { copyForAll } from '../lib/copy.ts';
+import { Load, Script } from '../lib/live.ts';
+import { Stack } from '../lib/stack.ts';
+
+describe.skipIf(inject('notRunBecause'))('the lab', () => {
+  let directory: string;
+  let stack: Stack;
+  const envFile = `# mine\nDB_PASS='the first one'\nLOG_LEVEL=warn\n`;
+
+  beforeAll(async () => {
+    directory = copyForAll();
+    writeFileSync(join(directory, '.env'), envFile);
+    stack = new Stack({ directory, env: { COMPOSE_DISABLE_ENV_FILE: '0' } });
+    await stack.up();
+  });
+  afterAll(async () => {
+    await stack.destroy();
+    rmSync(directory, { recursive: true });
+  });
+
+  const script = (name: string, ...args: string[]) => {
+    const env = {
+      ...stack.env,
+      COMPOSE_PROJECT_NAME: stack.project,
+      COMPOSE_FILE: 'compose.yml',
+      COMPOSE_ENV_FILES: undefined,
+    };
+    return new Script(directory, env, name, ...args);
+  };
+  const sql = async (statement: string) =>
+    (
+      await stack.compose(
+        'exec',
+        '-T',
+        'db',
+        'psql',
+        '-U',
+        'taskapp',
+        '-d',
+        'taskdb',
+        '-Atc',
+        statement,
+      )
+    ).trim();
+  const storedPassword = () =>
+    sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
+
+  it('brings columns and indexes to 200 000 rows while the API works on them, and changes nothing the second time', async () => {
+    // As in the last release, but with a small index: a full one would take minutes.
+    await sql('DROP INDEX tasks_title_search');
+    await sql(
+      'CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops) WHERE id < 0',
+    );
+    await sql('DROP TABLE idempotency_keys');
+    await sql(`
+      CREATE TABLE idempotency_keys (
+        key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL,
+        title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL DEFAULT now())`);
+    await sql(`
+      INSERT INTO idempotency_keys SELECT n::text, n, 'a', 'pending' FROM generate_series(1, 100000) n`);
+    // As after an import.
+    await sql(`INSERT INTO tasks (id, title) VALUES (1000000, 'imported')`);
+    await sql(
+      `INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`,
+    );
+    // As a build leaves it that was interrupted.
+    await sql(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_status_newest_first'::regclass`,
+    );
+    const schema = join(directory, 'db/init/01_schema.sql');
+    const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
+    writeFileSync(schema, readFileSync(schema, 'utf8').replace('COMMIT;', `${column}\n\nCOMMIT;`));
+
+    const load = new Load({ url: await stack.url() });
+    // Somebody reads for long, so that the new column cannot be had at once. Whoever waits for it stops all others.
+    const reader = sql('BEGIN; SELECT FROM tasks LIMIT 1; SELECT pg_sleep(4); COMMIT');
+    const first = script('apply-schema.sh');
+    // What the API of the last release does with a key.
+    const key = 'INSERT INTO idempotency_keys VALUES (gen_random_uuid(), 1, $$a$$, $$b$$)';
+    const keys = async () => {
+      while (!hasEnded) await sql(`SET lock_timeout = '2s'; ${key}`);
+    };
+    let hasEnded = false;
+    const keyed = keys();
+    await first.says('02_indexes.sql');
+    expect(await script('apply-schema.sh').ended).toMatchObject({
+      code: 3,
+      output: expect.stringContaining('another run is under way'),
+    });
+    const { code, output } = await first.ended;
+    hasEnded = true;
+    await keyed;
+    await load.stop();
+    await reader;
+
+    expect([code, output]).toEqual([0, expect.stringContaining('tries again')]);
+    expect(load.failures).toEqual([]);
+    expect(load.slowestMs).toBeLessThan(1_000);
+    console.log(`schema change: ${load.sent} requests, slowest ${Math.round(load.slowestMs)} ms`);
+
+    const columns = () =>
+      sql(`SELECT attname FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attnum > 0`);
+    expect((await columns()).split('\n')).toEqual(['id', 'title', 'status', 'created_at', 'note']);
+    const indexes = () =>
+      sql(
+        `SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index WHERE indrelid = 'tasks'::regclass ORDER BY 1`,
+      );
+    const before = await indexes();
+    const names = [
+      'tasks_newest_first',
+      'tasks_pkey',
+      'tasks_status_newest_first',
+      'tasks_title_parts', // for the API of the last release
+      'tasks_title_search',
+    ];
+    expect(before.match(/^\w+/gm)?.toSorted()).toEqual(names);
+    expect(before).not.toContain('|f');
+    expect(await sql('SELECT count(*) FROM idempotency_keys WHERE request IS NULL')).toBe('0');
+    expect(await sql(`SELECT nextval('tasks_id_seq') > 1000000`)).toBe('t');
+
+    await sql('TRUNCATE tasks');
+    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    expect(await indexes()).toBe(before);
+    expect(await sql('SELECT count(*) FROM tasks')).toBe('0'); // the seed is for a new database
+  });
+
+  it('says what is wrong with a file, and applies the rest of it once it is mended', async () => {
+    const schema = join(directory, 'db/init/01_schema.sql');
+    const text = readFileSync(schema, 'utf8');
+    writeFileSync(
+      schema,
+      text.replace(
+        'COMMIT;',
+        'CREATE TABLE IF NOT EXISTS a (b int);\nSELECT no_such_column;\nCOMMIT;',
+      ),
+    );
+    expect(await script('apply-schema.sh').ended).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('no_such_column'),
+    });
+    expect(await sql(`SELECT to_regclass('a')`)).toBe('');
+    writeFileSync(
+      schema,
+      text.replace('COMMIT;', 'CREATE TABLE IF NOT EXISTS a (b int);\nCOMMIT;'),
+    );
+    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
+  });
+
+  it('changes role and .env together in the lab, and a later schema change keeps the password', async () => {
+    const before = await storedPassword();
+    const rotation = script('rotate-password.sh', '--stdin');
+    rotation.input('n€w $one #2: "\n');
+    expect(await rotation.ended).toMatchObject({ code: 0 });
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(
+      envFile.replace('the first one', 'n€w $one #2: "'),
+    );
+    const after = await storedPassword();
+    expect(after).not.toBe(before);
+    expect((await stack.fetch('/healthz')).status).toBe(200);
+
+    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    expect(await storedPassword()).toBe(after);
+  });
+});

@@ -1,5 +1,6 @@
-// `npm run test:faults` is the full form (FAULTS=full); `npm test` runs the short one: fewer faults and inputs, no load. What the full form
-// measures is written into docs/reliability.md, next to the name of the test that measured it.
+// `npm run test:faults` runs the full form (FAULTS=full) and writes its figures into
+// docs/reliability.md, next to the name of the test that measured them. `npm test` runs the short
+// form: fewer faults and inputs, no load.
 import {
   appendFileSync,
   existsSync,
@@ -24,14 +25,14 @@ declare module 'vitest' {
 /** True in the full form. */
 export const full = process.env.FAULTS === 'full';
 
-/** Keeps what the running test has measured, in a few words with units. */
+/** Keeps what the running test has measured: a few words, with units. */
 export function measured(figure: string): void {
   const test = expect.getState().currentTestName?.split(' > ').at(-1);
   console.log(`measured: ${test}: ${figure}`);
   appendFileSync(inject('figures'), `${JSON.stringify({ test, figure })}\n`);
 }
 
-/** The table of docs/reliability.md: `| promise | test | figure |`. A row whose test has measured something gets it. */
+/** Puts new figures into the rows of docs/reliability.md: `| promise | test | figure |`. */
 function withFigures(text: string, figures: Map<string, string>): string {
   return text.replaceAll(/^\| (.+) \| (.+) \|.*\|$/gm, (row, promise: string, test: string) => {
     const figure = figures.get(test);

@@ -333,22 +333,30 @@ try {
 }
 
 const took = Math.round((Date.now() - started) / 1_000);
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), wrk on the same machine, median of ${roundsWith(64)} rounds of ${seconds} s (${roundsWith(1)} with 1 and 256 connections), ${rows} rows`;
-console.log(`\n${table(results)}\n\n${machine}; took ${took} s`);
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()})`;
+const rounds =
+  `median of ${roundsWith(64)} rounds of ${seconds} s ` +
+  `(${roundsWith(1)} with 1 and 256 connections), ${rows} rows`;
+console.log(`\n${table(results)}\n\n${machine}; ${rounds}; took ${took} s`);
 if (!quick) {
   writeFileSync(join(root, 'docs/performance.svg'), chart(results));
   writeFileSync(
     join(root, 'docs/performance.md'),
     `# Performance
 
-Written by \`npm run bench\`, all figures from one run: ${machine}. The ratios are what to look at; the figures are this machine's.
+\`npm run bench\` wrote this page. All figures are from one run. Compare the ratios; the absolute
+figures are those of one machine:
+
+- machine: ${machine}, with wrk on the same machine
+- method: ${rounds}
 
 ![Requests per second](performance.svg)
 
-- **ceiling**: this API with a constant of the same size in the place of the database, so what nginx, Express and the logs allow at most
+- **ceiling**: this API with a constant of the same size in place of the database: the most that
+  nginx, Express and the logs allow
 - **taskapp**: this API; requests that arrive together share a statement (\`api/src/share.ts\`)
 - **plain**: this API with a statement for each request
-- **fastify**: Fastify 5 and pg, as small as such a server can be (\`tools/bench/variant.ts\`)
+- **fastify**: a minimal server with Fastify 5 and pg (\`tools/bench/variant.ts\`)
 
 ${table(results)}
 `,

@@ -1,59 +1,76 @@
 import { defineConfig } from 'vitest/config';
+import type { TestProjectConfiguration } from 'vitest/config';
+import { LeftOut } from './test/lib/left-out.ts';
+
+// What `npm test` runs: the API on a real PostgreSQL, the booted stack, the page, and the files that
+// people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the faults.
+const quick = {
+  stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack'],
+  verify: ['command-line', 'http', 'labs'],
+  browser: ['page'],
+};
 
 const onTheEngine = {
   globalSetup: ['test/lib/engine.ts'],
-  fileParallelism: false, // the machine has one engine, and the stacks use its ports
+  maxWorkers: 2, // each stack has its own name and ports, and most of a test is waiting
   testTimeout: 120_000,
   hookTimeout: 300_000, // the first one builds the images
 };
 
-export default defineConfig({
-  test: {
-    reporters: ['verbose'],
-    projects: [
-      {
-        test: {
-          name: 'api',
-          include: ['api/test/**/*.test.ts', 'local/start.test.ts'],
-          globalSetup: 'api/test/database.ts',
-          testTimeout: 15_000,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          name: 'stack',
-          include: ['test/stack/*.test.ts'],
-          ...onTheEngine,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        test: {
-          name: 'verify',
-          include: ['tools/verify/test/*.test.ts'],
-          ...onTheEngine,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          name: 'faults',
-          include: ['test/faults/*.test.ts'],
-          ...onTheEngine,
-          globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
-          sequence: { groupOrder: 3 },
-        },
-      },
-      {
-        test: {
-          name: 'browser',
-          include: ['test/browser/*.test.ts'],
-          ...onTheEngine,
-          globalSetup: ['test/lib/engine.ts', 'test/browser/chromium.ts'],
-          sequence: { groupOrder: 4 },
-        },
-      },
-    ],
-  },
+export default defineConfig(({ mode }) => {
+  const isAll = mode === 'all';
+  const files = (directory: string, names: string[]) =>
+    isAll ? [`${directory}/*.test.ts`] : names.map((name) => `${directory}/${name}.test.ts`);
+
+  const api: TestProjectConfiguration = {
+    test: {
+      name: 'api',
+      include: ['api/test/**/*.test.ts', 'local/*.test.ts'],
+      globalSetup: 'api/test/database.ts',
+      testTimeout: 15_000,
+      sequence: { groupOrder: 0 },
+    },
+  };
+  const stack: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'stack',
+      include: files('test/stack', quick.stack),
+      sequence: { groupOrder: 1 },
+    },
+  };
+  const verify: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'verify',
+      include: files('tools/verify/test', quick.verify),
+      sequence: { groupOrder: 1 },
+    },
+  };
+  const browser: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'browser',
+      include: files('test/browser', quick.browser),
+      globalSetup: ['test/lib/engine.ts', 'test/browser/chromium.ts'],
+      sequence: { groupOrder: 1 },
+    },
+  };
+  const faults: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'faults',
+      include: ['test/faults/*.test.ts'],
+      globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
+      maxWorkers: 1, // they measure
+      sequence: { groupOrder: 2 },
+    },
+  };
+
+  return {
+    test: {
+      reporters: ['verbose', new LeftOut({ isAll })],
+      projects: isAll ? [api, stack, verify, browser, faults] : [api, stack, verify, browser],
+    },
+  };
 });

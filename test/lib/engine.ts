@@ -25,7 +25,7 @@ export function engineFault(): string | undefined {
   }
 }
 
-export default function setup({ provide }: TestProject): () => void {
+export default function setup({ provide }: TestProject): void {
   // Its cleaner container is one more image to pull; the suites take down what they start.
   process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
 
@@ -34,8 +34,4 @@ export default function setup({ provide }: TestProject): () => void {
     throw new Error(`REQUIRE_DOCKER=1, but the stack suite cannot run: ${fault}`);
   }
   provide('notRunBecause', fault ?? '');
-  return () => {
-    if (fault)
-      console.warn(`\nSTACK SUITE NOT RUN: it needs a Docker Engine with Compose, and ${fault}`);
-  };
 }

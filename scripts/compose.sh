@@ -32,3 +32,27 @@ refusal_of_db() {
   refusal=$(sed -n 's/^.*taskapp db: refused: //p' <<<"$log" | tail -n 1)
   printf '%s\n' "${refusal:-${1:-}}"
 }
+
+# find_db: sets container and owner, and database if that is empty.
+find_db() {
+  container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
+  [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
+  owner=$(db printenv POSTGRES_USER) \
+    || fail "$(refusal_of_db 'cannot run commands in the container of db')"
+  [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
+}
+
+# db COMMAND...: runs it in the container. It does not get the lock (descriptor 9): a child that
+# outlives a killed run must not keep the next one out.
+db() { docker exec -i "$container" "$@" 9>&-; }
+
+# sql DATABASE ARGUMENT...: psql as the owner.
+sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
+
+# compare_tables DATABASE DUMP: ends the script if the tables differ from DUMP.sums.
+compare_tables() {
+  local sums
+  sums=$(sql "$1" <scripts/table-sums.sql) || fail 'cannot read the restored tables, see above'
+  diff "$2.sums" - <<<"$sums" >&2 \
+    || fail 'the restored tables differ from the backup, see above (name|rows|checksum)'
+}

@@ -67,7 +67,8 @@ done
 need docker
 
 [ -f "$settings" ] || settings=.env.prod
-[ -f "$settings" ] || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
+[ -f "$settings" ] \
+  || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
 setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1 | tr -d "\"'"; }
 current=$(setting TAG)
 [ -n "$current" ] \

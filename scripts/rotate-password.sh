@@ -21,10 +21,6 @@ Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password 
 TEXT
 }
 say() { echo "rotate-password: $*"; }
-fail() {
-  echo "rotate-password: $*" >&2
-  exit 1
-}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -34,10 +30,7 @@ whose='' from_stdin=''
 while [ $# -gt 0 ]; do
   case $1 in
     api | owner | monitor | all)
-      [ -z "$whose" ] || {
-        usage >&2
-        exit 2
-      }
+      [ -z "$whose" ] || misused
       whose=$1
       ;;
     --stdin) from_stdin=yes ;;
@@ -45,18 +38,12 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *)
-      usage >&2
-      exit 2
-      ;;
+    *) misused ;;
   esac
   shift
 done
 whose=${whose:-api}
-[ "$whose$from_stdin" != allyes ] || {
-  usage >&2
-  exit 2
-}
+[ "$whose$from_stdin" != allyes ] || misused
 need docker
 
 # The lock of releases: both replace the API replicas.

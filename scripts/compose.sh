@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts, in the root of the repository: sets which Compose files they use.
+# Sourced by the scripts, in the root of the repository: sets which Compose files they use, and has
+# what they do in the database's container.
 # On a server, COMPOSE_FILE in .env names those of production, so plain `docker compose` uses them.
 # If there is only .env.prod, the scripts read that, as the course's command does.
 # settings: the file with the settings. as_typed: what a person types for `docker compose`.

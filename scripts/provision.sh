@@ -228,7 +228,7 @@ TEXT
 
 fetch_docker_key() { # fetch_docker_key URL
   install -d --mode 755 /etc/apt/keyrings
-  curl --fail --silent --show-error --location --max-time 60 --output "$work/key" "$1"
+  curl --fail --silent --show-error --location --max-time 60 --output "$work/key" "$1" || return
   install --mode 644 "$work/key" /etc/apt/keyrings/docker.asc
 }
 

@@ -6,26 +6,29 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/apply-schema.sh
 
-Runs the files of db/init, as they are in the working tree, on the running database; they can be run any number of times, and
-what is there stays as it is. Left out are the seed data and the API's password (for that: scripts/rotate-password.sh).
+Runs the files of db/init, as they are in the working tree, on the running database. They can be run
+any number of times, and keep what exists. The seed data and the API's password are left out (for
+the password: scripts/rotate-password.sh).
 
-The API goes on working meanwhile:
-- A statement waits at most half a second for a lock, because queries would queue behind it; then all is tried again.
+The API keeps working meanwhile:
+- A statement waits at most half a second for a lock, because queries would queue behind it. After
+  that, everything is tried again.
 - Indexes are built CONCURRENTLY, which lets others write. What an interrupted build has left is
   removed first.
 For that, db/init writes each index as CREATE INDEX IF NOT EXISTS, at the start of a line.
 
-The sequence of the ids is set past all rows, where rows with ids of their own were imported.
+If rows were imported with their ids, the sequence of the ids is set past them.
 
-A column is added in 01_schema.sql, after the table, by: ALTER TABLE tasks ADD COLUMN IF NOT EXISTS …;
+To add a column, put this into 01_schema.sql, after the table:
+ALTER TABLE tasks ADD COLUMN IF NOT EXISTS …;
 
 Exit codes: 0 applied, 1 failed, 2 wrong usage, 3 another run of this script is under way
 TEXT
 }
-fail() {
-  echo "apply-schema: $*" >&2
-  exit 1
-}
+
+cd "$(dirname "$0")/.."
+. scripts/compose.sh
+. scripts/portable.sh
 
 case ${1:-} in
   '') ;;
@@ -33,17 +36,12 @@ case ${1:-} in
     usage
     exit 0
     ;;
-  *)
-    usage >&2
-    exit 2
-    ;;
+  *) misused ;;
 esac
-cd "$(dirname "$0")/.."
-. scripts/compose.sh
-. scripts/portable.sh
 need docker
 
-# CREATE INDEX CONCURRENTLY cannot be in a transaction: a file with indexes loses its BEGIN and COMMIT.
+# without_blocking FILE: its statements. CREATE INDEX CONCURRENTLY cannot run in a transaction, so a
+# file with indexes loses its BEGIN and COMMIT.
 without_blocking() {
   if ! grep -qE '^CREATE (UNIQUE )?INDEX IF NOT EXISTS' "$1"; then
     cat "$1"
@@ -53,54 +51,72 @@ without_blocking() {
 SELECT format('DROP INDEX CONCURRENTLY %s', indexrelid::regclass)
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE NOT indisvalid AND relnamespace = 'public'::regnamespace \gexec
--- This one waits for the end of transactions that are older, and nobody queues behind it.
+-- A concurrent build waits for older transactions to end, and nobody queues behind it.
 SET lock_timeout = '10min';
 SQL
   sed -E -e '/^(BEGIN|COMMIT);$/d' \
     -e 's/^(CREATE (UNIQUE )?INDEX) IF NOT EXISTS/\1 CONCURRENTLY IF NOT EXISTS/' "$1"
 }
 
+begin_file() { # begin_file FILE
+  printf "\n\\\\echo 'apply-schema: %s'\nSET lock_timeout = '500ms';\n" "$1"
+}
+
 statements() {
-  cat <<'SQL'
-SET client_min_messages = warning; -- "exists already" is what is expected
-DO $$ BEGIN
-  IF NOT pg_try_advisory_lock(hashtext('taskapp schema')) THEN RAISE EXCEPTION 'another schema change is under way'; END IF;
-END $$;
-SQL
   local file
+  cat <<'SQL'
+SET client_min_messages = warning; -- "already exists" is expected
+DO $$
+BEGIN
+    IF NOT pg_try_advisory_lock(hashtext('taskapp schema')) THEN
+        RAISE EXCEPTION 'another schema change is under way';
+    END IF;
+END
+$$;
+SQL
   for file in db/init/*.sql; do
     case $file in *_seed_data.sql) continue ;; esac
-    printf "\n\\\\echo 'apply-schema: %s'\nSET lock_timeout = '500ms';\n" "$file"
+    begin_file "$file"
     without_blocking "$file"
   done
-  printf "\n\\\\echo 'apply-schema: db/init/04_roles.sh'\nSET lock_timeout = '500ms';\n"
+  begin_file db/init/04_roles.sh
   printf '%s\n' "$roles_sql"
 }
 
-# That of the working tree. Not the password: the container's is older than today's if it was changed.
-roles_sql=$(docker compose exec -T db bash -s -- --print --keep-password <db/init/04_roles.sh) || fail 'cannot ask the database container: is it running? docker compose ps db'
+# shellcheck disable=SC2016 # variables of the container
+run_in_db() {
+  docker compose exec -T db sh -c \
+    'exec psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"'
+}
+
+# The script of the working tree. Not the password: the container's is older than today's if it was
+# changed.
+roles_sql=$(docker compose exec -T db bash -s -- --print --keep-password <db/init/04_roles.sh) \
+  || fail 'cannot ask the database container: is it running? docker compose ps db'
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 for attempt in {1..20}; do
-  # shellcheck disable=SC2016 # variables of the container
-  if statements | docker compose exec -T db sh -c \
-    'exec psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>"$errors"; then
+  if statements | run_in_db 2>"$errors"; then
     echo 'apply-schema: the database has the schema of db/init'
     exit 0
   fi
   case $(<"$errors") in
     *'another schema change is under way'*)
-      echo 'apply-schema: another run is under way, wait for it; the database holds its lock (pg_locks, locktype advisory)' >&2
+      echo 'apply-schema: another run is under way, wait for it;' \
+        'the database holds its lock (pg_locks, locktype advisory)' >&2
       exit 3
       ;;
     *'lock timeout'*)
-      echo "apply-schema: a lock was not free within half a second (attempt $attempt of 20), tries again" >&2
+      echo 'apply-schema: a lock was not free within half a second' \
+        "(attempt $attempt of 20), tries again" >&2
       sleep 1
       ;;
     *)
       cat "$errors" >&2
-      fail 'stopped at the error above; statements before it are applied: mend the file and run this again'
+      fail 'stopped at the error above; statements before it are applied:' \
+        'fix the file and run this again'
       ;;
   esac
 done
-fail 'a lock was never free; a long transaction holds it: SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'
+fail 'a lock was never free; a long transaction holds it:' \
+  'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'

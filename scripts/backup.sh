@@ -4,33 +4,29 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/backup.sh [--database NAME] [--output-dir DIRECTORY] [--retain-days DAYS] [--dry-run] [--verbose]
+Usage: scripts/backup.sh [--database NAME] [--output-dir DIRECTORY] [--retain-days DAYS]
+                         [--dry-run] [--verbose]
 
-Writes three files: NAME-TIME.dump (pg_dump, custom format), .dump.sums (rows and checksum of each table) and
-.dump.sha256. The dump is first written as .part and restored into a scratch database; only when every table has the
-rows it had at the moment of the dump do the files get their names. Then backups that are too old are removed.
+Writes three files: NAME-TIME.dump (pg_dump, custom format), .dump.sums (rows and checksum of each
+table) and .dump.sha256. The dump is first written as .part and restored into a scratch database.
+The files get their names only if every table has the rows it had at the moment of the dump. Then
+backups that are too old are removed.
 
 --database NAME         the database (default: POSTGRES_DB of the stack)
---output-dir DIRECTORY  where the backups are (default: backups/ of the repository). Copy them to another machine as well
+--output-dir DIRECTORY  where the backups are (default: backups/ of the repository); copy them to
+                        another machine as well
 --retain-days DAYS      remove older backups of this database, but never the newest 3 (default: 7)
 --dry-run               say what would be done, and do nothing
---verbose               say what is being done, also when nobody watches
+--verbose               say what is being done, even without a terminal
 
-Environment: METRICS_DIR  where the time of the last success is left for the alert BackupTooOld (default: monitoring/textfile)
+Environment: METRICS_DIR  where the time of the last success is left for the alert BackupTooOld
+                          (default: monitoring/textfile)
 
-Exit code: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the lock
+Exit codes: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the
+lock
 TEXT
 }
-disk() { echo "Is there room? $(df -Ph "$output" | awk 'NR == 2 { print $4 " free of " $2 " on " $6 }')"; }
 say() { if [ "$verbose" = yes ] || [ -t 2 ]; then echo "backup: $*" >&2; fi; }
-fail() {
-  echo "backup: $*" >&2
-  exit 1
-}
-wrong() {
-  echo "backup: $* (see --help)" >&2
-  exit 2
-}
 
 caller=$PWD
 cd "$(dirname "$0")/.."
@@ -59,7 +55,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[[ $retain_days =~ ^[1-9][0-9]{0,4}$ ]] || wrong "--retain-days must be a whole number from 1 to 99999, not $retain_days"
+[[ $retain_days =~ ^[1-9][0-9]{0,4}$ ]] \
+  || wrong "--retain-days must be a whole number from 1 to 99999, not $retain_days"
 [[ $database != */* ]] || wrong "--database must not contain /"
 [[ $output = /* ]] || output=$caller/$output
 
@@ -75,26 +72,21 @@ if [ "$dry_run" = no ]; then
     exit 3
   fi
 fi
-trap '[ $? -eq 0 ] || exit 1' EXIT # 2 and 3 mean what --help says, not what a failed command returned
+# The codes 2 and 3 mean what --help says, so a failed command must not end the script with them.
+trap '[ $? -eq 0 ] || exit 1' EXIT
 
-container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
-[ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
-# Without the lock: a child that outlives a killed run must not keep the next one out.
-db() { docker exec -i "$container" "$@" 9>&-; }
-owner=$(db printenv POSTGRES_USER) \
-  || fail "$(refusal_of_db 'cannot run commands in the container of db')"
-[ -n "$database" ] || database=$(db printenv POSTGRES_DB)
-sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
+find_db
 [ "$(sql "$database" -c 'SELECT 1')" = 1 ] \
   || fail "$(refusal_of_db "cannot connect to the database $database")"
 
 stamp=$(date -u +%Y%m%dT%H%M%SZ)
 dump=$output/$database-$stamp.dump
+shopt -s nullglob
 
-# Sets old: the backups to remove, once the new one is there. The time in the name counts; a copy has another mtime.
+# Sets old: the backups to remove once the new one is there. The time in the name counts, because a
+# copy has another mtime.
 find_old() {
   local files limit
-  shopt -s nullglob
   files=("$output/$database"-????????T??????Z.dump) # oldest first
   limit=$(time_before $((retain_days * 86400)))
   [ "$dry_run" = no ] || files+=("$dump")
@@ -111,76 +103,133 @@ if [ "$dry_run" = yes ]; then
   exit 0
 fi
 
-# What a killed run has left: unfinished files, files without their dump, and scratch databases.
-shopt -s nullglob
-for file in "$output"/*-????????T??????Z.dump*.part; do rm -f "$file"; done
-for file in "$output"/*-????????T??????Z.dump.sums "$output"/*-????????T??????Z.dump.sha256; do [ -e "${file%.*}" ] || rm -f "$file"; done
-for name in $(sql postgres -c "SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_[0-9]+$'"); do
-  if ! kill -0 "${name##*_}" 2>/dev/null; then # a run into another directory may be busy
+# Removes what a killed run has left: unfinished files, files without their dump, scratch databases.
+remove_leftovers() {
+  local file name
+  local query="SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_[0-9]+$'"
+  for file in "$output"/*-????????T??????Z.dump*.part; do
+    rm -f "$file"
+  done
+  for file in "$output"/*-????????T??????Z.dump.{sums,sha256}; do
+    [ -e "${file%.*}" ] || rm -f "$file"
+  done
+  for name in $(sql postgres -c "$query"); do
+    if kill -0 "${name##*_}" 2>/dev/null; then continue; fi # a run into another directory
     say "dropping $name, left by a run that was killed"
     db dropdb --force --if-exists -U "$owner" "$name"
-  fi
-done
+  done
+}
+remove_leftovers
 
 work=$(mktemp -d)
 scratch=taskapp_verify_$$
 finish() {
   local status=$?
   rm -rf "$work" "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"
-  db dropdb --force --if-exists -U "$owner" "$scratch" 2>/dev/null || echo "backup: cannot drop $scratch, the next run will" >&2
+  db dropdb --force --if-exists -U "$owner" "$scratch" 2>/dev/null \
+    || echo "backup: cannot drop $scratch, the next run will" >&2
   [ "$status" -eq 0 ] || exit 1
 }
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# The API writes meanwhile. So this session holds a snapshot open, and both the sums and the dump are made of what it sees.
-started=$SECONDS
-say "computing the checksums of $database"
-mkfifo "$work/to" "$work/from"
-# Opening a pipe blocks until the other end opens: it must not hold the lock meanwhile.
-sql "$database" 9>&- <"$work/to" >"$work/from" &
-exec 7>"$work/to" 8<"$work/from"
-{
-  echo "SET idle_in_transaction_session_timeout = 0;"
-  echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-  echo "SELECT pg_export_snapshot();"
-  cat scripts/table-sums.sql
-  printf '%s\n' '\echo end'
-} >&7
-read -r snapshot <&8 || fail "cannot read $database, see above"
-line=''
-while read -r line <&8 && [ "$line" != end ]; do echo "$line"; done >"$dump.sums.part"
-[ "$line" = end ] || fail "computing the checksums failed, see above"
-[ -s "$dump.sums.part" ] || fail "$database has no tables, which cannot be right"
+# fail_and_show_space TEXT: for failures that a full disk explains.
+fail_and_show_space() {
+  # shellcheck disable=SC2016 # fields of awk
+  local space='NR == 2 { print $4 " free of " $2 " on " $6 }'
+  fail "$1. Is there room? $(df -Ph "$output" | awk "$space")"
+}
 
-say "dumping $database"
-db pg_dump --format=custom --snapshot="$snapshot" -U "$owner" -d "$database" >"$dump.part" || fail "the dump failed, see above. $(disk)"
-exec 7>&-
+# The API writes meanwhile. So a session holds a snapshot open, on descriptors 7 and 8, and both the
+# sums and the dump are made from it.
+write_sums() {
+  local line=''
+  say "computing the checksums of $database"
+  mkfifo "$work/to" "$work/from"
+  # Opening a pipe blocks until the other end opens: it must not hold the lock meanwhile.
+  sql "$database" 9>&- <"$work/to" >"$work/from" &
+  exec 7>"$work/to" 8<"$work/from"
+  {
+    echo "SET idle_in_transaction_session_timeout = 0;"
+    echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    echo "SELECT pg_export_snapshot();"
+    cat scripts/table-sums.sql
+    printf '%s\n' '\echo end'
+  } >&7
+  read -r snapshot <&8 || fail "cannot read $database, see above"
+  while read -r line <&8 && [ "$line" != end ]; do
+    echo "$line"
+  done >"$dump.sums.part"
+  [ "$line" = end ] || fail "computing the checksums failed, see above"
+  [ -s "$dump.sums.part" ] || fail "$database has no tables, which cannot be right"
+}
 
-say "restoring it into $scratch"
-db createdb --template=template0 -U "$owner" "$scratch" || fail "cannot create $scratch, see above"
-db pg_restore --exit-on-error -U "$owner" -d "$scratch" <"$dump.part" || fail "the dump cannot be restored, see above. $(disk)"
-sql "$scratch" <scripts/table-sums.sql >"$dump.restored.part" || fail "cannot read the restored database. $(disk)"
-diff "$dump.sums.part" "$dump.restored.part" >&2 || fail "the restored database differs, see above (name|rows|checksum)"
+write_dump() {
+  say "dumping $database"
+  db pg_dump --format=custom --snapshot="$snapshot" -U "$owner" -d "$database" >"$dump.part" \
+    || fail_and_show_space 'the dump failed, see above'
+  exec 7>&-
+}
+
+verify_dump() {
+  say "restoring it into $scratch"
+  db createdb --template=template0 -U "$owner" "$scratch" \
+    || fail "cannot create $scratch, see above"
+  db pg_restore --exit-on-error -U "$owner" -d "$scratch" <"$dump.part" \
+    || fail_and_show_space 'the dump cannot be restored, see above'
+  sql "$scratch" <scripts/table-sums.sql >"$dump.restored.part" \
+    || fail_and_show_space 'cannot read the restored database'
+  diff "$dump.sums.part" "$dump.restored.part" >&2 \
+    || fail "the restored database differs, see above (name|rows|checksum)"
+}
+
+hash() { sha256sum "$1.part" | cut -d ' ' -f 1; }
 
 # The dump gets its name last: where there is a .dump, it is whole and verified.
-hash() { sha256sum "$1.part" | cut -d ' ' -f 1; }
-printf '%s  %s\n' "$(hash "$dump")" "${dump##*/}" "$(hash "$dump.sums")" "${dump##*/}.sums" >"$dump.sha256.part" || fail "cannot write. $(disk)"
-sync "$dump".{sums.,sha256.,}part || fail "cannot write to the disk. $(disk)"
-mv "$dump.sums.part" "$dump.sums"
-mv "$dump.sha256.part" "$dump.sha256"
-mv "$dump.part" "$dump"
+name_files() {
+  printf '%s  %s\n' \
+    "$(hash "$dump")" "${dump##*/}" \
+    "$(hash "$dump.sums")" "${dump##*/}.sums" >"$dump.sha256.part" \
+    || fail_and_show_space 'cannot write'
+  sync "$dump".{sums.,sha256.,}part || fail_and_show_space 'cannot write to the disk'
+  mv "$dump.sums.part" "$dump.sums"
+  mv "$dump.sha256.part" "$dump.sha256"
+  mv "$dump.part" "$dump"
+}
 
-find_old
-for file in ${old[@]+"${old[@]}"}; do
-  say "removing $file"
-  rm -f "$file" "$file.sums" "$file.sha256"
-done
-kept=("$output/$database"-????????T??????Z.dump)
-metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
-if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then # of another one nobody expects the next
-  printf 'taskapp_backup_last_success_timestamp_seconds{database="%s"} %s\n' "$database" "$(date +%s)" >"$metric.part" \
-    && chmod 644 "$metric.part" && mv "$metric.part" "$metric" || echo "backup: cannot write $metric" >&2
+remove_old() {
+  local file
+  find_old
+  for file in ${old[@]+"${old[@]}"}; do
+    say "removing $file"
+    rm -f "$file" "$file.sums" "$file.sha256"
+  done
+}
+
+write_metric() { # write_metric FILE
+  local name=taskapp_backup_last_success_timestamp_seconds
+  printf '%s{database="%s"} %s\n' "$name" "$database" "$(date +%s)" >"$1.part" \
+    && chmod 644 "$1.part" \
+    && mv "$1.part" "$1"
+}
+
+started=$SECONDS
+write_sums
+write_dump
+verify_dump
+name_files
+remove_old
+
+# Nobody expects a daily backup of another database.
+if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then
+  metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
+  write_metric "$metric" || echo "backup: cannot write $metric" >&2
 fi
-rows=$(awk -F '|' '{ rows += $2 } END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
-echo "backup: $dump: $(($(wc -c <"$dump"))) bytes, $rows, verified in $((SECONDS - started)) s; ${#kept[@]} kept, ${#old[@]} removed"
+
+kept=("$output/$database"-????????T??????Z.dump)
+bytes=$(($(wc -c <"$dump")))
+rows=$(awk -F '|' '
+  { rows += $2 }
+  END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
+echo "backup: $dump: $bytes bytes, $rows, verified in $((SECONDS - started)) s;" \
+  "${#kept[@]} kept, ${#old[@]} removed"

@@ -10,11 +10,12 @@ Checks each container, three endpoints, the machine, and the database: its schem
 Prints one line per check: [OK], [FAIL], or [SKIP] with the reason. Root can check more than other
 users.
 
---json     prints one JSON object: {"failures": 0, "checks": [{"section", "name", "status", "detail"}]}
+--json     prints one JSON object: {"failures": 0, "checks": [CHECK, ...]}, where CHECK is
+           {"section", "name", "status", "detail"}
 --url URL  checks this address instead of the published port of nginx
 
 The backups are in backups/, or in BACKUP_DIR.
-Exit code: the number of failures, at most 125. 0 means that nothing failed.
+Exit code: the number of failures, at most 125; 0 if nothing failed
 TEXT
 }
 
@@ -41,7 +42,7 @@ done
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
 . scripts/portable.sh
-PATH=$PATH:/usr/sbin:/sbin # ufw is there, and a user's PATH may lack it
+PATH=$PATH:/usr/sbin:/sbin # for ufw: the PATH of a user may lack them
 
 readonly backup_hours=26 # a backup each day, and two hours to make it
 readonly disk_percent=90
@@ -49,12 +50,19 @@ readonly certificate_days=14
 
 failures=0 section='' checks=()
 green='' red='' yellow='' plain='' # colours only on a terminal
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  green=$'\e[32m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
+fi
 
 json_string() {
   local text=${1//\\/\\\\}
   text=${text//\"/\\\"}
   printf '"%s"' "${text//[[:cntrl:]]/ }"
+}
+
+json_check() { # json_check SECTION NAME STATUS DETAIL
+  printf '{"section":%s,"name":%s,"status":"%s","detail":%s}' \
+    "$(json_string "$1")" "$(json_string "$2")" "$3" "$(json_string "$4")"
 }
 
 begin() { # begin SECTION
@@ -71,13 +79,13 @@ report() { # report STATUS NAME DETAIL: the result of one check
   if [ "$json" = no ]; then
     printf '  %s%-6s%s %s: %s\n' "$colour" "[$1]" "$plain" "$2" "$3"
   else
-    checks+=("{\"section\":$(json_string "$section"),\"name\":$(json_string "$2"),\"status\":\"$1\",\"detail\":$(json_string "$3")}")
+    checks+=("$(json_check "$section" "$2" "$1" "$3")")
   fi
 }
 
 last_line() { printf '%s' "${1##*$'\n'}"; }
 
-# Nothing may hang: a health check is most needed when something else does. So each command has a limit.
+# Every command has a time limit: a health check is most needed when something else hangs.
 engine=''
 find_engine() {
   if ! installed docker; then
@@ -88,7 +96,7 @@ find_engine() {
   fi
 }
 
-# --- containers ---------------------------------------------------------------------------------------------------------
+# --- containers ----------------------------------------------------------------------------------
 
 # The services, each with the number of containers it should have.
 wanted_containers() {
@@ -105,39 +113,49 @@ said_by_health_check() {
   timeout 20 docker inspect --format "$outputs" "$1" 2>/dev/null | grep . | tail -n 1 || true
 }
 
+# Writes a line per container: SERVICE|NUMBER|ONE_OFF|STATE|HEALTH|EXIT_CODE|ID. It asks for each
+# id, because `ps --format json` prints an array before Compose 2.21 and an object per line since.
+list_containers() {
+  local ids id fields label='index .Config.Labels "com.docker.compose'
+  ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error") || return
+  fields="{{$label.service\"}}|{{$label.container-number\"}}|{{$label.oneoff\"}}"
+  fields+='|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}'
+  fields+='|{{.State.ExitCode}}'
+  fields+='|{{.ID}}' # not .Id: with that, a container without a health check is an error
+  for id in $ids; do
+    # A container that was removed meanwhile is left out.
+    timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
+  done | sort >"$work/containers"
+}
+
+check_container() { # check_container SERVICE NUMBER STATE HEALTH EXIT_CODE ID
+  local name=$1-$2 said why="see docker compose logs $1"
+  if [ "$1" = db ] && [ "$4" != healthy ]; then why=$(refusal_of_db "$why"); fi
+  case $3/$4 in
+    running/healthy) report OK "$name" 'running, healthy' ;;
+    running/) report OK "$name" 'running, has no health check' ;;
+    running/*)
+      said=$(said_by_health_check "$6")
+      report FAIL "$name" "running, but $4${said:+: $said}; $why"
+      ;;
+    *) report FAIL "$name" "$3, exit code $5; $why" ;;
+  esac
+}
+
 check_containers() {
-  local ids id fields service number one_off state health code count said why found=()
+  local id service number one_off state health code count found=()
   if [ -z "$engine" ]; then
     report SKIP containers 'no Docker Engine answers'
     return
   fi
-  # Ids, and not `ps --format json`: that is an array before Compose 2.21 and one object per line since.
-  if ! wanted_containers || ! ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error"); then
+  if ! wanted_containers || ! list_containers; then
     report FAIL containers "docker compose: $(last_line "$(<"$work/error")")"
     return
   fi
-  fields='{{index .Config.Labels "com.docker.compose.service"}}|{{index .Config.Labels "com.docker.compose.container-number"}}'
-  fields+='|{{index .Config.Labels "com.docker.compose.oneoff"}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{end}}|{{.State.ExitCode}}'
-  fields+='|{{.ID}}' # not .Id: with that, a container without a health check is an error
-  for id in $ids; do
-    # One that was removed in between is none.
-    timeout 20 docker inspect --format "$fields" "$id" 2>/dev/null || true
-  done | sort >"$work/containers"
   while IFS='|' read -r service number one_off state health code id; do
     [ "$one_off" != True ] || continue # `docker compose run`
     found+=("$service")
-    why="see docker compose logs $service"
-    if [ "$service" = db ] && [ "$health" != healthy ]; then why=$(refusal_of_db "$why"); fi
-    case $state/$health in
-      running/healthy) report OK "$service-$number" 'running, healthy' ;;
-      running/) report OK "$service-$number" 'running, has no health check' ;;
-      running/*)
-        said=$(said_by_health_check "$id")
-        said=${said:+: $said}
-        report FAIL "$service-$number" "running, but $health$said; $why"
-        ;;
-      *) report FAIL "$service-$number" "$state, exit code $code; $why" ;;
-    esac
+    check_container "$service" "$number" "$state" "$health" "$code" "$id"
   done <"$work/containers"
   while read -r service number; do
     count=$(printf '%s\n' ${found[@]+"${found[@]}"} | grep -cx "$service") || true
@@ -147,7 +165,7 @@ check_containers() {
   done <"$work/wanted"
 }
 
-# --- endpoints ------------------------------------------------------------------------------------------------------------
+# --- endpoints -----------------------------------------------------------------------------------
 
 published() { # published PORT: the address on which others reach nginx's port
   local address
@@ -160,11 +178,13 @@ published() { # published PORT: the address on which others reach nginx's port
   esac
 }
 
-# ask PATH [HEADER]: sets status, 000 where nothing answered, and body. The header goes through standard input, because
-# arguments are seen by everybody on the machine. The certificate names the public host, not 127.0.0.1: not checked here.
+# ask PATH [HEADER]: sets status, 000 if nothing answered, and body. The header comes on standard
+# input, because everybody on the machine can read arguments. --insecure: the certificate names the
+# public host, not 127.0.0.1.
 ask() {
-  status=$(printf '%s\n' "${2:-}" | curl --silent --show-error --insecure --max-time 5 --header @- \
-    --noproxy '*' --output "$work/body" --write-out '%{http_code}' "$url$1" 2>"$work/error") || true
+  local options=(--silent --show-error --insecure --max-time 5 --noproxy '*' --header @-)
+  options+=(--output "$work/body" --write-out '%{http_code}')
+  status=$(printf '%s\n' "${2:-}" | curl "${options[@]}" "$url$1" 2>"$work/error") || true
   body=$(head -c 200 "$work/body" 2>/dev/null | tr -d '\0' || true)
   rm -f "$work/body"
 }
@@ -179,43 +199,51 @@ judge() { # judge PATH START_OF_THE_BODY: what ask found
   fi
 }
 
-check_tasks() {
-  local path='/api/tasks?limit=1' directory token=''
-  directory=${SECRETS_DIR:-}
+secrets_directory() {
+  local directory=${SECRETS_DIR:-}
   if [ -z "$directory" ] && [ -r "$settings" ]; then
     directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$settings" | tail -n 1)
   fi
-  directory=${directory:-secrets}
-  if [ -r "$directory/api_token" ]; then token="Authorization: Bearer $(<"$directory/api_token")"; fi
+  echo "${directory:-secrets}"
+}
+
+check_tasks() {
+  local path='/api/tasks?limit=1' file
   ask "$path"
-  if [ "$status" = 401 ] && [ -z "$token" ]; then
-    report SKIP "$path" "wants the API token, and $directory/api_token cannot be read; run as its owner"
-    return
+  if [ "$status" = 401 ]; then # sends the token only if it is asked for
+    file=$(secrets_directory)/api_token
+    if [ ! -r "$file" ]; then
+      report SKIP "$path" "wants the API token, and $file cannot be read; run as its owner"
+      return
+    fi
+    ask "$path" "Authorization: Bearer $(<"$file")"
   fi
-  if [ "$status" = 401 ]; then ask "$path" "$token"; fi # only sent where it is asked for
   judge "$path" '{"tasks":['
 }
 
-check_endpoints() {
+# Sets url to the published port of nginx. If there is none, reports that and returns 1.
+find_url() {
   local address
+  if [ -z "$engine" ]; then
+    report SKIP endpoints 'no Docker Engine says where nginx is published'
+    return 1
+  fi
+  if address=$(published 443); then
+    url=https://$address
+  elif address=$(published 80); then
+    url=http://$address
+  else
+    report FAIL endpoints 'nginx is not published: web does not run'
+    return 1
+  fi
+}
+
+check_endpoints() {
   if ! installed curl; then
     report FAIL endpoints 'curl is not installed'
     return
   fi
-  if [ -z "$url" ]; then
-    if [ -z "$engine" ]; then
-      report SKIP endpoints 'no Docker Engine says where nginx is published'
-      return
-    fi
-    if address=$(published 443); then
-      url=https://$address
-    elif address=$(published 80); then
-      url=http://$address
-    else
-      report FAIL endpoints 'nginx is not published: web does not run'
-      return
-    fi
-  fi
+  [ -n "$url" ] || find_url || return 0
   ask /nginx-health
   judge /nginx-health healthy
   ask /healthz
@@ -224,7 +252,7 @@ check_endpoints() {
   check_tasks
 }
 
-# --- database -----------------------------------------------------------------------------------
+# --- database ------------------------------------------------------------------------------------
 
 # Runs the SQL on standard input as the owner.
 sql_in_db() {
@@ -233,8 +261,8 @@ sql_in_db() {
     'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
 }
 
-# Whether the database lacks something that db/init makes or that the API uses. The API checks the
-# latter with each /healthz.
+# Whether the database lacks something that db/init makes, or that the API uses: it looks for that
+# at each /healthz.
 check_schema() {
   local names query missing
   names=$(
@@ -274,8 +302,8 @@ check_sequence() {
   esac
 }
 
-# The owner's password takes effect on the first start only, and the API does not use it. So nothing
-# else shows that a change had no effect.
+# The owner's password takes effect on the first start only, and the API does not use it. So only
+# this check shows that a later change had no effect.
 check_owner_password() {
   local name='password of the owner' change='scripts/rotate-password.sh owner changes both'
   local id state started_with present
@@ -329,10 +357,14 @@ check_published_passwords() {
   fi
 }
 
-# --- the machine ------------------------------------------------------------------------------------------------------------
+# --- the machine ---------------------------------------------------------------------------------
 
 check_docker() {
-  if [ -n "$engine" ]; then report OK docker "Engine $engine"; else report FAIL docker "$engine_fault"; fi
+  if [ -n "$engine" ]; then
+    report OK docker "Engine $engine"
+  else
+    report FAIL docker "$engine_fault"
+  fi
 }
 
 check_firewall() {
@@ -391,34 +423,42 @@ check_backup_timer() {
   fi
 }
 
-check_backup() {
-  local directory=${BACKUP_DIR:-backups} dump changed newest='' newest_changed=0 hours
-  if [ -d "$directory" ] && [ ! -r "$directory" ]; then
-    report SKIP 'newest backup' "$directory cannot be read; run as its owner"
-    return
-  fi
-  # scripts/backup.sh writes these two once the dump was verified; scripts/restore-to-time.sh writes no .sums.
-  for dump in "$directory"/*.dump; do
+# Sets newest, the newest verified backup in DIRECTORY, and newest_changed. scripts/backup.sh writes
+# both .sha256 and .sums after it has verified the dump; scripts/restore-to-time.sh writes no .sums.
+find_newest_backup() { # find_newest_backup DIRECTORY
+  local dump changed
+  newest='' newest_changed=0
+  for dump in "$1"/*.dump; do
     if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
     changed=$(changed_at "$dump")
     if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
   done
+}
+
+check_backup() {
+  local directory=${BACKUP_DIR:-backups} name='newest backup' newest newest_changed hours
+  if [ -d "$directory" ] && [ ! -r "$directory" ]; then
+    report SKIP "$name" "$directory cannot be read; run as its owner"
+    return
+  fi
+  find_newest_backup "$directory"
   if [ -n "$newest" ]; then
     hours=$((($(date +%s) - newest_changed) / 3600))
     if [ "$hours" -lt "$backup_hours" ]; then
-      report OK 'newest backup' "$newest, $hours h old"
+      report OK "$name" "$newest, $hours h old"
     else
-      report FAIL 'newest backup' "$newest is $hours h old; see journalctl -u taskapp-backup, or run scripts/backup.sh"
+      report FAIL "$name" \
+        "$newest is $hours h old; see journalctl -u taskapp-backup, or run scripts/backup.sh"
     fi
   elif [ -d "$directory" ] || [ -f .env.prod ] || [ "$timer_installed" = yes ]; then
-    report FAIL 'newest backup' "no verified one in $directory; run scripts/backup.sh"
+    report FAIL "$name" "no verified one in $directory; run scripts/backup.sh"
   else
-    report SKIP 'newest backup' "no $directory here: this is not a server"
+    report SKIP "$name" "no $directory here: this is not a server"
   fi
 }
 
 check_certificate() {
-  local file
+  local file=$work/certificate server end
   case $url in
     https:*) ;;
     '')
@@ -434,15 +474,22 @@ check_certificate() {
     report SKIP certificate 'openssl is not installed'
     return
   fi
-  file=$work/certificate
-  timeout 10 openssl s_client -connect "$(sed 's,^https://,,; s,/.*,,; /:[0-9]*$/!s/$/:443/' <<<"$url")" </dev/null >"$file" 2>/dev/null || true
-  if ! openssl x509 -noout -in "$file" 2>/dev/null; then
+  server=$(sed 's,^https://,,; s,/.*,,; /:[0-9]*$/!s/$/:443/' <<<"$url") # HOST:PORT
+  timeout 10 openssl s_client -connect "$server" </dev/null >"$file" 2>/dev/null || true
+  if ! end=$(openssl x509 -noout -enddate -in "$file" 2>/dev/null); then
     report FAIL certificate "$url shows none"
-  elif openssl x509 -noout -checkend $((certificate_days * 86400)) -in "$file" >/dev/null; then
-    report OK certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/until /')"
-  else
-    report FAIL certificate "$(openssl x509 -noout -enddate -in "$file" | sed 's/notAfter=/ends /'); renew it"
+    return
   fi
+  end=${end#notAfter=}
+  if openssl x509 -noout -checkend $((certificate_days * 86400)) -in "$file" >/dev/null; then
+    report OK certificate "until $end"
+  else
+    report FAIL certificate "ends $end; renew it"
+  fi
+}
+
+others_can_read() { # others_can_read FILE: also one that a link names
+  [ -f "$1" ] && [ -n "$(find -L "$1" \( -perm -040 -o -perm -004 \))" ]
 }
 
 check_settings() {
@@ -452,7 +499,7 @@ check_settings() {
     return
   fi
   for file in .env .env.prod; do
-    [ ! -f "$file" ] || [ -z "$(find -L "$file" \( -perm -040 -o -perm -004 \))" ] || open+=("$file")
+    if others_can_read "$file"; then open+=("$file"); fi
   done
   if [ -f .env.prod ] && ! means_production .env; then
     report FAIL settings "docker compose would start development here; run scripts/make-secrets.sh"
@@ -466,7 +513,7 @@ check_settings() {
 }
 
 check_disk() { # check_disk NAME DIRECTORY
-  local used
+  local used why="the limit is $disk_percent %; docker system df shows what could go"
   used=$(timeout 10 df -P "$2" 2>/dev/null | awk 'NR == 2 { sub("%", "", $5); print $5 }') || true
   case $used in
     '' | *[!0-9]*) report SKIP "$1" "df says nothing of $2" ;;
@@ -474,13 +521,13 @@ check_disk() { # check_disk NAME DIRECTORY
       if [ "$used" -lt "$disk_percent" ]; then
         report OK "$1" "$used % used"
       else
-        report FAIL "$1" "$used % used, the limit is $disk_percent %; docker system df shows what could go"
+        report FAIL "$1" "$used % used, $why"
       fi
       ;;
   esac
 }
 
-# Mounted files keep their modes, and users other than the owner must read them in the container. A
+# Mounted files keep their modes, and in the containers other users than the owner must read them. A
 # clone made under umask 077, or unpacked without x bits, has the wrong modes.
 check_mounted_files() {
   local name='mounted files' unfit

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts, in the root of the repository: sets which Compose files they use.
+# Sourced by the scripts, in the root of the repository: sets which Compose files they use, and has
+# what they do in the database's container.
 # On a server, COMPOSE_FILE in .env names those of production, so plain `docker compose` uses them.
 # If there is only .env.prod, the scripts read that, as the course's command does.
 # settings: the file with the settings. as_typed: what a person types for `docker compose`.
@@ -31,4 +32,28 @@ refusal_of_db() {
   log=$(docker compose logs --no-color --no-log-prefix --tail 5 db 2>/dev/null) || true
   refusal=$(sed -n 's/^.*taskapp db: refused: //p' <<<"$log" | tail -n 1)
   printf '%s\n' "${refusal:-${1:-}}"
+}
+
+# find_db: sets container and owner, and database if that is empty.
+find_db() {
+  container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
+  [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
+  owner=$(db printenv POSTGRES_USER) \
+    || fail "$(refusal_of_db 'cannot run commands in the container of db')"
+  [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
+}
+
+# db COMMAND...: runs it in the container. It does not get the lock (descriptor 9): a child that
+# outlives a killed run must not keep the next one out.
+db() { docker exec -i "$container" "$@" 9>&-; }
+
+# sql DATABASE ARGUMENT...: psql as the owner.
+sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
+
+# compare_tables DATABASE DUMP: ends the script if the tables differ from DUMP.sums.
+compare_tables() {
+  local sums
+  sums=$(sql "$1" <scripts/table-sums.sql) || fail 'cannot read the restored tables, see above'
+  diff "$2.sums" - <<<"$sums" >&2 \
+    || fail 'the restored tables differ from the backup, see above (name|rows|checksum)'
 }

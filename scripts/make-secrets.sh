@@ -9,7 +9,7 @@ Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the
 settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
 means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
-.env.lab; its names, ports and images go into .env.prod, its passwords do not.
+.env.lab; its names, ports and images go into .env.prod, but its passwords do not.
 To use the lab here again: rm .env, and mv .env.lab .env.
 
 Production also needs tls.crt (the certificate and its intermediates) and tls.key there, with mode
@@ -20,13 +20,11 @@ Production also needs tls.crt (the certificate and its intermediates) and tls.ke
 --dir DIRECTORY     makes only the secrets, in DIRECTORY (then set SECRETS_DIR in .env.prod)
 TEXT
 }
-fail() {
-  echo "make-secrets: $*" >&2
-  exit 1
-}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
+. scripts/portable.sh
+
 directory=secrets name=''
 while [ $# -gt 0 ]; do
   case $1 in
@@ -42,53 +40,60 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *)
-      usage >&2
-      exit 2
-      ;;
+    *) misused ;;
   esac
   shift
 done
 
+# --- The secrets ---------------------------------------------------------------------------------
+make_secret() { # make_secret FILE
+  if [ -s "$1" ]; then
+    echo "make-secrets: $1 is there, kept"
+    return
+  fi
+  head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$1.part"
+  chmod 444 "$1.part"
+  mv "$1.part" "$1"
+  echo "make-secrets: $1 made"
+}
+
+make_certificate() {
+  local crt=$directory/tls.crt key=$directory/tls.key kind=DNS error
+  if [ -e "$crt" ] || [ -e "$key" ]; then
+    echo "make-secrets: $crt or tls.key is there, kept"
+    return
+  fi
+  need openssl
+  case $name in *[!0-9.]*) ;; *) kind=IP ;; esac
+  local options=(-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365)
+  options+=(-subj "/CN=$name" -addext "subjectAltName=$kind:$name")
+  error=$(openssl req "${options[@]}" -keyout "$key.part" -out "$crt.part" 2>&1) \
+    || fail "openssl cannot make the certificate: $error"
+  chmod 444 "$key.part" "$crt.part"
+  mv "$key.part" "$key"
+  mv "$crt.part" "$crt"
+  echo "make-secrets: $crt and tls.key made for $name, self-signed"
+}
+
 umask 077
 mkdir -p "$directory"
-# The directory keeps others on the host out. The files must be readable for the users of the containers, which see
-# each file of its own and not the directory.
+# The directory keeps others on the host out. The containers see each file but not the directory, so
+# their users must be able to read the files.
 chmod 700 "$directory"
-
 for secret in postgres_password db_pass monitor_pass api_token grafana_password; do
-  file=$directory/$secret
-  if [ -s "$file" ]; then
-    echo "make-secrets: $file is there, kept"
-    continue
-  fi
-  head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$file.part"
-  chmod 444 "$file.part"
-  mv "$file.part" "$file"
-  echo "make-secrets: $file made"
+  make_secret "$directory/$secret"
 done
-
 if [ -n "$name" ]; then
-  if [ -e "$directory/tls.crt" ] || [ -e "$directory/tls.key" ]; then
-    echo "make-secrets: $directory/tls.crt or tls.key is there, kept"
-  else
-    command -v openssl >/dev/null || fail 'openssl is not installed'
-    kind=DNS
-    case $name in *[!0-9.]*) ;; *) kind=IP ;; esac
-    error=$(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$name" \
-      -addext "subjectAltName=$kind:$name" -keyout "$directory/tls.key.part" -out "$directory/tls.crt.part" 2>&1) || fail "openssl cannot make the certificate: $error"
-    chmod 444 "$directory"/tls.{key,crt}.part
-    mv "$directory/tls.key.part" "$directory/tls.key"
-    mv "$directory/tls.crt.part" "$directory/tls.crt"
-    echo "make-secrets: $directory/tls.crt and tls.key made for $name, self-signed"
-  fi
+  make_certificate
 elif [ ! -s "$directory/tls.crt" ] || [ ! -s "$directory/tls.key" ]; then
-  echo "make-secrets: $directory/tls.crt and tls.key are missing: put the certificate and its key there (mode 0444), or use --self-signed"
+  echo "make-secrets: $directory/tls.crt and tls.key are missing:" \
+    'put the certificate and its key there (mode 0444), or use --self-signed'
 fi
 
-# --- The settings -------------------------------------------------------------------------------------------------------
-# What both have: the names of the project, the database and its logins, the ports, the images. The
-# owner's login stays behind: production's API never uses it.
+# --- The settings ---------------------------------------------------------------------------------
+# The settings that the lab and production share: the names of the project, the database and its
+# logins, the ports, the images. DB_USER is left out if it is the owner: production's API never logs
+# in as that.
 lab_settings() {
   local kept='COMPOSE_PROJECT_NAME|POSTGRES_(DB|USER)|DB_(NAME|USER)|HTTP_BIND|[A-Z]+_(PORT|IMAGE)'
   local owner

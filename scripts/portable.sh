@@ -1,11 +1,29 @@
 # shellcheck shell=bash
-# Sourced by the scripts: what differs between Linux and macOS or the BSDs, whose tools have other
-# options. macOS has bash 3.2, where "${list[@]}" of an empty list is an unset variable: write
-# ${list[@]+"${list[@]}"}.
+# Sourced by the scripts: how they end, and what differs between Linux and macOS or the BSDs, whose
+# tools have other options. macOS has bash 3.2, where "${list[@]}" of an empty list is an unset
+# variable: write ${list[@]+"${list[@]}"}.
+
+script=${0##*/}
+script=${script%.sh}
+
+fail() {
+  echo "$script: $*" >&2
+  exit 1
+}
+
+wrong() { # wrong TEXT: wrong arguments
+  echo "$script: $* (see --help)" >&2
+  exit 2
+}
+
+misused() {
+  usage >&2
+  exit 2
+}
 
 installed() { command -v "$1" >/dev/null; }
 
-# need TOOL...: ends the script if a tool is missing, before that looks like another fault.
+# need TOOL...: ends the script if a tool is missing. Later, that would look like another fault.
 need() {
   local tool
   for tool; do
@@ -56,3 +74,8 @@ time_before() {
 }
 
 changed_at() { stat -c %Y "$1" 2>/dev/null || stat -f %m "$1"; }
+
+# is_intact DUMP: whether the files that DUMP.sha256 names are as they were.
+is_intact() {
+  (cd "$(dirname "$1")" && sha256sum -c "${1##*/}.sha256" >/dev/null 2>&1)
+}

@@ -1,29 +1,22 @@
 #!/usr/bin/env bash
-# The drill: proves that the newest backup can be restored on a server that has nothing but the backup.
+# A drill: proves that the newest backup can be restored on a server that has nothing else.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/restore-test.sh [FILE] [--dir DIRECTORY] [--max-age-hours HOURS]
 
-Restores the newest backup, or FILE, into a throw-away container without a network, compares every table with
-FILE.sums, and inserts a row. The running stack is not touched and need not run.
+Restores the newest backup, or FILE, into a throw-away container without a network, compares every
+table with FILE.sums, and inserts a row. The running stack is not touched and need not run.
 
 --dir DIRECTORY        where the backups are (default: backups/ of the repository)
---max-age-hours HOURS  fail if the newest backup is older, because then the backups have stopped (default: 26)
+--max-age-hours HOURS  fail if the newest backup is older, because then the backups have stopped
+                       (default: 26)
 
-Exit code: 0 good, 1 failed, 2 wrong usage
+Exit codes: 0 good, 1 failed, 2 wrong usage
 TEXT
 }
-fail() {
-  echo "restore-test: $*" >&2
-  exit 1
-}
 say() { if [ -t 2 ]; then echo "restore-test: $*" >&2; fi; }
-wrong() {
-  echo "restore-test: $* (see --help)" >&2
-  exit 2
-}
 
 caller=$PWD
 cd "$(dirname "$0")/.."
@@ -50,35 +43,48 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[[ $max_age =~ ^[1-9][0-9]{0,5}$ ]] || wrong "--max-age-hours must be a whole number above 0, not $max_age"
+[[ $max_age =~ ^[1-9][0-9]{0,5}$ ]] \
+  || wrong "--max-age-hours must be a whole number above 0, not $max_age"
 [[ $directory = /* ]] || directory=$caller/$directory
 need docker sha256sum
 exec </dev/null
 
-if [ -n "$file" ]; then
-  [[ $file = /* ]] || file=$caller/$file
-  [ -r "$file" ] || fail "$file is not there or cannot be read"
-else
+# Sets file to the newest backup, which must not be too old.
+find_newest() {
+  local candidate limit
   shopt -s nullglob
   for candidate in "$directory"/*-????????T??????Z.dump; do
     [[ ${candidate: -21} < ${file: -21} ]] || file=$candidate # the time is in the name
   done
   [ -n "$file" ] || fail "there is no backup in $directory; scripts/backup.sh makes one"
   limit=$(time_before $((max_age * 3600)))
-  [[ ${file: -21:16} > $limit ]] || fail "the newest backup, $file, is older than $max_age hours: see why scripts/backup.sh does not run"
+  [[ ${file: -21:16} > $limit ]] \
+    || fail "the newest backup, $file, is older than $max_age hours:" \
+      'see why scripts/backup.sh does not run'
+}
+
+if [ -z "$file" ]; then
+  find_newest
+else
+  [[ $file = /* ]] || file=$caller/$file
+  [ -r "$file" ] || fail "$file is not there or cannot be read"
 fi
 for needed in "$file.sha256" "$file.sums"; do
   [ -r "$needed" ] || fail "$needed is missing, so the backup cannot be checked"
 done
-(cd "$(dirname "$file")" && sha256sum -c "${file##*/}.sha256" >/dev/null 2>&1) || fail "$file is damaged: it does not fit its .sha256"
+is_intact "$file" || fail "$file is damaged: it does not match its .sha256"
 
 started=$SECONDS
 say "restoring $file into a container of its own"
 image=$(docker compose config --images db) || fail 'docker compose failed, see above'
+owner=restore_test database=restored
+options=(--rm --name "taskapp-restore-test-$$" --network none --memory 1g)
+options+=(--env "POSTGRES_USER=$owner" --env "POSTGRES_DB=$database")
+options+=(--env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)")
+options+=(--env POSTGRES_INITDB_ARGS='--locale-provider=builtin --builtin-locale=C.UTF-8')
 # Its data is in the anonymous volume of the image, which goes with --rm.
-container=$(docker run --detach --rm --name "taskapp-restore-test-$$" --network none --memory 1g \
-  --env POSTGRES_USER=restore_test --env POSTGRES_DB=restored --env POSTGRES_PASSWORD="$(head -c 16 /dev/urandom | base64)" \
-  --env POSTGRES_INITDB_ARGS='--locale-provider=builtin --builtin-locale=C.UTF-8' "$image") || fail "cannot start a container of $image"
+container=$(docker run --detach "${options[@]}" "$image") \
+  || fail "cannot start a container of $image"
 finish() {
   local status=$?
   docker rm --force --volumes "$container" >/dev/null 2>&1 || true
@@ -90,16 +96,18 @@ trap 'exit 1' INT TERM HUP
 # Over TCP: during its first start the server listens on its socket only.
 deadline=$((SECONDS + 120))
 until docker exec "$container" pg_isready -q -h 127.0.0.1; do
-  [ $SECONDS -lt $deadline ] || fail "the server did not start: $(docker logs --tail 5 "$container" 2>&1)"
+  [ $SECONDS -lt $deadline ] \
+    || fail "the server did not start: $(docker logs --tail 5 "$container" 2>&1)"
   sleep 0.5
 done
-db() { docker exec -i "$container" "$@"; }
-sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U restore_test -d restored "$@"; }
 
-# Without the rights: the other logins are part of the server, not of the backup. db/init/04_roles.sh makes them.
-db pg_restore --exit-on-error --no-owner --no-privileges -U restore_test -d restored <"$file" || fail "$file cannot be restored, see above"
-sums=$(sql <scripts/table-sums.sql) || fail 'cannot read the restored tables, see above'
-diff "$file.sums" - <<<"$sums" >&2 || fail 'the restored tables differ from the backup, see above (name|rows|checksum)'
+# Without the rights: the other logins belong to the server, not to the backup, and
+# db/init/04_roles.sh makes them.
+db pg_restore --exit-on-error --no-owner --no-privileges -U "$owner" -d "$database" <"$file" \
+  || fail "$file cannot be restored, see above"
+compare_tables "$database" "$file"
 # Fails if the sequence is behind the rows.
-sql -c "INSERT INTO tasks (title) VALUES ('restore test')" || fail 'a restored database does not take a new row, see above'
-echo "restore-test: $file is good: every table is equal, a new row taken, restored in $((SECONDS - started)) s"
+sql "$database" -c "INSERT INTO tasks (title) VALUES ('restore test')" \
+  || fail 'a restored database does not take a new row, see above'
+echo "restore-test: $file is good: every table is equal, a new row taken," \
+  "restored in $((SECONDS - started)) s"

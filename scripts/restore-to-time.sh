@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Recovers the database as it was at a moment, from the archive of the service wal (db/compose.pitr.yml), into a dump.
+# Recovers the database as it was at a moment into a dump, from the archive of the service wal
+# (db/compose.pitr.yml).
 set -euo pipefail
 
 usage() {
@@ -7,26 +8,18 @@ usage() {
 Usage: scripts/restore-to-time.sh TIME|latest [--output FILE] [--stretch NAME]
        scripts/restore-to-time.sh --list
 
-Recovers a copy of the server in a container of its own and dumps the database to FILE; the running stack is not
-touched. Then bring it in:  scripts/restore.sh FILE --yes
+Recovers a copy of the server in a container of its own and dumps the database to FILE; the running
+stack is not touched. Then restore it:  scripts/restore.sh FILE --yes
 
-TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: what was committed until then is in FILE.
-                latest is the end of the archive, for a lost disk
---output FILE   default: backups/NAME-at-TIME.dump, which the rotation of scripts/backup.sh leaves alone
---stretch NAME  which part of the archive, from --list (default: the newest that begins before TIME). With latest, after
-                a new database was started beside an old archive
+TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: FILE has what was
+                committed until then. latest is the end of the archive, for a lost disk
+--output FILE   default: backups/taskapp-at-TIME.dump, which scripts/backup.sh never removes
+--stretch NAME  a part of the archive, from --list (default: the newest that begins before TIME).
+                Use it with latest, if a new database was started beside an old archive
 --list          show the parts of the archive, and from when to when each can be recovered
 
-Exit code: 0 good, 1 failed, 2 wrong usage
+Exit codes: 0 good, 1 failed, 2 wrong usage
 TEXT
-}
-fail() {
-  echo "restore-to-time: $*" >&2
-  exit 1
-}
-wrong() {
-  echo "restore-to-time: $* (see --help)" >&2
-  exit 2
 }
 
 caller=$PWD
@@ -58,10 +51,12 @@ done
 need docker sha256sum
 exec </dev/null
 
-# The archive is a volume of wal: its commands run in a container like it, also when neither db nor wal runs.
+# The archive is a volume of wal. Its commands run in another container of that service, so neither
+# db nor wal need run.
 wal() { docker compose --profile pitr run --rm --no-deps -T wal "$@"; }
 docker compose --profile pitr config --services | grep -x wal >/dev/null \
-  || fail 'this stack has no service wal: add db/compose.pitr.yml to the Compose files, for example in COMPOSE_FILE'
+  || fail 'this stack has no service wal: add db/compose.pitr.yml to the Compose files,' \
+    'for example in COMPOSE_FILE'
 if [ "$list" = yes ]; then
   wal list
   exit 0
@@ -89,10 +84,9 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 wal restore "$time" "$stretch" >"$output.part" || fail 'nothing was recovered, see above'
-(
-  hash=$(sha256sum "$output.part")
-  echo "${hash%% *}  ${output##*/}" >"$output.sha256"
-)
+hash=$(sha256sum "$output.part")
+echo "${hash%% *}  ${output##*/}" >"$output.sha256"
 sync "$output.part" "$output.sha256"
 mv "$output.part" "$output"
-echo "restore-to-time: $output: $(($(wc -c <"$output"))) bytes. To restore it: scripts/restore.sh $output --yes"
+echo "restore-to-time: $output: $(($(wc -c <"$output"))) bytes." \
+  "To restore it: scripts/restore.sh $output --yes"

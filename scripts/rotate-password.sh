@@ -21,10 +21,6 @@ Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password 
 TEXT
 }
 say() { echo "rotate-password: $*"; }
-fail() {
-  echo "rotate-password: $*" >&2
-  exit 1
-}
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -34,10 +30,7 @@ whose='' from_stdin=''
 while [ $# -gt 0 ]; do
   case $1 in
     api | owner | monitor | all)
-      [ -z "$whose" ] || {
-        usage >&2
-        exit 2
-      }
+      [ -z "$whose" ] || misused
       whose=$1
       ;;
     --stdin) from_stdin=yes ;;
@@ -45,18 +38,12 @@ while [ $# -gt 0 ]; do
       usage
       exit 0
       ;;
-    *)
-      usage >&2
-      exit 2
-      ;;
+    *) misused ;;
   esac
   shift
 done
 whose=${whose:-api}
-[ "$whose$from_stdin" != allyes ] || {
-  usage >&2
-  exit 2
-}
+[ "$whose$from_stdin" != allyes ] || misused
 need docker
 
 # The lock of releases: both replace the API replicas.
@@ -113,10 +100,11 @@ psql_in_db() {
 }
 
 # --- Where the password is kept ---------------------------------------------------------------
-# Writes into the same file: the containers mount this file, and would keep the old one if another
+# Writes into the same file: the containers mount it, and would keep the old one if another file
 # took its name.
-write_in_place() {              # write_in_place FILE: its new content comes on standard input
-  (umask 077 && cat >"$1.part") # first as a whole, so that a full disk does no harm
+write_in_place() { # write_in_place FILE: its new content comes on standard input
+  # First as a whole, so that a full disk does no harm.
+  (umask 077 && cat >"$1.part")
   chmod u+w "$1"
   cat "$1.part" >"$1"
   if [ -n "$production" ]; then chmod 444 "$1"; else chmod 600 "$1"; fi
@@ -222,23 +210,23 @@ write_files() {
   done
 }
 
-try_password() { # over TCP, not from a local address: only there does the server ask for it
+try_password() { # over TCP, and not from a local address: otherwise the server does not ask for it
   # shellcheck disable=SC2016
   printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
     address=$(hostname -i | cut -d " " -f 1)
     psql -XAt -W -h "$address" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 \
-    || fail 'the new password does not fit'
+    || fail 'the server does not accept the new password'
 }
 
 restart_api() {
-  trap : INT TERM # whether it is too late to stop is decided by what is called here
+  trap : INT TERM # the command below decides whether it can still be stopped
   if [ -n "$production" ]; then
     RELEASE_LOCK_HELD=yes scripts/deploy.sh --restart
   else
     docker compose rm --stop --force api
     # --no-recreate: the settings of db have changed as well, but it must not restart.
     docker compose up -d --no-recreate --no-build --wait api
-    sleep 3 # nginx asks for the new address every 2 s
+    sleep 3 # nginx looks up the address every 2 s
   fi
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -285,7 +273,7 @@ find_database
 logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') \
   || fail 'cannot ask the database container'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
-# The lab may still run although production is meant: then nothing that runs reads the secrets.
+# While the lab still runs with the settings of production, nothing reads the secrets.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then
   stack_uses_it=''
@@ -301,5 +289,5 @@ if [ "$whose" = all ]; then
 else
   rotate "$whose"
 fi
-say 'done: what knew the old password, for example a backup on another host, needs the new one'
+say 'done: others that use the old password, for example a backup on another host, need the new one'
 [ -n "$stack_uses_it" ] || say "now start production: $as_typed up -d --build --wait"

@@ -1,4 +1,4 @@
--- Each transaction applies whole or not at all, and ends soon: what it locks, the API waits for.
+-- Short transactions: the API waits for what they lock.
 BEGIN;
 
 CREATE TABLE IF NOT EXISTS tasks (
@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Which task a POST with an Idempotency-Key made, for 24 hours: a repeated request gets that task,
--- not a second one. Only a hash of the request is kept, so no text outlives its task.
+-- The task that a POST with an Idempotency-Key made, for 24 hours: a repeated request gets that
+-- task instead of a second one. Only a hash of the request is kept, so no title outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
     request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 
 COMMIT;
 
--- Moves the sequence past imported rows, or new tasks would fail until it catches up. The lock is
--- taken only if the sequence is behind; it stops others from taking an id that is then given twice.
+-- Moves the sequence past imported rows: new tasks would fail until it caught up. The lock, taken
+-- only if the sequence is behind, stops others from getting an id that is then given again.
 DO $$
 BEGIN
     IF (SELECT max(id) FROM tasks) >= (SELECT last_value + is_called::int FROM tasks_id_seq) THEN
@@ -31,8 +31,9 @@ BEGIN
 END
 $$;
 
--- An earlier version of idempotency_keys has title and status instead. During a release the old API
--- still writes them, so only a later version may drop them. The API deletes such rows after 24 hours.
+-- An earlier version of idempotency_keys has title and status instead of request. During a release
+-- the old API still writes them, so only a later version may drop them. The API deletes such rows
+-- after 24 hours.
 BEGIN;
 DO $$
 BEGIN
@@ -63,7 +64,7 @@ END
 $$;
 COMMIT;
 
--- The rows of that time get their hash. Only they are locked meanwhile, not the table.
+-- Gives the rows of that version their hash. This locks only those rows, not the table.
 DO $$
 BEGIN
     IF EXISTS (

@@ -1,8 +1,9 @@
--- One index per way of listing: each holds the rows in the order the API returns them, newest first and then by id. Both
--- columns run in one direction, because only then is "after this row" one comparison: (created_at, -id) < (…, …). Without
--- that, a page deep among rows of one created_at would have to skip all those before it.
--- scripts/apply-schema.sh adds CONCURRENTLY to CREATE INDEX IF NOT EXISTS. It finds it only at the
--- start of a line.
+-- One index per way of listing: each holds the rows in the order in which the API returns them,
+-- newest first, then by id. Both columns descend, so that "after this row" is one comparison,
+-- (created_at, -id) < (…, …). Otherwise a page far into rows of one created_at would have to
+-- skip all rows before it.
+-- scripts/apply-schema.sh adds CONCURRENTLY to CREATE INDEX IF NOT EXISTS, but only at the start of
+-- a line.
 BEGIN;
 
 CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) DESC);
@@ -16,12 +17,12 @@ CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
     lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))
     gin_trgm_ops
 ) WITH (gin_pending_list_limit = 256);
--- It replaces tasks_title_parts. A later version drops that one: the previous API still uses it.
+-- It replaces tasks_title_parts, which a later version drops: the previous API still uses it.
 
--- Which keys are to be forgotten.
+-- For finding the keys that have expired.
 CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- Without statistics on the expression, the planner would consider every word rare.
+-- Without statistics on the expression, the planner would take every word for rare.
 ANALYZE tasks;
 
 COMMIT;

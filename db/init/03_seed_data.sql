@@ -1,4 +1,4 @@
--- Five tasks to look at. One INSERT, so they share one created_at; none is added to a table that has rows.
+-- Five example tasks, only for an empty table. One INSERT, so they share one created_at.
 BEGIN;
 
 INSERT INTO tasks (title, status)

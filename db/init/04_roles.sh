@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Creates the API's login, which may read and write rows and nothing else, and that of the monitoring, which may read
-# statistics and no table; marks the database as initialised. Bash and not SQL because the passwords come from the environment.
+# Creates the API's login, which may only read and write rows, and the monitoring's login, which may
+# only read statistics. Then marks the database as initialised. This is Bash and not SQL because the
+# passwords come from the environment.
 
 # Without its x bit, the image's entrypoint sources this file instead of running it: `exit` and the
 # arguments would then be the entrypoint's.
@@ -21,7 +22,8 @@ Runs as the owner, after the other init files; safe to run again, also to change
 Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
              DB_USER                      the API's login
              DB_PASS or DB_PASS_FILE      its password
-             MONITOR_PASS or MONITOR_PASS_FILE  that of taskapp_monitor; unset, it cannot log in
+             MONITOR_PASS or MONITOR_PASS_FILE
+                                          the password of taskapp_monitor; it cannot log in if unset
 TEXT
 }
 
@@ -53,18 +55,21 @@ sql_literal() {
 
 roles_sql() {
   printf 'BEGIN;\n'
-  printf 'SET LOCAL client_min_messages = warning;\n' # "is granted already" is what is expected
+  printf 'SET LOCAL client_min_messages = warning;\n' # "already granted" is expected
   printf 'SET LOCAL taskapp.api_user = %s;\n' "$(sql_literal "$DB_USER")"
   printf 'SET LOCAL taskapp.api_password = %s;\n' "$(sql_literal "$password")"
   printf 'SET LOCAL taskapp.monitor_password = %s;\n' "$(sql_literal "$monitor_password")"
   cat <<'SQL'
 DO $$
 DECLARE
-    api_user  text := current_setting('taskapp.api_user');
-    password  text := current_setting('taskapp.api_password');
+    api_user         text := current_setting('taskapp.api_user');
+    password         text := current_setting('taskapp.api_password');
     monitor_password text := current_setting('taskapp.monitor_password');
-    db        text := current_database();
-    other     text;
+    db               text := current_database();
+    rows_of_tables   text := 'SELECT, INSERT, UPDATE, DELETE';
+    for_new          text := 'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT';
+    only_login       text := 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
+    other            text;
 BEGIN
     -- By default every role may connect to every database and make temporary tables.
     FOR other IN SELECT datname FROM pg_database WHERE datname <> 'template0' LOOP
@@ -75,23 +80,23 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = api_user) THEN
             EXECUTE format('CREATE ROLE %I', api_user);
         END IF;
-        EXECUTE format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', api_user);
+        EXECUTE format('ALTER ROLE %I %s', api_user, only_login);
         IF password <> '' THEN
             EXECUTE format('ALTER ROLE %I PASSWORD %L', api_user, password);
         END IF;
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', db, api_user);
         EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', api_user);
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', api_user);
+        EXECUTE format('GRANT %s ON ALL TABLES IN SCHEMA public TO %I', rows_of_tables, api_user);
         EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', api_user);
-        -- Tables made later, by a new schema or by pg_restore, are readable as well.
-        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %I', api_user);
-        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO %I', api_user);
+        -- The same for tables made later, by a new schema or by pg_restore.
+        EXECUTE format('%s %s ON TABLES TO %I', for_new, rows_of_tables, api_user);
+        EXECUTE format('%s USAGE, SELECT ON SEQUENCES TO %I', for_new, api_user);
     END IF;
 
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'taskapp_monitor') THEN
         CREATE ROLE taskapp_monitor;
     END IF;
-    ALTER ROLE taskapp_monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 3;
+    EXECUTE format('ALTER ROLE taskapp_monitor %s CONNECTION LIMIT 3', only_login);
     IF monitor_password <> '' THEN
         EXECUTE format('ALTER ROLE taskapp_monitor PASSWORD %L', monitor_password);
     END IF;
@@ -122,7 +127,8 @@ for argument; do
   esac
 done
 
-[ -n "${DB_USER:-}" ] || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
+[ -n "${DB_USER:-}" ] \
+  || fail "DB_USER is not set; set it to the API's login, for example taskapp_api"
 password='' monitor_password=''
 if [ -z "$keep_password" ]; then
   read_secret DB_PASS
@@ -130,9 +136,11 @@ if [ -z "$keep_password" ]; then
   read_secret MONITOR_PASS
   monitor_password=$secret
 fi
-[ -n "$password$keep_password" ] || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
-if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ] && [ -n "${POSTGRES_PASSWORD:-}" ] && [ "$password" != "$POSTGRES_PASSWORD" ]; then
-  fail "DB_USER is the owner ($POSTGRES_USER), so DB_PASS must equal POSTGRES_PASSWORD"
+[ -n "$password$keep_password" ] \
+  || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
+if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ]; then
+  [ "$password" = "${POSTGRES_PASSWORD:-$password}" ] \
+    || fail "DB_USER is the owner ($POSTGRES_USER), so DB_PASS must equal POSTGRES_PASSWORD"
 fi
 
 if [ -n "$print" ]; then

@@ -1,6 +1,6 @@
 import express, { type RequestHandler } from 'express';
 
-// As nginx/nginx.conf has it; a test compares the two.
+// As nginx/response-headers.conf has it; a test compares the two.
 const contentSecurityPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
   "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";

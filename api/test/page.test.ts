@@ -32,7 +32,7 @@ describe('the web page', () => {
 
   it('has the same Content-Security-Policy as from nginx', async () => {
     const policy = /\/index\.html "(.+)";/.exec(
-      readFileSync(join(root, 'nginx/nginx.conf'), 'utf8'),
+      readFileSync(join(root, 'nginx/response-headers.conf'), 'utf8'),
     )?.[1];
     await api({ page })
       .get('/')

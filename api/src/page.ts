@@ -11,7 +11,7 @@ export function webPage(directory: string): RequestHandler[] {
       req.url = '/index.html';
     next();
   };
-  const policyFile = join(directory, '../content-security-policy.txt'); // nginx's
+  const policyFile = join(directory, '../content-security-policy.txt'); // the one that nginx sends
   const policy = readFileSync(policyFile, 'utf8').trim().replaceAll('\n', ' ');
   const files = express.static(directory, {
     index: false,

@@ -1,9 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import express, { type RequestHandler } from 'express';
-
-// As nginx/nginx.conf has it; a test compares the two.
-const contentSecurityPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
-  "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /** The web page where no nginx serves it: the same files under the same paths, with the same headers. */
 export function webPage(directory: string): RequestHandler[] {
@@ -14,6 +11,8 @@ export function webPage(directory: string): RequestHandler[] {
       req.url = '/index.html';
     next();
   };
+  const policyFile = join(directory, '../content-security-policy.txt'); // the one that nginx sends
+  const policy = readFileSync(policyFile, 'utf8').trim().replaceAll('\n', ' ');
   const files = express.static(directory, {
     index: false,
     redirect: false,
@@ -25,7 +24,7 @@ export function webPage(directory: string): RequestHandler[] {
       res.setHeader('X-Frame-Options', 'DENY');
       res.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
       if (!path.endsWith('/index.html')) return;
-      res.setHeader('Content-Security-Policy', contentSecurityPolicy);
+      res.setHeader('Content-Security-Policy', policy);
       res.setHeader('Vary', 'Accept');
     },
   });

@@ -1,6 +1,6 @@
 // nginx in front of a faulty API: what it retries, and what it tells the client.
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -251,6 +251,17 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       expect(answer).toMatch(/^Location: https:\/\/a\.example\/api\/tasks\?a=b\r$/m);
       expect(answer).not.toContain('evil');
     });
+  });
+
+  it('sends the web page with the policy of content-security-policy.txt', async () => {
+    const edge = new Edge();
+    onTestFinished(() => edge.remove());
+    await edge.create();
+    const { ask } = await edge.nginx();
+    const directives = readFileSync(join(root, 'nginx/content-security-policy.txt'), 'utf8');
+    const policy = directives.trim().split('\n').join(' ');
+    const page = await ask('/', { headers: { Accept: 'text/html' } });
+    expect(page.headers.get('content-security-policy')).toBe(policy);
   });
 
   it('answers a range that a file of the page does not have in JSON', async () => {

@@ -8,27 +8,37 @@ import { Project } from './project.ts';
 import { type Format, format, formats } from './report.ts';
 import { exitCode, verify } from './run.ts';
 
-const usage = `Usage: npm run verify -- [--dir PATH] [--url URL] [--only GROUP,…] [--format text|json|junit] [--destructive]
+const usage = `Usage: npm run verify -- [OPTIONS]
 
-Checks a Compose project with the services web, api and db from outside: its files, the model that Compose makes of them, the
-containers, and what it answers. Says what does not hold, why that matters and how to mend it. Start the stack first.
+Checks a Compose project with the services web, api and db from outside: its files, the model that
+Compose makes of them, the containers, and what they answer. For each failure it says what it saw,
+why that matters and how to fix it. Start the stack first.
 
---dir PATH          the directory of the project (the current one unless given); other paths are relative to it
---url URL           where web answers (where its port is published, unless given)
---only GROUP,…      only these: ${groups.join(', ')}; or ids of checks
---format FORMAT     text, json or junit; on standard output
---destructive       also the checks that stop and start the containers, restore a backup, and run docker compose down (never with -v)
-                    and up. They leave the data as it was; but what others write meanwhile is lost, and requests fail
--f, --file FILE     as for docker compose, also more than once; likewise --env-file FILE and -p, --project-name NAME.
-                    The environment counts as well: COMPOSE_FILE, COMPOSE_ENV_FILES, COMPOSE_PROJECT_NAME
---cacert FILE       certificates to trust, for one that was signed by itself; --insecure trusts any
+--dir PATH          the directory of the project (default: the current one);
+                    other paths are relative to it
+--url URL           where web answers (default: where its port is published)
+--only GROUP,…      only these groups, or ids of checks; the groups are
+                    ${groups.join(', ')}
+--format FORMAT     text (default), json or junit, on standard output
+--destructive       also run the checks that stop and start the containers, restore a backup, and
+                    run docker compose down (never with -v) and up. Your data is kept, but what
+                    others write meanwhile is lost, and requests fail
+-f, --file FILE     as for docker compose, and repeatable; so is --env-file FILE
+-p, --project-name NAME
+                    as for docker compose. COMPOSE_FILE, COMPOSE_ENV_FILES and
+                    COMPOSE_PROJECT_NAME in the environment count as well
+--cacert FILE       certificates to trust, such as a self-signed one
+--insecure          trust any certificate
+-h, --help          this text
 VERIFY_TOKEN        in the environment: sent to /api as "Authorization: Bearer"
 
-Production of this repository:
-  VERIFY_TOKEN=$(cat secrets/api_token) npm run verify -- -f compose.yml -f compose.prod.yml --env-file .env.prod --cacert secrets/tls.crt
+This repository in production:
+  VERIFY_TOKEN=$(cat secrets/api_token) npm run verify -- -f compose.yml -f compose.prod.yml \\
+    --env-file .env.prod --cacert secrets/tls.crt
 
-Without --destructive it changes nothing but tasks that it creates and deletes again, and takes less than a minute.
-Exit code: 0 all passed; 1 a check has failed or could not be run; 2 wrong usage
+Without --destructive, verify changes nothing except tasks that it creates and deletes again, and
+takes less than a minute.
+Exit code: 0 all checks passed; 1 a check failed or could not be run; 2 wrong usage
 `;
 
 class WrongUsage extends Error {}

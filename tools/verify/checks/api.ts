@@ -25,10 +25,10 @@ function faultsOfError(what: string, answer: Answer, statuses: number[]): string
 export const api: Check[] = [
   {
     id: 'api.index',
-    title: 'GET / is the application, not the welcome page of nginx',
+    title: 'GET / returns the application, not the nginx welcome page',
     chapter: 'Composing the app',
     points: 1,
-    why: 'The welcome page says that nginx runs without the configuration of this project.',
+    why: 'The welcome page means that nginx runs without the configuration of this project.',
     fix: 'volumes:\n  - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro',
     run: async (project) => {
       const answer = await project.http('/');
@@ -39,10 +39,10 @@ export const api: Check[] = [
   },
   {
     id: 'api.list',
-    title: `GET ${path} is 200 and a JSON list of tasks with id, title and status`,
+    title: `GET ${path} returns 200 and a JSON list of tasks with id, title and status`,
     chapter: 'Composing the app',
     points: 3,
-    why: 'It is the first thing that everything else, the page too, asks for.',
+    why: 'Every client starts with the list, the web page included.',
     fix: 'return jsonify(tasks=[{"id": 1, "title": "…", "status": "pending", "created_at": "…"}])',
     run: async (project) => {
       const answer = await project.http(path);
@@ -59,11 +59,11 @@ export const api: Check[] = [
   },
   {
     id: 'api.create',
-    title: `POST ${path} is 201 with the new task, which then is in the list`,
+    title: `POST ${path} returns 201 with the new task, and the list then contains it`,
     chapter: 'Composing the app',
     points: 3,
-    why: 'The client needs the id to go on, and 201 says that something was made.',
-    fix: 'row = db.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", [title]).fetchone()\nreturn jsonify(task=row), 201',
+    why: 'The client needs the id for its next request, and 201 says that something was created.',
+    fix: 'insert = "INSERT INTO tasks (title) VALUES (%s) RETURNING *"\nrow = db.execute(insert, [title]).fetchone()\nreturn jsonify(task=row), 201',
     run: async (project) => {
       const [plain, withStatus] = [
         titleFor(project, 'create'),
@@ -92,11 +92,11 @@ export const api: Check[] = [
   },
   {
     id: 'api.text',
-    title: 'Text comes back as it was sent',
+    title: 'Text comes back exactly as it was sent',
     chapter: 'Composing the app',
     points: 2,
-    why: 'A quote that breaks the statement is an SQL injection; letters that come back as others are lost.',
-    fix: 'db.execute("INSERT INTO tasks (title) VALUES (%s)", [title])    # a parameter, never an f-string',
+    why: 'A quote that breaks the statement is an SQL injection. Letters that come back changed are lost.',
+    fix: '# a parameter, never an f-string\ndb.execute("INSERT INTO tasks (title) VALUES (%s)", [title])',
     run: async (project) => {
       const title = titleFor(project, `O'Reilly; "--" <b>&amp;</b> \\ % é 漢 🙂`);
       const answer = await create(project, { title });
@@ -111,11 +111,11 @@ export const api: Check[] = [
   },
   {
     id: 'api.update',
-    title: `PUT or PATCH ${path}/<id> changes what is sent and leaves the rest`,
+    title: `PUT or PATCH ${path}/<id> changes the fields that are sent and keeps the rest`,
     chapter: 'Composing the app',
     points: 3,
-    why: 'Who marks a task as done does not want to lose its title.',
-    fix: 'UPDATE tasks SET title = COALESCE(%s, title), status = COALESCE(%s, status) WHERE id = %s RETURNING *',
+    why: 'Marking a task done must not erase its title.',
+    fix: 'UPDATE tasks SET title = COALESCE(%s, title), status = COALESCE(%s, status)\nWHERE id = %s RETURNING *',
     run: async (project) => {
       const task = await newTask(project, 'update');
       const renamed = `${task.title}, renamed`;
@@ -134,7 +134,7 @@ export const api: Check[] = [
   },
   {
     id: 'api.delete',
-    title: `DELETE ${path}/<id> is 200, and the task is gone`,
+    title: `DELETE ${path}/<id> returns 200, and the task is gone`,
     chapter: 'Composing the app',
     points: 2,
     why: 'An answer that says "deleted" must be true.',
@@ -153,10 +153,10 @@ export const api: Check[] = [
   },
   {
     id: 'api.missing-title',
-    title: `POST ${path} without a title is 400 with {"error": …}`,
+    title: `POST ${path} without a title returns 400 with {"error": …}`,
     chapter: 'Composing the app',
     points: 2,
-    why: 'What the client did wrong must not be stored, and not be a 500 of the server.',
+    why: 'Invalid input must not be stored, and is no fault of the server: not a 500.',
     fix: `if "title" not in data:\n    return jsonify(error="Missing 'title' in request body"), 400`,
     run: async (project) =>
       faultsOfError(
@@ -167,10 +167,10 @@ export const api: Check[] = [
   },
   {
     id: 'api.not-json',
-    title: `POST ${path} of something else than JSON is 400 or 415 with {"error": …}`,
+    title: `POST ${path} with a body that is not JSON returns 400 or 415 with {"error": …}`,
     chapter: 'Composing the app',
     points: 1,
-    why: 'Every client sends a broken body one day; a 500 would wake somebody up for it.',
+    why: 'Every client sends a broken body sooner or later. A 500 would wake somebody up for it.',
     fix: 'if not request.is_json:\n    return jsonify(error="Request body must be JSON"), 400',
     run: async (project) => {
       await canList(project);
@@ -190,10 +190,10 @@ export const api: Check[] = [
   },
   {
     id: 'api.unknown-id',
-    title: 'An update and a delete of a task that is not there are 404 with {"error": …}',
+    title: 'Updating or deleting a task that does not exist returns 404 with {"error": …}',
     chapter: 'Composing the app',
     points: 2,
-    why: '200 would tell the client that something was changed.',
+    why: '200 would tell the client that something changed.',
     fix: 'if row is None:\n    return jsonify(error=f"Task {id} not found"), 404',
     run: async (project) => {
       await canList(project);
@@ -216,10 +216,10 @@ export const api: Check[] = [
   },
   {
     id: 'api.unknown-path',
-    title: 'A path that does not exist is 404',
+    title: 'A path that does not exist returns 404',
     chapter: 'Composing the app',
     points: 1,
-    why: 'A typing error in a client should be seen as one.',
+    why: 'A typo in a client should show up as an error.',
     fix: 'Do not answer every path with the same page or with 200.',
     run: async (project) => {
       const answer = await project.http('/api/no-such-path');

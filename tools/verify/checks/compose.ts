@@ -20,10 +20,10 @@ async function waitsFor(project: Project, name: Tier, needed: Tier): Promise<str
 export const compose: Check[] = [
   {
     id: 'compose.model',
-    title: 'docker compose can read the files, and they have the services web, api and db',
+    title: 'docker compose can read the files, and they define the services web, api and db',
     chapter: 'Compose basics',
     points: 2,
-    why: 'Everything else is looked up in what Compose makes of the files.',
+    why: 'The other checks look at the model that Compose makes of these files.',
     fix: 'docker compose config --quiet    # names the line at fault\nservices:\n  web: …\n  api: …\n  db: …',
     run: async (project) => {
       const model = await project.model().catch((error: unknown) => {
@@ -38,11 +38,11 @@ export const compose: Check[] = [
   },
   {
     id: 'compose.variables',
-    title: 'Every variable that the Compose files use has a value',
+    title: 'Every variable in the Compose files has a value',
     chapter: 'Environment and secrets',
     points: 1,
-    why: 'Compose only warns of a variable that is not set, and puts nothing in its place: an empty password, for example.',
-    fix: 'cp .env.example .env    # and edit it; or ${NAME:-default}; or ${NAME:?is not set}, which stops the start',
+    why: 'Compose only warns about a variable that is not set, and uses an empty text: an empty password, for example.',
+    fix: 'cp .env.example .env    # and edit it\n${NAME:-default}        # or: a default\n${NAME:?is not set}     # or: no start without a value',
     run: async (project) => {
       const { complaints } = await project.resolved();
       return [
@@ -56,28 +56,28 @@ export const compose: Check[] = [
   },
   {
     id: 'compose.depends-api',
-    title: 'api starts when db is healthy',
+    title: 'api starts once db is healthy',
     chapter: 'Service configuration',
     points: 2,
-    why: 'A list of names only waits for the container: PostgreSQL then still initialises while the API asks it.',
+    why: 'A plain list of names only waits for the container: PostgreSQL may still be initialising when the API connects.',
     fix: 'api:\n  depends_on:\n    db:\n      condition: service_healthy',
     run: (project) => waitsFor(project, 'api', 'db'),
   },
   {
     id: 'compose.depends-web',
-    title: 'web starts when api is healthy',
+    title: 'web starts once api is healthy',
     chapter: 'Service configuration',
     points: 2,
-    why: 'nginx would end when it cannot find the name api, or answer 502 until the API is there.',
+    why: 'Otherwise nginx exits because it cannot resolve the name api, or it answers 502 at first.',
     fix: 'web:\n  depends_on:\n    api:\n      condition: service_healthy',
     run: (project) => waitsFor(project, 'web', 'api'),
   },
   {
     id: 'compose.restart',
-    title: 'Every service is started again after a crash and after a reboot',
+    title: 'Every service restarts after a crash and after a reboot',
     chapter: 'Service configuration',
     points: 2,
-    why: 'The default is "no": what crashes at night stays away until somebody sees it. on-failure does not start it after a reboot.',
+    why: 'The default is "no": what crashes at night stays down until somebody notices. on-failure does not start it after a reboot.',
     fix: 'restart: unless-stopped',
     run: async (project) =>
       lasting(await project.model()).flatMap(([name, service]) => {

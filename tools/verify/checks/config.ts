@@ -47,10 +47,10 @@ async function processes(project: Project, { Id, State }: Container): Promise<[s
 export const config: Check[] = [
   {
     id: 'config.no-password',
-    title: 'No password is written in a Compose file',
+    title: 'No Compose file contains a password',
     chapter: 'Environment and secrets',
     points: 3,
-    why: 'Compose files are in git, and everybody who reads them knows the password then.',
+    why: 'Compose files are in git, and everybody who reads them then knows the password.',
     fix: 'environment:\n  POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set, see .env.example}',
     run: (project) =>
       [...project.composeTexts()].flatMap(([name, text]) =>
@@ -62,7 +62,7 @@ export const config: Check[] = [
     title: 'Only its owner can read .env',
     chapter: 'Environment and secrets',
     points: 1,
-    why: 'Every user and every program of the host could read the passwords.',
+    why: 'Otherwise every user and every program on the host can read the passwords.',
     fix: 'chmod 600 .env',
     run: (project) => {
       const names = project.envFileNames('values');
@@ -77,10 +77,10 @@ export const config: Check[] = [
   },
   {
     id: 'config.override',
-    title: 'The override is loaded by default, and left out with -f compose.yml',
+    title: 'The override is loaded by default, but not with -f compose.yml',
     chapter: 'Overrides and profiles',
     points: 2,
-    why: 'What is for development only, such as mounted sources and open ports, must be there without a thought and must not be in production.',
+    why: 'Development settings, such as mounted source and open ports, should apply without a thought, and never in production.',
     fix: '# compose.override.yml\nservices:\n  api:\n    volumes: [./api:/app:ro]\n    ports: [127.0.0.1:8080:8080]',
     run: async (project) => {
       if (project.overrideFile() === undefined) return ['there is no compose.override.yml'];
@@ -97,7 +97,7 @@ export const config: Check[] = [
     title: 'Every image has a version, and none is latest',
     chapter: 'CI/CD and tags',
     points: 2,
-    why: 'latest is another program tomorrow: a new major version of PostgreSQL does not even start on the old data.',
+    why: 'latest is a different program tomorrow: a new major version of PostgreSQL does not even start on the old data.',
     fix: 'image: postgres:17-alpine',
     run: async (project) =>
       Object.entries((await project.wholeModel()).services).flatMap(([name, { image, build }]) =>
@@ -109,7 +109,7 @@ export const config: Check[] = [
     title: 'The Dockerfiles start from images with a version',
     chapter: 'CI/CD and tags',
     points: 1,
-    why: 'The same commit should make the same image next month.',
+    why: 'The same commit should build the same image next month.',
     fix: 'FROM python:3.13-slim',
     run: async (project) => {
       const services = Object.entries((await project.wholeModel()).services);
@@ -122,10 +122,10 @@ export const config: Check[] = [
   },
   {
     id: 'config.non-root',
-    title: 'The API, PostgreSQL and the workers of nginx do not run as root',
+    title: 'The API, PostgreSQL and the nginx workers do not run as root',
     chapter: 'Hardening',
     points: 2,
-    why: 'Who gets in through a fault of the program has its rights: root in a container is a step from root on the host.',
+    why: 'An attacker who breaks into a program gets its rights, and root in a container is a step from root on the host.',
     fix: '# api/Dockerfile\nRUN useradd --system app\nUSER app',
     run: async (project) => {
       const found = await Promise.all(

@@ -20,11 +20,11 @@ const columns = (project: Project) =>
 export const database: Check[] = [
   {
     id: 'database.table',
-    title: 'There is a table tasks with id, title, status and created_at',
+    title: 'The table tasks exists, with id, title, status and created_at',
     chapter: 'Database operations',
     points: 2,
-    why: 'The init files have run, and the commands of the lab find what they look for.',
-    fix: "-- db/init/01_schema.sql; runs on an empty volume only\nCREATE TABLE tasks (id SERIAL PRIMARY KEY, title VARCHAR(255) NOT NULL,\n  status VARCHAR(50) NOT NULL DEFAULT 'pending', created_at TIMESTAMPTZ NOT NULL DEFAULT now());",
+    why: 'It shows that the init files have run, and the commands of the lab need these columns.',
+    fix: "-- db/init/01_schema.sql; runs on an empty volume only\nCREATE TABLE tasks (\n  id SERIAL PRIMARY KEY,\n  title VARCHAR(255) NOT NULL,\n  status VARCHAR(50) NOT NULL DEFAULT 'pending',\n  created_at TIMESTAMPTZ NOT NULL DEFAULT now()\n);",
     run: async (project) => {
       const found = await columns(project);
       if (found.size === 0) return ['there is no table tasks'];
@@ -35,10 +35,10 @@ export const database: Check[] = [
   },
   {
     id: 'database.constraints',
-    title: 'The table itself refuses a task without a title, and an id twice',
+    title: 'The table itself rejects a task without a title, and a duplicate id',
     chapter: 'Database operations',
     points: 1,
-    why: 'Programs change and people use psql: what must always hold belongs into the table.',
+    why: 'Programs change and people use psql: rules that must always hold belong in the table.',
     fix: 'ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id);',
     run: async (project) => {
       const found = await columns(project);
@@ -57,7 +57,7 @@ export const database: Check[] = [
     title: 'A task that the API has created is a row of the table',
     chapter: 'Composing the app',
     points: 3,
-    why: 'What an API keeps in its memory or in a file of its container is gone with the next release.',
+    why: 'What an API keeps in memory, or in a file of its container, is gone with the next release.',
     fix: 'Write to the database, and commit:\n    db.commit()',
     run: async (project) => {
       const task = await newTask(project, 'stored');
@@ -70,11 +70,11 @@ export const database: Check[] = [
   },
   {
     id: 'database.password',
-    title: 'PostgreSQL wants a password over the network',
+    title: 'PostgreSQL asks for a password over the network',
     chapter: 'Hardening',
     points: 2,
-    why: 'Otherwise everything that reaches the network of the database is its owner.',
-    fix: 'environment:\n  POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}    # and no POSTGRES_HOST_AUTH_METHOD: trust, also not in pg_hba.conf',
+    why: 'Otherwise everything that reaches the network of the database can do anything to it.',
+    fix: 'environment:\n  POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}\n# and trust neither in POSTGRES_HOST_AUTH_METHOD nor in pg_hba.conf',
     run: async (project) => {
       const [api, { user, database: name }] = [
         await project.container('api'),
@@ -105,7 +105,7 @@ export const database: Check[] = [
     title: 'No login of production has a password that is published in the repository',
     chapter: 'Hardening',
     points: 3,
-    why: 'Everybody can read them. A volume that the lab has made keeps those of the lab.',
+    why: 'Everybody can read them. A volume that was created for the lab keeps the lab passwords.',
     fix: 'docker compose exec db psql -U taskapp -d taskdb    # then: \\password LOGIN',
     run: async (project) => {
       if (!project.isProduction()) throw new NotApplicable('for production only: name its files');

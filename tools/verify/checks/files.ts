@@ -47,11 +47,11 @@ const isScript = (path: string) =>
 export const files: Check[] = [
   {
     id: 'files.compose',
-    title: 'A Compose file is there',
+    title: 'There is a Compose file',
     chapter: 'Compose basics',
     points: 1,
     why: 'It describes the stack: without it nobody else can start it.',
-    fix: 'Name it compose.yml and put it into the directory itself.',
+    fix: 'Name it compose.yml and put it in the directory of the project.',
     run: (project) =>
       project.baseFile() === undefined ? [`no compose.yml in ${project.directory}`] : [],
   },
@@ -60,7 +60,7 @@ export const files: Check[] = [
     title: 'The README says how to start the stack',
     chapter: 'Composing the app',
     points: 1,
-    why: 'Somebody else, or you in half a year, has nothing but this file.',
+    why: 'Somebody else, or you in six months, has only this file to go by.',
     fix: '# README.md\n## Start it\n    docker compose up -d --build',
     run: (project) => {
       const readme = documents(project).find(([path]) => /^readme\.md$/i.test(path));
@@ -75,7 +75,7 @@ export const files: Check[] = [
     title: 'Documents describe the architecture and how to operate it',
     chapter: 'What comes after',
     points: 1,
-    why: 'At night nobody reads code: who is called needs the picture, the commands and the known faults.',
+    why: 'At night nobody reads code: whoever is on call needs the picture, the commands and the known faults.',
     fix: '# docs/architecture.md: services, networks, data\n# docs/operations.md: start, back up, restore, troubleshoot',
     run: (project) => {
       const subjects = documents(project).flatMap(([path, text]) => [
@@ -113,8 +113,8 @@ export const files: Check[] = [
     title: '.env.example has every variable that the Compose files use',
     chapter: 'Environment and secrets',
     points: 2,
-    why: '.env is not in git, so this file is the only place that tells what to set.',
-    fix: '# .env.example\nPOSTGRES_PASSWORD=change-me    # each ${NAME} of the Compose files; optional ones as a comment: #NAME=value',
+    why: '.env is not in git, so only this file says what to set.',
+    fix: '# .env.example: each ${NAME} of the Compose files\nPOSTGRES_PASSWORD=change-me\n#NAME=value    # an optional one, as a comment',
     run: (project) => {
       const examples = project.envFileNames('examples');
       if (examples.length === 0) return ['no .env.example'];
@@ -132,7 +132,7 @@ export const files: Check[] = [
     title: '.env is not in git, and cannot get there by mistake',
     chapter: 'Environment and secrets',
     points: 2,
-    why: 'What was once in git stays in its history, for everybody who has a clone.',
+    why: 'What was once in git stays in its history, in every clone.',
     fix: "printf '.env\\n.env.*\\n!.env.example\\n' >> .gitignore\ngit rm --cached .env    # and change the passwords that were in it",
     run: async (project) => {
       const faults = (await inGit(project, ['.env', ...project.envFileNames('values')])).map(
@@ -149,7 +149,7 @@ export const files: Check[] = [
     title: 'Files with secrets are not in git',
     chapter: 'Environment and secrets',
     points: 1,
-    why: 'A secret in git is a secret of everybody who has a clone.',
+    why: 'Everybody who has a clone knows a secret that is in git.',
     fix: 'echo secrets/ >> .gitignore\ngit rm --cached -r secrets    # and make new secrets',
     run: async (project) => {
       const models = [

@@ -40,7 +40,7 @@ export const health: Check[] = [
     title: 'Every service has a health check',
     chapter: 'Health checks',
     points: 3,
-    why: 'Without one "running" is all Docker knows, and others cannot wait until a service works.',
+    why: 'Without one, Docker only knows that a service is running, and other services cannot wait until it works.',
     fix: 'db:\n  healthcheck:\n    test: ["CMD-SHELL", "pg_isready -U $$POSTGRES_USER -d $$POSTGRES_DB"]',
     run: async (project) =>
       (await healthChecks(project))
@@ -49,10 +49,10 @@ export const health: Check[] = [
   },
   {
     id: 'health.timing',
-    title: 'Every health check says its interval, timeout and retries',
+    title: 'Every health check sets its interval, timeout and retries',
     chapter: 'Health checks',
     points: 2,
-    why: "Docker's own 30 s make a stack slow to start and slow to notice; what is meant should be written down.",
+    why: "Docker's default of 30 s makes a stack slow to start and slow to notice a fault. Write down the times that you want.",
     fix: 'healthcheck:\n  interval: 10s\n  timeout: 5s\n  retries: 3',
     run: async (project) =>
       (await healthChecks(project)).flatMap(([name, check]) =>
@@ -65,10 +65,10 @@ export const health: Check[] = [
   },
   {
     id: 'health.can-fail',
-    title: 'No health check is written so that it cannot fail',
+    title: 'Every health check is able to fail',
     chapter: 'Health checks',
     points: 1,
-    why: 'curl without -f is content with a 500, and `|| true` with anything: the service would be healthy for ever.',
+    why: 'curl without -f accepts a 500, and `|| true` accepts anything: the service would always be healthy.',
     fix: 'test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]',
     run: async (project) =>
       (await healthChecks(project)).flatMap(([name, check]) => {
@@ -81,10 +81,10 @@ export const health: Check[] = [
   },
   {
     id: 'health.running',
-    title: 'A container of each of web, api and db runs',
+    title: 'web, api and db have containers, and all of them run',
     chapter: 'Composing the app',
     points: 3,
-    why: 'The application is all three.',
+    why: 'The application needs all three.',
     fix: 'docker compose up -d --build\ndocker compose ps --all\ndocker compose logs api',
     run: async (project) => {
       await project.model();
@@ -101,11 +101,11 @@ export const health: Check[] = [
   },
   {
     id: 'health.healthy',
-    title: 'All of them are healthy',
+    title: 'All containers are healthy',
     chapter: 'Health checks',
     points: 3,
-    why: 'Docker itself asks the services, from inside: what it finds unhealthy does not work.',
-    fix: "docker inspect --format '{{json .State.Health}}' $(docker compose ps -q api)    # what the check printed",
+    why: 'Docker itself asks the services, from inside: an unhealthy one does not work.',
+    fix: "# what the check printed\ndocker inspect --format '{{json .State.Health}}' $(docker compose ps -q api)",
     run: async (project) => {
       for (const name of tiers) await project.container(name);
       let faults: string[] = [];
@@ -131,8 +131,8 @@ export const health: Check[] = [
     title: 'web answers where its port is published',
     chapter: 'Composing the app',
     points: 2,
-    why: 'It is the one door: whatever is behind it, nobody reaches it otherwise.',
-    fix: 'docker compose ps web    # the published port\nnpm run verify -- --url https://localhost --cacert secrets/tls.crt    # another address, a certificate of your own',
+    why: 'It is the only way in: if web does not answer, nobody reaches what is behind it.',
+    fix: 'docker compose ps web    # the published port\n# another address, or a certificate of your own:\nnpm run verify -- --url https://localhost --cacert secrets/tls.crt',
     run: async (project) => {
       if (project.options.url === undefined) await project.container('web');
       return project.answers().then(
@@ -146,10 +146,10 @@ export const health: Check[] = [
   },
   {
     id: 'health.nginx',
-    title: 'GET /nginx-health is 200 and says healthy',
+    title: 'GET /nginx-health returns 200 and says healthy',
     chapter: 'Health checks',
     points: 2,
-    why: "web's own health check asks it, and so does a load balancer in front.",
+    why: 'The health check of web calls it, and so does a load balancer in front.',
     fix: 'location = /nginx-health {\n    default_type text/plain;\n    return 200 "healthy\\n";\n}',
     run: async (project) => {
       const { status, text } = await project.http('/nginx-health');
@@ -160,10 +160,10 @@ export const health: Check[] = [
   },
   {
     id: 'health.healthz',
-    title: 'GET /healthz is 200 and {"status":"healthy"}',
+    title: 'GET /healthz returns 200 and {"status":"healthy"}',
     chapter: 'Health checks',
     points: 2,
-    why: 'It proves the way through all three tiers: nginx, the API, a query.',
+    why: 'It proves that all three tiers work: nginx, the API and a query.',
     fix: '@app.get("/healthz")\ndef healthz():\n    db.execute("SELECT 1 FROM tasks LIMIT 1")\n    return {"status": "healthy"}',
     run: async (project) => {
       const { status, json, text } = await project.http('/healthz');
@@ -175,12 +175,12 @@ export const health: Check[] = [
   },
   {
     id: 'health.database-down',
-    title: 'While the database is stopped, GET /healthz is 503',
+    title: 'GET /healthz returns 503 while the database is stopped',
     chapter: 'Health checks',
     points: 3,
     destructive: true,
-    why: 'A health check that does not ask the database says "healthy" while every request fails.',
-    fix: 'Ask the database in /healthz, and answer 503 when it does not answer:\n    return {"status": "unhealthy"}, 503',
+    why: 'A health check that does not query the database says "healthy" while every request fails.',
+    fix: 'Query the database in /healthz, and answer 503 if that fails:\n    return {"status": "unhealthy"}, 503',
     run: async (project) => {
       const { during } = await outage(project);
       return during.healthz === 503
@@ -190,12 +190,12 @@ export const health: Check[] = [
   },
   {
     id: 'health.nginx-alone',
-    title: 'While the database is stopped, GET /nginx-health is still 200',
+    title: 'GET /nginx-health still returns 200 while the database is stopped',
     chapter: 'Health checks',
     points: 1,
     destructive: true,
     why: 'It is about nginx alone: a proxy that is taken out because of another tier cannot even say what is wrong.',
-    fix: 'location = /nginx-health { return 200 "healthy\\n"; }    # no proxy_pass',
+    fix: '# no proxy_pass\nlocation = /nginx-health { return 200 "healthy\\n"; }',
     run: async (project) => {
       const { during } = await outage(project);
       return during.nginx === 200
@@ -205,12 +205,12 @@ export const health: Check[] = [
   },
   {
     id: 'health.recovers',
-    title: 'When the database is back, so is the application, by itself',
+    title: 'When the database is back, the application recovers by itself',
     chapter: 'Production patterns',
     points: 3,
     destructive: true,
     why: 'Databases restart, for updates too. An API that keeps a dead connection needs a person each time.',
-    fix: 'Use a pool that opens new connections, or connect for each request; do not keep one connection for the life of the process.',
+    fix: 'Use a pool that opens new connections, or connect for each request.\nDo not keep one connection for the life of the process.',
     run: async (project) => (await outage(project)).after,
   },
 ];

@@ -26,28 +26,28 @@ async function bothIn(project: Project, a: 'web' | 'api', b: 'api' | 'db'): Prom
 export const network: Check[] = [
   {
     id: 'network.front',
-    title: 'web and api are in one network',
+    title: 'web and api share a network',
     chapter: 'Networks',
     points: 1,
-    why: 'Containers find and reach each other by name only within a network.',
+    why: 'Containers can find each other by name only on a network that they share.',
     fix: 'web:\n  networks: [frontend]\napi:\n  networks: [frontend, backend]',
     run: (project) => bothIn(project, 'web', 'api'),
   },
   {
     id: 'network.back',
-    title: 'api and db are in one network',
+    title: 'api and db share a network',
     chapter: 'Networks',
     points: 1,
-    why: 'Containers find and reach each other by name only within a network.',
+    why: 'Containers can find each other by name only on a network that they share.',
     fix: 'api:\n  networks: [frontend, backend]\ndb:\n  networks: [backend]',
     run: (project) => bothIn(project, 'api', 'db'),
   },
   {
     id: 'network.separate',
-    title: 'web and db are in no network together',
+    title: 'web and db share no network',
     chapter: 'Networks',
     points: 3,
-    why: 'Who takes nginx over, the one part that everybody can reach, must not stand before the database.',
+    why: 'Everybody can reach nginx. An attacker who controls it must not reach the database.',
     fix: 'web:\n  networks: [frontend]\ndb:\n  networks: [backend]\nnetworks:\n  frontend:\n  backend:',
     run: async (project) => {
       const [web, db] = await Promise.all([project.service('web'), project.service('db')]);
@@ -61,11 +61,11 @@ export const network: Check[] = [
   },
   {
     id: 'network.api-reaches-db',
-    title: 'A connection from api to db, by address, is taken',
+    title: 'api can connect to db, by address',
     chapter: 'Networks',
     points: 1,
-    why: 'It is the control: only beside it does the refusal of the next check mean anything.',
-    fix: 'docker compose exec api getent hosts db    # the address; are both in the network backend?',
+    why: 'It is the control: without it, a refused connection in the next check proves nothing.',
+    fix: 'docker compose exec api getent hosts db    # the address\n# Are both in the network backend?',
     run: async (project) =>
       (await reachedFrom(project, 'api')).length > 0
         ? []
@@ -73,11 +73,11 @@ export const network: Check[] = [
   },
   {
     id: 'network.web-cannot-reach-db',
-    title: 'A connection from web to db, by address, is not',
+    title: 'web cannot connect to db, by address',
     chapter: 'Networks',
     points: 3,
-    why: 'That the name db is unknown there is no protection: addresses can be guessed.',
-    fix: 'Take web out of every network of db, then docker compose up -d',
+    why: 'That web cannot resolve the name db is no protection: addresses can be guessed.',
+    fix: 'Take web out of every network of db, then run docker compose up -d.',
     run: async (project) => {
       if ((await reachedFrom(project, 'api')).length === 0)
         throw new NotPossible('api cannot reach db either, so that it would prove nothing');
@@ -91,7 +91,7 @@ export const network: Check[] = [
     title: 'Only web is published to the world, other ports on 127.0.0.1',
     chapter: 'Networks',
     points: 3,
-    why: 'Docker opens a published port past the firewall of the host: the database would be on the internet.',
+    why: 'A published port bypasses the firewall of the host: the database would be on the internet.',
     fix: 'ports:\n  - 127.0.0.1:5432:5432',
     run: async (project) => {
       const model = await project.wholeModel();

@@ -9,7 +9,7 @@ export const prod: Check[] = [
     title: 'There is a Compose file for production, and Compose can read it over the base',
     chapter: 'Production patterns',
     points: 2,
-    why: 'Production differs: limits, versions, no open ports. What differs should be written down, and only that.',
+    why: 'Production differs: limits, versions, no open ports. Write down what differs, and nothing else.',
     fix: '# compose.prod.yml\ndocker compose -f compose.yml -f compose.prod.yml config --quiet    # names the line at fault',
     run: (project) =>
       project.production().then(
@@ -22,10 +22,10 @@ export const prod: Check[] = [
   },
   {
     id: 'prod.limits',
-    title: 'Every service has limits of memory and CPU in production',
+    title: 'Every service has a memory limit and a CPU limit in production',
     chapter: 'Production patterns',
     points: 3,
-    why: 'Without a limit one service with a leak takes the memory of all, and the kernel ends whichever it likes.',
+    why: 'Without limits, one service with a leak takes all the memory, and the kernel kills whichever process it likes.',
     fix: 'deploy:\n  resources:\n    limits: { cpus: "0.50", memory: 256M }',
     run: async (project) =>
       lasting(await project.production()).flatMap(
@@ -41,10 +41,10 @@ export const prod: Check[] = [
   },
   {
     id: 'prod.images',
-    title: 'No image is latest in production, those built here included',
+    title: 'No image in production is latest, including those built here',
     chapter: 'CI/CD and tags',
     points: 2,
-    why: 'Nobody can say what runs, or go back to what ran before.',
+    why: 'With latest, nobody can tell what runs, or go back to what ran before.',
     fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
     run: async (project) =>
       Object.entries((await project.production()).services).flatMap(([name, { image }]) =>
@@ -56,8 +56,8 @@ export const prod: Check[] = [
     title: 'Neither api nor db is published in production',
     chapter: 'Production patterns',
     points: 2,
-    why: 'The ports of development are a way around nginx; 127.0.0.1 is everybody who has a login on the server.',
-    fix: 'Publish them in compose.override.yml only, which production does not load.',
+    why: 'The ports of development bypass nginx, and everybody with a login on the server can reach 127.0.0.1.',
+    fix: 'Publish them in compose.override.yml only: production does not load it.',
     run: async (project) => {
       const { services } = await project.production();
       return ['api', 'db']
@@ -73,8 +73,8 @@ export const prod: Check[] = [
     title: 'Production runs what is in the image: no source is mounted into api',
     chapter: 'Production patterns',
     points: 2,
-    why: 'A mounted directory changes under the running service, and its version says nothing then.',
-    fix: 'Mount the source in compose.override.yml only, which production does not load.',
+    why: 'A mounted directory changes under the running service, whose version then says nothing.',
+    fix: 'Mount the source in compose.override.yml only: production does not load it.',
     run: async (project) => {
       const { volumes = [] } = (await project.production()).services.api ?? {};
       return volumes
@@ -84,11 +84,11 @@ export const prod: Check[] = [
   },
   {
     id: 'prod.passwords',
-    title: 'No service of production has a password that is a default of the Compose files',
+    title: 'No service in production has a password that is a default of the Compose files',
     chapter: 'Environment and secrets',
     points: 2,
-    why: 'A default is known to everybody who can read the repository.',
-    fix: 'POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set}    # or a file: POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
+    why: 'Everybody who can read the repository knows the defaults.',
+    fix: 'POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?is not set}\n# or a file:\nPOSTGRES_PASSWORD_FILE: /run/secrets/postgres_password',
     run: async (project) => {
       const known = reserved(project);
       return Object.entries((await project.production()).services).flatMap(

@@ -30,7 +30,7 @@ export const volumes: Check[] = [
     title: 'The data of db is in a named volume',
     chapter: 'Volumes',
     points: 3,
-    why: 'A container is thrown away with every change. An anonymous volume stays behind, and the next container gets another one.',
+    why: 'Every change replaces the container. An anonymous volume stays behind, and the new container gets another one.',
     fix: 'db:\n  volumes:\n    - pgdata:/var/lib/postgresql/data\nvolumes:\n  pgdata:',
     run: async (project) => {
       const { volumes: mounts = [], environment = {} } = await project.service('db');
@@ -48,7 +48,7 @@ export const volumes: Check[] = [
     title: 'Init files of db and files mounted into web are read-only',
     chapter: 'Volumes',
     points: 1,
-    why: 'Who takes a container over would change the files on the host, and with them the next start.',
+    why: 'An attacker who controls a container could change the files on the host, and with them the next start.',
     fix: 'volumes:\n  - ./db/init:/docker-entrypoint-initdb.d:ro\n  - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro',
     run: async (project) => {
       const [web, db] = await Promise.all([project.service('web'), project.service('db')]);

@@ -67,7 +67,7 @@ async function restoreInPlace(project: Project, dump: Buffer): Promise<string[]>
     return code === 0 ? [] : [`pg_restore --clean: ${lastLine(stderr)}`];
   } catch (error) {
     const { message } = error as Error;
-    return [`${message}: does a connection of the API keep a lock on the table?`];
+    return [`${message}: does a connection of the API hold a lock on the table?`];
   } finally {
     await sql(project, endRestores);
   }
@@ -84,7 +84,7 @@ async function faultsOfApi(project: Project): Promise<string[]> {
   const task = await newTask(project, 'made after the restore').catch(
     (error: unknown) => error as Error,
   );
-  if (task instanceof Error) return [`after the restore ${task.message}`];
+  if (task instanceof Error) return [`after the restore: ${task.message}`];
   await remove(project, task);
   return [];
 }

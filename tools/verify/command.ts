@@ -40,7 +40,7 @@ export async function execute(
   const timer = setTimeout(() => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
     const start = [command, ...args.slice(0, 3)].join(' ');
-    reject(new NotPossible(`${start} … has not ended within ${limitMs / 1_000} s`));
+    reject(new NotPossible(`${start} … did not end within ${limitMs / 1_000} s`));
   }, limitMs);
   child.on('error', (error: NodeJS.ErrnoException) => {
     const isMissing = error.code === 'ENOENT';

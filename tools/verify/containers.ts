@@ -56,7 +56,7 @@ export async function containersOf(project: Project, service: string): Promise<C
 /** A running container of a service. Throws NotPossible if there is none. */
 export async function runningContainer(project: Project, service: Tier): Promise<Container> {
   const running = (await containersOf(project, service)).find(isRunning);
-  if (!running) throw new NotPossible(`${service} does not run`);
+  if (!running) throw new NotPossible(`${service} is not running`);
   return running;
 }
 
@@ -70,7 +70,7 @@ export async function imageOf(project: Project, service: string): Promise<Image>
     const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);
     if (image) return image;
   }
-  throw new NotPossible(`the image of ${service} is not here: docker compose build, or pull`);
+  throw new NotPossible(`the image of ${service} is missing: run docker compose build, or pull`);
 }
 
 /**

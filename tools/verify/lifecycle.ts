@@ -49,8 +49,8 @@ export async function mayBeStopped(project: Project): Promise<void> {
   if (others.length === 0) return;
   const names = others.map(nameOf).join(', ');
   throw new NotPossible(
-    `${names} runs with other files or settings than are given here: ` +
-      'name the same with -f and --env-file, or run docker compose up -d first',
+    `${names} was started from other files or settings than these: ` +
+      'name the same ones with -f and --env-file, or run docker compose up -d first',
   );
 }
 

@@ -36,7 +36,7 @@ function interruption(): AbortSignal {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      process.stderr.write('\nverify: ending, once the stack is as it was\n');
+      process.stderr.write('\nverify: stopping, once the stack is as it was\n');
       interrupt.abort();
     });
   }

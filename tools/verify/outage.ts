@@ -30,7 +30,7 @@ async function statusesWithoutDatabase(project: Project): Promise<Outage['during
 
 async function faultsAfterwards(project: Project, before: string): Promise<string[]> {
   if (!(await worksAgain(project, 30_000)))
-    return ['GET /healthz is not 200 again within 30 s after db was started'];
+    return ['GET /healthz is not 200 within 30 s after db was started'];
   await databaseAnswers(project, 20_000);
   const after = await fingerprint(project);
   return after === before ? [] : ['the tasks are not the same as before'];

@@ -17,7 +17,7 @@ export function defaultPasswords(project: Project): Published {
   const found: Published = new Map();
   for (const [file, text] of composeTexts(project)) {
     for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)) {
-      if (isSecret(name)) found.set(value, `${name} of ${file}`);
+      if (isSecret(name)) found.set(value, `${name} in ${file}`);
     }
   }
   return found;
@@ -36,7 +36,7 @@ function examplePasswords(project: Project): Published {
     const lines = readText(project, file).matchAll(/^\s*#?\s*(?:export\s+)?(\w+)=(.*)$/gm);
     for (const [, name = '', text = ''] of lines) {
       const value = valueIn(text);
-      if (isSecret(name) && value !== '') found.set(value, `${name} of ${file}`);
+      if (isSecret(name) && value !== '') found.set(value, `${name} in ${file}`);
     }
   }
   return found;
@@ -82,7 +82,7 @@ export async function publishedLogins(project: Project): Promise<string[]> {
   for (const [role = '', stored = ''] of await sqlRows(project, storedPasswords)) {
     const password = [...known.keys()].find((value) => isAccepted(value, role, stored));
     if (password === undefined) continue;
-    faults.push(`${role} has the password that is ${known.get(password)}`);
+    faults.push(`${role} has the password from ${known.get(password)}`);
   }
   return faults;
 }

@@ -54,7 +54,7 @@ function linesOf({ check, outcome, seen, reason }: Result, colour: boolean): str
     `${line} (${check.points} points, ${check.chapter})`,
     labelled('seen', seen.join('\n')),
     labelled('why', check.why),
-    labelled('mend', check.fix),
+    labelled('fix', check.fix),
   ];
 }
 

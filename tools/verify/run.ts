@@ -100,9 +100,9 @@ class Run {
     const elapsedMs = performance.now() - this.#startedAt;
     if (this.#signal?.aborted) throw new NotPossible('interrupted');
     if (check.destructive && !this.#destructive)
-      throw new NotApplicable('stops containers, and runs with --destructive only');
+      throw new NotApplicable('stops containers: runs only with --destructive');
     if (elapsedMs > (check.destructive ? destructiveMs : totalMs))
-      throw new NotPossible('the time for all checks is over');
+      throw new NotPossible('the time limit for all checks has passed');
 
     // A destructive check must finish, to start what it has stopped. Others may be left behind.
     if (check.destructive) return check.run(this.#project);

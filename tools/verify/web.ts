@@ -25,7 +25,7 @@ async function findUrl(project: Project): Promise<URL> {
   if (project.options.url !== undefined) return new URL(project.options.url);
   const published = publishedPorts(await runningContainer(project, 'web'));
   const best = published.find(isTls) ?? published.find(isPlain) ?? published[0];
-  if (!best) throw new NotPossible('web publishes no port: say with --url where it answers');
+  if (!best) throw new NotPossible('web publishes no port: give its address with --url');
   const scheme = isTls(best) ? 'https' : 'http';
   const isAny = ['0.0.0.0', '::', ''].includes(best.HostIp);
   const host = isAny ? 'localhost' : best.HostIp;
@@ -66,7 +66,7 @@ async function findAnswer(project: Project): Promise<void> {
   if (protocol !== 'http:' || answer.status >= 400) return;
   const { status, location } = await send(project, '/healthz').catch(() => answer);
   if (status >= 300 && status < 400)
-    throw new NotPossible(`${origin} redirects to ${location}: name that with --url`);
+    throw new NotPossible(`${origin} redirects to ${location}: give that address with --url`);
 }
 
 /** Throws NotPossible if nothing answers at web's address, or if it redirects elsewhere. */
@@ -84,8 +84,11 @@ export async function request(project: Project, path: string, call: Call = {}): 
   });
   if (answer.status === 401 && path.startsWith('/api')) {
     const hasToken = project.options.token !== undefined;
-    const fix = hasToken ? 'another token than VERIFY_TOKEN' : 'a token: set VERIFY_TOKEN';
-    throw new NotPossible(`the API wants ${fix}`);
+    throw new NotPossible(
+      hasToken
+        ? 'the API rejects the token in VERIFY_TOKEN'
+        : 'the API wants a token: set VERIFY_TOKEN',
+    );
   }
   return answer;
 }

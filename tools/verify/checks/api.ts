@@ -88,7 +88,7 @@ async function faultsOfCreation(
   if (answer.status !== 201 || !isExpected(task)) return [seen(`POST ${path} ${wanted}`, answer)];
   const inList = (await listed(project)).find(({ id }) => id === task?.id);
   if (isExpected(inList)) return [];
-  return [`the list does not have the new task ${task?.id} as ${wanted}`];
+  return [`the list does not show the new task ${task?.id} as ${wanted}`];
 }
 
 const text: Check = {
@@ -146,7 +146,7 @@ async function faultsOfUpdate(
   if (answer.status !== 200) return [seen(`an update to ${what}`, answer)];
   const task = (await listed(project)).find((one) => one.id === id);
   if (task?.title === expected.title && task.status === expected.status) return [];
-  return [`after an update to ${what} it is ${JSON.stringify(task)}`];
+  return [`after an update to ${what} the task is ${JSON.stringify(task)}`];
 }
 
 const deletion: Check = {

@@ -23,7 +23,7 @@ const model: Check = {
     const { services } = await composeModel(project);
     const names = Object.keys(services).join(', ');
     const missing = tiers.filter((name) => !(name in services));
-    return missing.map((name) => `no service ${name}, but ${names}`);
+    return missing.map((name) => `there is no service ${name}, only ${names}`);
   },
 };
 
@@ -136,7 +136,7 @@ function faultsOfLogging([name, service]: [string, Service]): string[] {
   // The driver local has limits of its own; the others keep nothing on this disk.
   if (driver !== 'json-file') return [];
   const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
-  return missing.map((option) => `${name} logs without ${option}`);
+  return missing.map((option) => `${name} sets no ${option} for its logs`);
 }
 
 export const compose: Check[] = [model, variables, apiWaitsForDb, webWaitsForApi, restart, logging];

@@ -39,11 +39,11 @@ function passwordsIn(text: string): string[] {
   const isLiteral = (value: string) => !/^(?:\$|null$|!reset)/.test(value);
   const faults: string[] = [];
   for (const [, name = '', value = ''] of text.matchAll(secretValue))
-    if (isLiteral(value)) faults.push(`${name} has its value there`);
+    if (isLiteral(value)) faults.push(`${name} has a literal value`);
   const addresses = text.match(addressWithPassword) ?? [];
-  faults.push(...addresses.map(() => 'an address has a password in it'));
+  faults.push(...addresses.map(() => 'an address contains a password'));
   if (noAuthentication.test(text))
-    faults.push('POSTGRES_HOST_AUTH_METHOD is trust: no password at all');
+    faults.push('POSTGRES_HOST_AUTH_METHOD is trust: nobody needs a password');
   return faults;
 }
 
@@ -155,7 +155,7 @@ function faultsOfUsers(tier: Tier, processes: Process[]): string[] {
     return asRoot.slice(0, 1).map((command) => `${tier} runs as root: ${command}`);
   // The nginx master may be root, to bind its port and read its key: it serves nobody.
   const hasWorkers = asRoot.length < processes.length;
-  return hasWorkers ? [] : [`web runs as root only: ${asRoot[0]}`];
+  return hasWorkers ? [] : [`every process of web runs as root: ${asRoot[0]}`];
 }
 
 export const config: Check[] = [noPassword, envMode, override, images, buildImages, nonRoot];

@@ -62,7 +62,7 @@ const constraints: Check = {
     const keys = await sql(project, countKeysOnId);
     const faults: string[] = [];
     if (columns.get('title') !== 'NO') faults.push('title may be NULL');
-    if (keys === '0') faults.push('id is neither primary key nor unique');
+    if (keys === '0') faults.push('id is neither the primary key nor unique');
     return faults;
   },
 };
@@ -83,7 +83,9 @@ const stored: Check = {
       SELECT count(*) FROM tasks WHERE id = ${task.id} AND title = '${task.title}'`;
     const rows = await sql(project, countRows);
     await remove(project, task);
-    return rows === '1' ? [] : [`the list has task ${task.id}, the table has ${rows} rows of it`];
+    return rows === '1'
+      ? []
+      : [`the list has task ${task.id}, but the table has ${rows} rows of it`];
   },
 };
 
@@ -120,7 +122,8 @@ const publishedPasswords: Check = {
   why: 'Everybody can read them. A volume that was created for the lab keeps the lab passwords.',
   fix: 'docker compose exec db psql -U taskapp -d taskdb    # then: \\password LOGIN',
   async run(project) {
-    if (!isProduction(project)) throw new NotApplicable('for production only: name its files');
+    if (!isProduction(project))
+      throw new NotApplicable('for production only: name its files with -f');
     return publishedLogins(project);
   },
 };

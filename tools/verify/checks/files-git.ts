@@ -22,7 +22,7 @@ const envIgnored: Check = {
     if (faults.length > 0) return faults;
     // .env may not exist yet.
     const ignored = await project.git('check-ignore', '--quiet', '--no-index', '.env');
-    return ignored?.code === 0 ? [] : ['no .gitignore names .env'];
+    return ignored?.code === 0 ? [] : ['.gitignore does not name .env'];
   },
 };
 
@@ -32,7 +32,7 @@ async function faultsOfGit(project: Project, paths: string[]): Promise<string[]>
   const listed = await project.git('ls-files', '-z', ...tracked, '--', ...paths);
   if (!listed) throw new NotApplicable('not in a git work tree');
   const found = listed.stdout.toString().split('\0').filter(Boolean);
-  return found.map((path) => `${path} is in git, or would be with the next git add .`);
+  return found.map((path) => `${path} is in git, or would be after the next git add .`);
 }
 
 const secretsIgnored: Check = {

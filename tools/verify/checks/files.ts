@@ -45,7 +45,7 @@ const readme: Check = {
     const path = documentsOf(project).find((name) => /^readme\.md$/i.test(name));
     if (path === undefined) return ['no README.md'];
     const saysHow = /\bcompose\b.*\bup\b/.test(readText(project, path));
-    return saysHow ? [] : [`${path} does not name docker compose up`];
+    return saysHow ? [] : [`${path} does not mention docker compose up`];
   },
 };
 
@@ -67,9 +67,9 @@ const docs: Check = {
     const subjects = [...documents, ...lines.filter((line) => line.startsWith('#'))];
     const has = (subject: RegExp) => subjects.some((line) => subject.test(line));
     const faults: string[] = [];
-    if (!has(/architect/i)) faults.push('no document and no heading on the architecture');
+    if (!has(/architect/i)) faults.push('no document or heading covers the architecture');
     if (!has(/operat|runbook|troubleshoot|back ?up|restore/i))
-      faults.push('no document and no heading on operation, backup or troubleshooting');
+      faults.push('no document or heading covers operation, backup or troubleshooting');
     return faults;
   },
 };
@@ -116,7 +116,7 @@ const envExample: Check = {
     );
     const needed = new Set([...variablesUsed(project), ...set]);
     const missing = [...needed].filter((name) => !listed.has(name) && !isOfCompose(name));
-    return missing.map((name) => `${name} is missing in ${examples.join(', ')}`);
+    return missing.map((name) => `${name} is missing from ${examples.join(', ')}`);
   },
 };
 

@@ -16,7 +16,7 @@ const databaseDown: Check = {
   async run(project) {
     const { healthz } = (await outage(project)).during;
     if (healthz === 503) return [];
-    return [`GET /healthz is ${healthz ?? 'not answered'} while db is stopped`];
+    return [`GET /healthz returns ${healthz ?? 'nothing'} while db is stopped`];
   },
 };
 
@@ -36,7 +36,7 @@ const nginxAlone: Check = {
   async run(project) {
     const { nginx } = (await outage(project)).during;
     if (nginx === 200) return [];
-    return [`GET /nginx-health is ${nginx ?? 'not answered'} while db is stopped`];
+    return [`GET /nginx-health returns ${nginx ?? 'nothing'} while db is stopped`];
   },
 };
 

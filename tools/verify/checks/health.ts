@@ -70,7 +70,7 @@ function isUnhealthy(container: Container): boolean {
 
 function faultOfHealth(container: Container): string {
   const { Health } = container.State;
-  const output = Health?.Log?.at(-1)?.Output.trim() || 'its check has printed nothing';
+  const output = Health?.Log?.at(-1)?.Output.trim() || 'its check printed nothing';
   return `${nameOf(container)} is ${Health?.Status}: ${output}`;
 }
 

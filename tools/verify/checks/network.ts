@@ -78,7 +78,9 @@ const apiReachesDb: Check = {
   `,
   async run(project) {
     const addresses = await reachedFrom(project, 'api');
-    return addresses.length > 0 ? [] : ['no address of db takes a connection from api'];
+    return addresses.length > 0
+      ? []
+      : ['db accepts no connection from api, at any of its addresses'];
   },
 };
 
@@ -92,9 +94,9 @@ const webCannotReachDb: Check = {
   async run(project) {
     const control = await reachedFrom(project, 'api');
     if (control.length === 0)
-      throw new NotPossible('api cannot reach db either, so that it would prove nothing');
+      throw new NotPossible('api cannot reach db either, so this would prove nothing');
     const addresses = await reachedFrom(project, 'web');
-    return addresses.map((address) => `db takes a connection from web at ${address}`);
+    return addresses.map((address) => `db accepts a connection from web at ${address}`);
   },
 };
 
@@ -137,7 +139,8 @@ function publishedByContainer(container: Container): string[] {
   const open = bindings.filter(({ HostIp }) => !isLocal(HostIp));
   const service = serviceNameOf(container);
   return open.map(
-    ({ HostIp, HostPort }) => `${service} runs with ${HostIp || '0.0.0.0'}:${HostPort} published`,
+    ({ HostIp, HostPort }) =>
+      `${service} is running with ${HostIp || '0.0.0.0'}:${HostPort} published`,
   );
 }
 

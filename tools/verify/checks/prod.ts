@@ -39,8 +39,8 @@ const limits: Check = {
       const { deploy, mem_limit, cpus, profiles = [] } = service;
       if (profiles.length > 0) continue; // runs only when somebody asks for it
       const set = deploy?.resources?.limits ?? {};
-      if (!(set.memory ?? mem_limit)) faults.push(`${name} has no limit of memory`);
-      if (!(set.cpus ?? cpus)) faults.push(`${name} has no limit of CPU`);
+      if (!(set.memory ?? mem_limit)) faults.push(`${name} has no memory limit`);
+      if (!(set.cpus ?? cpus)) faults.push(`${name} has no CPU limit`);
     }
     return faults;
   },
@@ -113,7 +113,7 @@ const passwords: Check = {
     for (const [service, { environment = {} }] of Object.entries(services)) {
       for (const [name, value] of Object.entries(environment))
         if (isSecret(name) && value !== null && known.has(value))
-          faults.push(`${name} of ${service}`);
+          faults.push(`${name} of ${service} is a default`);
     }
     return faults;
   },

@@ -77,7 +77,7 @@ const readOnly: Check = {
     const db = await findService(project, 'db');
     const init = (db.volumes ?? []).filter(({ target }) => isAtOrBelow(target, initDirectory));
     const ofWeb = (web.volumes ?? []).filter(({ type }) => type === 'bind');
-    if (init.length + ofWeb.length === 0) throw new NotApplicable('nothing of the kind is mounted');
+    if (init.length + ofWeb.length === 0) throw new NotApplicable('no such files are mounted');
     return [...faultsOfWriting('db', init), ...faultsOfWriting('web', ofWeb)];
   },
 };

@@ -456,8 +456,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         'that of .env.example, with a new hash and an old one',
         () => login('reader', 'change-me'),
         [
-          'reader has the password that is POSTGRES_PASSWORD of .env.example',
-          'taskapp has the password that is POSTGRES_PASSWORD of .env.example',
+          'reader has the password from POSTGRES_PASSWORD in .env.example',
+          'taskapp has the password from POSTGRES_PASSWORD in .env.example',
         ],
       ],
       [
@@ -468,7 +468,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
           onTestFinished(() => rmSync(join(course.directory, 'db/init/02_roles.sql')));
           return login('reader', 'read');
         },
-        ['reader has the password that is 02_roles.sql'],
+        ['reader has the password from 02_roles.sql'],
       ],
       [
         'that of a Compose file',
@@ -478,7 +478,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
           course.edit('compose.prod.yml', 'services:', services);
           return login('admin', 'lab-only');
         },
-        ['admin has the password that is ADMIN_PASSWORD of compose.prod.yml'],
+        ['admin has the password from ADMIN_PASSWORD in compose.prod.yml'],
       ],
     ])('%s', async (_what, change, seen) => {
       await change();

@@ -18,6 +18,7 @@ export const configHashOf = ({ Config }: Container): string | undefined =>
 /** The name of a container, without the slash that the engine puts before it. */
 export const nameOf = ({ Name }: Container): string => Name.slice(1);
 
+/** True unless the container is created, restarting, paused or exited. */
 export const isRunning = ({ State }: Container): boolean => State.Status === 'running';
 
 async function inspect<T>(project: Project, args: string[]): Promise<T[]> {

@@ -43,7 +43,7 @@ export interface HealthCheck {
   retries?: number;
 }
 
-/** What `docker inspect` prints. */
+/** What `docker inspect` prints of a container. */
 export interface Container {
   Id: string;
   Name: string;
@@ -62,6 +62,7 @@ export interface Container {
   };
 }
 
+/** What `docker inspect` prints of an image. */
 export interface Image {
   Id: string;
   Config: {
@@ -69,6 +70,7 @@ export interface Image {
   };
 }
 
+/** The services that every project must have, in the order of a request. */
 export const tiers = ['web', 'api', 'db'] as const;
 export type Tier = (typeof tiers)[number];
 

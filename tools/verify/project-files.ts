@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Project } from './project.ts';
 
+/** The names that a Compose file may have. */
 const composeNames = (suffix: string) => [
   `compose${suffix}.yml`,
   `compose${suffix}.yaml`,
@@ -18,6 +19,7 @@ export function fileNames({ directory }: Project, below = '.'): string[] {
   return readdirSync(join(directory, below)).toSorted();
 }
 
+/** True for a file or a directory in the project's directory. */
 export function fileExists({ directory }: Project, path: string): boolean {
   return statSync(join(directory, path), { throwIfNoEntry: false }) !== undefined;
 }
@@ -29,6 +31,8 @@ export function readText({ directory }: Project, path: string): string {
 
 const firstOf = (project: Project, names: string[]) =>
   names.find((name) => fileExists(project, name));
+
+/** The first Compose file of each kind that exists, by name. */
 export const baseFile = (project: Project) => firstOf(project, baseNames);
 export const overrideFile = (project: Project) => firstOf(project, overrideNames);
 export const productionFile = (project: Project) => firstOf(project, productionNames);

@@ -9,6 +9,7 @@ import { initFiles, textOf } from './tree.ts';
 /** Passwords, each with the place where it is published. */
 type Published = Map<string, string>;
 
+/** True for the name of a variable that holds a secret. */
 export const isSecret = (name: string): boolean =>
   /(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY)$/.test(name);
 

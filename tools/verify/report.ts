@@ -4,6 +4,7 @@ import { groupOf, groups } from './check.ts';
 import { asJunit } from './junit.ts';
 import { count, type Outcome, type Report, type Result, score } from './run.ts';
 
+/** The values of --format. */
 export const formats = ['text', 'json', 'junit'] as const;
 export type Format = (typeof formats)[number];
 

@@ -11,12 +11,14 @@ export interface Task {
   status: string;
 }
 
+/** Where the API has its tasks. */
 export const path = '/api/tasks';
 
 /** An answer in one line, for a list of faults. */
 export const seen = (what: string, { status, text }: Answer): string =>
   `${what}: ${status} ${text.slice(0, 80).trim()}`;
 
+/** True for an object with id, title and status; it may have more. */
 export function isTask(value: unknown): value is Task {
   const { id, title, status } = (value ?? {}) as Partial<Task>;
   return Number.isInteger(id) && typeof title === 'string' && typeof status === 'string';

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { findService } from './compose.ts';
 import type { Project } from './project.ts';
 
+/** Where PostgreSQL's image looks for init files. */
 export const initDirectory = '/docker-entrypoint-initdb.d';
 
+/** True for the directory itself, and for every path in it. */
 export const isAtOrBelow = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(`${directory}/`);
 

@@ -1,4 +1,4 @@
-// The health checks that the services have.
+// Whether each service has a health check, and a useful one.
 import { type Check, snippet } from '../check.ts';
 import { imageOf } from '../containers.ts';
 import { type HealthCheck, lasting, type Service } from '../model.ts';

@@ -1,10 +1,12 @@
-// What the benchmark compares the API with. Runs in the API's production image, in the place of dist/server.js.
+// The servers that the benchmark compares. Runs in the API's production image, instead of
+// dist/server.js.
 //   node variant.ts shared    the API as it is
-//   node variant.ts plain     the same, each request with a statement of its own
-//   node variant.ts ceiling   the same, with a constant in the place of the database: what the chain itself allows
+//   node variant.ts plain     the same, with a statement for each request
+//   node variant.ts ceiling   the same, with a constant instead of the database
 //   node variant.ts fastify   Fastify and pg, as small as such a server can be
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { FastifyInstance } from 'fastify';
 import pg from 'pg';
 import { pino } from 'pino';
 import type * as App from '../../api/src/app.ts';
@@ -15,6 +17,34 @@ import type * as Store from '../../api/src/tasks/store.ts';
 const variant = process.argv[2];
 const dist = '/app/api/dist';
 const timeouts = { keepAliveTimeout: 75_000, headersTimeout: 80_000, requestTimeout: 90_000 };
+
+const selectPage = `
+  SELECT id, title, status, created_at FROM tasks
+  ORDER BY created_at DESC, -id DESC
+  LIMIT 100`;
+const selectOne = 'SELECT id, title, status, created_at FROM tasks WHERE id = $1';
+const insert = 'INSERT INTO tasks (title) VALUES ($1) RETURNING id, title, status, created_at';
+
+const taskType = {
+  type: 'object',
+  properties: {
+    id: { type: 'integer' },
+    title: { type: 'string' },
+    status: { type: 'string' },
+    created_at: { type: 'string' },
+  },
+} as const;
+const listed = { type: 'object', properties: { tasks: { type: 'array', items: taskType } } };
+const listSchema = { response: { 200: listed } };
+const taskSchema = { response: { '2xx': { type: 'object', properties: { task: taskType } } } };
+const createSchema = {
+  ...taskSchema,
+  body: {
+    type: 'object',
+    required: ['title'],
+    properties: { title: { type: 'string', minLength: 1, maxLength: 255 } },
+  },
+};
 
 if (variant === 'fastify') await startFastify();
 else await startExpress(variant ?? '');
@@ -35,7 +65,7 @@ async function startExpress(name: string): Promise<void> {
   createServer(timeouts, createApp({ db, store, log, version: 'bench' })).listen(8080);
 }
 
-/** Answers with what the database would have said. */
+/** A store that always answers with the same rows, which it got from the database once. */
 async function constantStore(store: Store.TaskStore): Promise<Store.TaskStore> {
   const tasks = Array.from({ length: 45 }, (_, n) => ({ title: `task ${n}`, status: 'pending' }));
   const [created] = (await Promise.all(tasks.map((task) => store.create(task)))) as [
@@ -52,6 +82,12 @@ async function constantStore(store: Store.TaskStore): Promise<Store.TaskStore> {
 
 async function startFastify(): Promise<void> {
   const { default: fastify } = await import('fastify');
+  const app = fastify({ logger: true, keepAliveTimeout: 75_000 });
+  addRoutes(app, openPool());
+  await app.listen({ host: '0.0.0.0', port: 8080 });
+}
+
+function openPool(): pg.Pool {
   const {
     DB_HOST: host,
     DB_NAME: database,
@@ -59,55 +95,29 @@ async function startFastify(): Promise<void> {
     DB_PASS_FILE: passwordFile = '',
   } = process.env;
   const password = readFileSync(passwordFile, 'utf8');
-  const pool = new pg.Pool({ host, database, user, password, max: 10 });
-  const task = {
-    type: 'object',
-    properties: {
-      id: { type: 'integer' },
-      title: { type: 'string' },
-      status: { type: 'string' },
-      created_at: { type: 'string' },
-    },
-  } as const;
-  const one = { response: { '2xx': { type: 'object', properties: { task } } } };
-  const body = {
-    type: 'object',
-    required: ['title'],
-    properties: { title: { type: 'string', minLength: 1, maxLength: 255 } },
-  };
+  return new pg.Pool({ host, database, user, password, max: 10 });
+}
 
-  const app = fastify({ logger: true, keepAliveTimeout: 75_000 });
+function addRoutes(app: FastifyInstance, pool: pg.Pool): void {
   app.get('/healthz', async () => {
     await pool.query('SELECT id FROM tasks LIMIT 1');
     return { status: 'healthy' };
   });
-  const list = {
-    schema: {
-      response: { 200: { type: 'object', properties: { tasks: { type: 'array', items: task } } } },
-    },
-  };
-  app.get('/api/tasks', list, async () => {
-    const text =
-      'SELECT id, title, status, created_at FROM tasks ORDER BY created_at DESC, -id DESC LIMIT 100';
-    return { tasks: (await pool.query({ name: 'list', text })).rows };
+
+  app.get('/api/tasks', { schema: listSchema }, async () => {
+    const { rows } = await pool.query({ name: 'list', text: selectPage });
+    return { tasks: rows };
   });
-  app.get<{ Params: { id: string } }>(
-    '/api/tasks/:id',
-    { schema: one },
-    async ({ params }, reply) => {
-      const text = 'SELECT id, title, status, created_at FROM tasks WHERE id = $1';
-      const { rows } = await pool.query({ name: 'get', text, values: [params.id] });
-      return rows[0] ? { task: rows[0] as object } : reply.code(404).send({ error: 'Not found' });
-    },
-  );
-  app.post<{ Body: { title: string } }>(
-    '/api/tasks',
-    { schema: { ...one, body } },
-    async (request, reply) => {
-      const text = 'INSERT INTO tasks (title) VALUES ($1) RETURNING id, title, status, created_at';
-      const { rows } = await pool.query({ name: 'create', text, values: [request.body.title] });
-      return reply.code(201).send({ task: rows[0] as object });
-    },
-  );
-  await app.listen({ host: '0.0.0.0', port: 8080 });
+
+  const one = { schema: taskSchema };
+  app.get<{ Params: { id: string } }>('/api/tasks/:id', one, async ({ params }, reply) => {
+    const { rows } = await pool.query({ name: 'get', text: selectOne, values: [params.id] });
+    return rows[0] ? { task: rows[0] as object } : reply.code(404).send({ error: 'Not found' });
+  });
+
+  const create = { schema: createSchema };
+  app.post<{ Body: { title: string } }>('/api/tasks', create, async ({ body }, reply) => {
+    const { rows } = await pool.query({ name: 'create', text: insert, values: [body.title] });
+    return reply.code(201).send({ task: rows[0] as object });
+  });
 }

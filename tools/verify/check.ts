@@ -1,4 +1,4 @@
-// What a check is, and the two reasons for which one gives no verdict.
+// What a check is.
 import type { Project } from './project.ts';
 
 export const groups = [
@@ -36,26 +36,34 @@ export const chapters = [
 ] as const;
 export type Chapter = (typeof chapters)[number];
 
+/** One check. Its texts are for students. */
 export interface Check {
   /** Its group, a dot, and a name. */
   id: `${Group}.${string}`;
-  /** What holds when it passes, one sentence. */
+  /** One sentence that is true when the check passes. */
   title: string;
   chapter: Chapter;
   points: number;
-  /** Why it matters, and how to mend it: a snippet. */
+  /** Why it matters. */
   why: string;
+  /** How to fix it, usually as lines to paste. */
   fix: string;
-  /** It stops, starts or re-creates containers, and runs only when that is asked for. */
+  /** Set if the check stops, starts or recreates containers: it then needs --destructive. */
   destructive?: true;
-  /** Returns what was seen that should not be; nothing when the check passes. Throws NotApplicable or NotPossible instead of a verdict. */
+  /**
+   * Returns what is wrong, one fault per entry; an empty list means that the check passes.
+   * Throws NotApplicable or NotPossible when it has no verdict.
+   */
   run(project: Project): Promise<string[]> | string[];
 }
 
+/** The group of a check: the part of its id before the dot. */
 export const groupOf = ({ id }: Check): Group => id.slice(0, id.indexOf('.')) as Group;
 
-/** The project has nothing of the kind that is checked, and need not have. */
-export class NotApplicable extends Error {}
-
-/** What is checked could not be looked at. The message says why. */
-export class NotPossible extends Error {}
+/** A multi-line text without its first and last line, and without the indentation of the code. */
+export function snippet({ 0: text = '' }: TemplateStringsArray): string {
+  const lines = text.split('\n').slice(1, -1);
+  const indents = lines.filter((line) => line.trim() !== '').map((line) => line.search(/\S/));
+  const indent = Math.min(...indents);
+  return lines.map((line) => line.slice(indent)).join('\n');
+}

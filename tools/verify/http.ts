@@ -1,22 +1,23 @@
-// One HTTP request with a limit of time, over TLS as well, and never by way of a proxy.
-import { request as overHttp } from 'node:http';
+// One HTTP or HTTPS request with a time limit, never through a proxy.
+import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overHttps } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 
 export interface Answer {
   status: number;
+  /** The Content-Type; empty without one, as is `location`. */
   type: string;
   location: string;
   text: string;
-  /** The body; undefined where it is not JSON. */
+  /** The body; undefined if it is not JSON. */
   json: unknown;
 }
 
 export interface Call {
   method?: string;
   headers?: Record<string, string>;
-  /** Sent as JSON, or a string as it is. */
+  /** A string is sent as it is, anything else as JSON. */
   body?: unknown;
 }
 
@@ -25,101 +26,119 @@ export interface Trust {
   ca?: Buffer;
   /** Do not check the certificate. */
   insecure?: boolean;
-  /** Whom to ask for, and whose certificate it must be; the host of the address unless given. */
+  /** The host to ask for, and to expect in the certificate; by default, the host of the URL. */
   name?: string | undefined;
 }
 
-export const limitMs = 6_000;
+const limitMs = 6_000;
 
-/** What TLS is told to trust, and whom to ask for. */
+/** TLS has names for hosts only: an address is sent as no name. */
+const serverName = (host: string) => (isIP(host) ? '' : host);
+
 function tlsOptions({ ca, insecure = false, name }: Trust) {
-  return {
-    ...(ca && { ca }),
-    rejectUnauthorized: !insecure,
-    ...(name !== undefined && {
-      servername: isIP(name) ? '' : name, // an address is no name for TLS
-      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-        checkServerIdentity(name, certificate),
-    }),
+  const expectName = name !== undefined && {
+    servername: serverName(name),
+    checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+      checkServerIdentity(name, certificate),
   };
+  return { ...(ca && { ca }), rejectUnauthorized: !insecure, ...expectName };
 }
 
-const bare = (url: URL) => url.hostname.replace(/^\[(.*)\]$/, '$1');
-const inUrl = (name: string) => (isIP(name) === 6 ? `[${name}]` : name);
+const hostOf = (url: URL) => url.hostname.replace(/^\[(.*)\]$/, '$1');
+const inUrl = (host: string) => (isIP(host) === 6 ? `[${host}]` : host);
 
-/** A name of a server's certificate: the host of the address where it is one. */
+/**
+ * A name that the server's certificate is valid for: the URL's own host if possible.
+ * Undefined if nothing answers there with TLS.
+ */
 export function certificateName(url: URL): Promise<string | undefined> {
-  const host = bare(url);
-  const servername = isIP(host) ? '' : host;
+  const host = hostOf(url);
   const port = Number(url.port || 443);
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const socket = connect({ host, port, servername, rejectUnauthorized: false, timeout: limitMs });
+  const socket = connect({
+    host,
+    port,
+    servername: serverName(host),
+    rejectUnauthorized: false, // the request itself checks it
+    timeout: limitMs,
+  });
   socket.on('secureConnect', () => {
     const certificate = socket.getPeerCertificate();
-    resolve(checkServerIdentity(host, certificate) === undefined ? host : firstName(certificate));
+    const isForHost = checkServerIdentity(host, certificate) === undefined;
+    resolve(isForHost ? host : firstName(certificate));
     socket.destroy();
   });
   socket.on('timeout', () => socket.destroy());
   socket.on('error', () => undefined);
-  socket.on('close', () => resolve(undefined)); // after a name this changes nothing
+  socket.on('close', () => resolve(undefined)); // no effect after a name
   return promise;
 }
 
 function firstName({ subjectaltname = '', subject }: PeerCertificate): string | undefined {
   const [, name] = /(?:DNS|IP Address):([^\s,]+)/.exec(subjectaltname) ?? [];
-  const common = [subject?.CN].flat()[0]; // there is no subject where there is no certificate
+  const common = [subject?.CN].flat()[0]; // without a certificate there is no subject
   return (name ?? common)?.replace(/^\*/, 'www');
 }
 
-/** Resolves when the answer was read in full, rejects without one. A new connection each time. */
+function headersFor(url: URL, text: string | undefined, { name }: Trust) {
+  return {
+    ...(text !== undefined && {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(text),
+    }),
+    ...(name !== undefined && { Host: `${inUrl(name)}:${url.port || 443}` }),
+    Accept: '*/*',
+  };
+}
+
+/**
+ * Sends one request over a new connection, and resolves when the answer was read in full.
+ * Rejects if there is none within 6 s, or the connection fails.
+ */
 export function ask(
   url: URL,
   { method = 'GET', headers = {}, body }: Call,
   trust: Trust,
 ): Promise<Answer> {
-  const text = typeof body === 'string' || body === undefined ? body : JSON.stringify(body);
-  const { name } = trust;
-  const options = {
+  const isText = typeof body === 'string' || body === undefined;
+  const text = isText ? body : JSON.stringify(body);
+  const options: RequestOptions = {
     method,
-    agent: false, // the global one may use the proxies of the environment
-    headers: {
-      ...(text !== undefined && {
-        'Content-Type': 'application/json',
-        'Content-Length': Buffer.byteLength(text),
-      }),
-      ...(name !== undefined && { Host: `${inUrl(name)}:${url.port || 443}` }),
-      Accept: '*/*',
-      ...headers,
-    },
+    agent: false, // the global agent may use the proxies of the environment
+    headers: { ...headersFor(url, text, trust), ...headers },
     signal: AbortSignal.timeout(limitMs),
   };
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const call =
-    url.protocol === 'https:'
-      ? overHttps(url, { ...options, ...tlsOptions(trust) })
-      : overHttp(url, options);
+  const isTls = url.protocol === 'https:';
+  const call = isTls
+    ? overHttps(url, { ...options, ...tlsOptions(trust) })
+    : overHttp(url, options);
   call.on('response', (response) => {
-    const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
-    response.on('end', () => {
-      const all = Buffer.concat(chunks).toString();
-      const { 'content-type': type = '', location = '' } = response.headers;
-      resolve({ status: response.statusCode ?? 0, type, location, text: all, json: parse(all) });
-    });
+    response.on('error', reject);
+    readAnswer(response, resolve);
   });
-  call.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => {
-    if (error.name === 'AbortError' || error.name === 'TimeoutError')
-      reject(new Error(`no answer within ${limitMs / 1_000} s`));
-    else
-      reject(
-        new Error(
-          error.message ||
-            (error.errors?.map(({ message }) => message).join(', ') ?? String(error.code)),
-        ),
-      );
-  });
+  call.on('error', (error: Error) => reject(readable(error)));
   call.end(text);
   return promise;
+}
+
+function readAnswer(response: IncomingMessage, onEnd: (answer: Answer) => void): void {
+  const chunks: Buffer[] = [];
+  response.on('data', (chunk: Buffer) => chunks.push(chunk));
+  response.on('end', () => {
+    const text = Buffer.concat(chunks).toString();
+    const { 'content-type': type = '', location = '' } = response.headers;
+    onEnd({ status: response.statusCode ?? 0, type, location, text, json: parse(text) });
+  });
+}
+
+/** An error with a message that a person can use. */
+function readable(error: NodeJS.ErrnoException & { errors?: Error[] }): Error {
+  if (error.name === 'AbortError' || error.name === 'TimeoutError')
+    return new Error(`no answer within ${limitMs / 1_000} s`);
+  // Node leaves the message empty if it has tried several addresses.
+  const causes = error.errors?.map(({ message }) => message).join(', ');
+  return new Error(error.message || (causes ?? String(error.code)));
 }
 
 function parse(text: string): unknown {

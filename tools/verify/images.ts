@@ -1,40 +1,55 @@
-// Names of images, and what Dockerfiles start from.
+// Image names, and the base images of Dockerfiles.
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Service } from './model.ts';
 
-/** True for a name with a digest or with a tag that is not latest. */
+type Build = NonNullable<Service['build']>;
+
+/** True for a name with a digest, or with a tag other than latest. */
 export function isPinned(image: string): boolean {
   if (image.includes('@sha256:')) return true;
   const tag = /:([^/:]+)$/.exec(image)?.[1];
   return tag !== undefined && tag !== 'latest';
 }
 
-/** The images that the Dockerfile of a service starts from; none where the service is not built. */
+/** The images that the Dockerfile of a service starts from; none if the service is not built. */
 export function baseImages({ build }: Service): string[] {
   if (!build) return [];
-  const path = resolve(build.context, build.dockerfile ?? 'Dockerfile');
-  const text = build.dockerfile_inline ?? (existsSync(path) ? readFileSync(path, 'utf8') : '');
-  const values = new Map(
-    [...text.matchAll(/^\s*ARG\s+(\w+)=["']?([^\s"']*)/gim)].map(([, name = '', value = '']) => [
-      name,
-      value,
-    ]),
-  );
-  for (const [name, value] of Object.entries(build.args ?? {}))
-    if (value !== null) values.set(name, value);
-  const filled = (image: string) =>
-    image.replaceAll(
-      /\$\{?(\w+)(?::-([^}]*))?\}?/g,
-      (_all, name: string, or?: string) => values.get(name) ?? or ?? '',
-    );
-
+  const text = build.dockerfile_inline ?? dockerfileOf(build);
+  const values = argumentsOf(text, build);
   const stages = new Set(['scratch']);
-  return [...text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/gim)].flatMap(
-    ([, image = '', stage]) => {
-      const isStage = stages.has(image.toLowerCase());
-      if (stage !== undefined) stages.add(stage.toLowerCase());
-      return isStage ? [] : [filled(image)];
-    },
+  const images: string[] = [];
+  for (const { image, stage } of fromLines(text)) {
+    if (!stages.has(image.toLowerCase())) images.push(substitute(image, values));
+    if (stage !== undefined) stages.add(stage.toLowerCase());
+  }
+  return images;
+}
+
+function dockerfileOf({ context, dockerfile = 'Dockerfile' }: Build): string {
+  const path = resolve(context, dockerfile);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** The build arguments: the defaults of the Dockerfile, and what Compose gives instead. */
+function argumentsOf(text: string, { args = {} }: Build): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [, name = '', value = ''] of text.matchAll(/^\s*ARG\s+(\w+)=["']?([^\s"']*)/gim))
+    values.set(name, value);
+  for (const [name, value] of Object.entries(args)) if (value !== null) values.set(name, value);
+  return values;
+}
+
+/** The FROM lines: `FROM [--option] image [AS stage]`. */
+function fromLines(text: string): { image: string; stage: string | undefined }[] {
+  const lines = text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/gim);
+  return [...lines].map(([, image = '', stage]) => ({ image, stage }));
+}
+
+/** Replaces $NAME, ${NAME} and ${NAME:-default}. */
+function substitute(image: string, values: Map<string, string>): string {
+  return image.replaceAll(
+    /\$\{?(\w+)(?::-([^}]*))?\}?/g,
+    (_all, name: string, byDefault?: string) => values.get(name) ?? byDefault ?? '',
   );
 }

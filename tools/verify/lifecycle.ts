@@ -1,117 +1,147 @@
-// What the destructive checks do to a stack, and how they see that it is as it was.
+// What the destructive checks do to a stack, and how they make sure that it is as it was.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NotPossible } from './check.ts';
-import { lastLine } from './command.ts';
-import type { Container } from './model.ts';
+import { type Ended, lastLine } from './command.ts';
+import {
+  allContainers,
+  configHashOf,
+  forgetContainers,
+  isRunning,
+  nameOf,
+  runningContainer,
+  serviceNameOf,
+} from './containers.ts';
+import { NotPossible } from './errors.ts';
+import { type Container, tiers } from './model.ts';
+import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
+import { eventually } from './wait.ts';
+import { mustAnswer, statusOf } from './web.ts';
 
-const label = 'com.docker.compose.';
+const allTasks = `
+  SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), ''))
+  FROM tasks t`;
 
-/** All tasks as one value: equal if and only if every row is. */
-export function fingerprint(project: Project, database?: string): Promise<string> {
-  return project.sql(
-    "SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM tasks t",
-    database,
-  );
+/** One value for all tasks: two are equal if and only if every row is. */
+export const fingerprint = (project: Project, database?: string): Promise<string> =>
+  sql(project, allTasks, database);
+
+/** The hash of each service's configuration, as the files at hand have it. */
+async function configHashes(project: Project): Promise<Map<string, string>> {
+  const { stdout } = await project.compose(['--profile', '*', 'config', '--hash', '*']);
+  const lines = stdout.toString().trim().split('\n');
+  return new Map(lines.map((line) => line.split(' ') as [string, string]));
 }
 
-/** Throws NotPossible unless the application works, and the files at hand would start the very same containers again. */
+/**
+ * Throws NotPossible unless the application works, and `docker compose up` with the files at hand
+ * would start exactly the containers that now run.
+ */
 export async function mayBeStopped(project: Project): Promise<void> {
-  await Promise.all([project.container('web'), project.container('api'), project.container('db')]);
-  await project.answers();
+  for (const tier of tiers) await runningContainer(project, tier);
+  await mustAnswer(project);
   if (!(await worksAgain(project, 5_000)))
     throw new NotPossible('the application does not work: GET /healthz is not 200');
-  const { stdout } = await project.compose(['--profile', '*', 'config', '--hash', '*']);
-  const hashes = new Map(
-    stdout
-      .toString()
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' ') as [string, string]),
+
+  const hashes = await configHashes(project);
+  const isOther = (container: Container) =>
+    configHashOf(container) !== hashes.get(serviceNameOf(container));
+  const others = (await allContainers(project)).filter(isOther);
+  if (others.length === 0) return;
+  const names = others.map(nameOf).join(', ');
+  throw new NotPossible(
+    `${names} was started from other files or settings than these: ` +
+      'name the same ones with -f and --env-file, or run docker compose up -d first',
   );
-  const others = (await project.containers()).filter(
-    ({ Config }) =>
-      Config.Labels[`${label}config-hash`] !== hashes.get(Config.Labels[`${label}service`] ?? ''),
-  );
-  if (others.length > 0) {
-    const names = others.map(({ Name }) => Name.slice(1)).join(', ');
-    throw new NotPossible(
-      `${names} runs with other files or settings than are given here: name the same with -f and --env-file, or run docker compose up -d first`,
-    );
-  }
 }
 
-/** Waits until no container is unhealthy or starting; false if that took too long. */
+/** Waits until every container runs and none is unhealthy. Returns false after the limit. */
 export function healthyAgain(project: Project, limitMs: number): Promise<boolean> {
-  return project.eventually(async () => {
-    project.forgetContainers();
-    return (await project.containers()).every(
-      ({ State }) =>
-        State.Status === 'running' && (State.Health?.Status ?? 'healthy') === 'healthy',
-    );
+  const isWell = (container: Container) =>
+    isRunning(container) && (container.State.Health?.Status ?? 'healthy') === 'healthy';
+  return eventually(async () => {
+    forgetContainers(project);
+    return (await allContainers(project)).every(isWell);
   }, limitMs);
 }
 
-/** Waits until the application answers, wherever its port now is; false if that took too long. */
+/** Waits until the application answers, on whichever port. Returns false after the limit. */
 export function worksAgain(project: Project, limitMs: number): Promise<boolean> {
-  return project.eventually(async () => {
-    project.forgetContainers();
-    return (await project.status('/healthz')) === 200;
+  return eventually(async () => {
+    forgetContainers(project);
+    return (await statusOf(project, '/healthz')) === 200;
   }, limitMs);
 }
 
-/** Waits until the database answers. An API that does not ask it says 200 before. */
+/**
+ * Waits until the database answers: an API that does not query it says 200 before.
+ * Returns false after the limit.
+ */
 export function databaseAnswers(project: Project, limitMs: number): Promise<boolean> {
-  return project.eventually(async () => (await project.sql('SELECT 1')) === '1', limitMs);
+  return eventually(async () => (await sql(project, 'SELECT 1')) === '1', limitMs);
 }
 
-/** Waits until the application answers again; says what is wrong if it does not, or if the tasks are not those of `before`. */
-async function isAsBefore(project: Project, before: string, event: string): Promise<string[]> {
-  if (!(await worksAgain(project, 45_000))) {
+/** Waits until the application works again. Returns what is wrong then, lost tasks included. */
+async function faultsAfter(event: string, project: Project, before: string): Promise<string[]> {
+  if (!(await worksAgain(project, 45_000)))
     return [`GET /healthz is not 200 within 45 s after ${event}`];
-  }
   await databaseAnswers(project, 20_000);
   const after = await fingerprint(project);
   return after === before ? [] : [`before ${event}: ${before}; after: ${after}`];
 }
 
-/** `docker compose down`, never with -v, and `up` of what ran before. Returns what is wrong afterwards. */
+/** How many containers each service has. */
+async function replicaCounts(project: Project): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const container of await allContainers(project)) {
+    const service = serviceNameOf(container);
+    counts.set(service, (counts.get(service) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function start(project: Project, counts: Map<string, number>): Promise<Ended> {
+  const scale = [...counts].flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
+  const up = ['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()];
+  return project.compose(up, { limitMs: 90_000 });
+}
+
+/**
+ * Runs `docker compose down`, never with -v, and `up` of what ran before.
+ * Returns what is wrong afterwards. Throws as `mayBeStopped` does.
+ */
 export async function downAndUp(project: Project): Promise<string[]> {
   await mayBeStopped(project);
   const before = await fingerprint(project);
-  const counts = new Map<string, number>();
-  for (const { Config } of await project.containers()) {
-    const service = Config.Labels[`${label}service`] ?? '';
-    counts.set(service, (counts.get(service) ?? 0) + 1);
-  }
-  const scale = [...counts].flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
-  const up = () =>
-    project.compose(['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()], {
-      limitMs: 90_000,
-    });
-
+  const counts = await replicaCounts(project);
   await project.compose(['--profile', '*', 'down'], { limitMs: 90_000 });
-  const { code, stderr } = await up();
+  const { code, stderr } = await start(project, counts);
   if (code !== 0) return [`docker compose up: ${lastLine(stderr)}`];
-  return isAsBefore(project, before, 'down and up');
+  return faultsAfter('down and up', project, before);
 }
 
-/** All containers end, and start in the worst order that a reboot may take: web first. Returns what is wrong afterwards. */
+/** The ids of all containers, in the worst order that a reboot may take: web first, db last. */
+async function idsInWorstOrder(project: Project): Promise<string[]> {
+  const position = (container: Container) =>
+    tiers.findIndex((tier) => tier === serviceNameOf(container));
+  const containers = await allContainers(project);
+  return containers.toSorted((a, b) => position(a) - position(b)).map(({ Id }) => Id);
+}
+
+/**
+ * Stops all containers, and starts them without Compose, as the engine does after a reboot.
+ * Returns what is wrong afterwards. Throws as `mayBeStopped` does.
+ */
 export async function reboot(project: Project): Promise<string[]> {
   await mayBeStopped(project);
   const before = await fingerprint(project);
-  const rank = ['web', 'api', 'db']; // dependencies count for `docker compose` only
-  const position = ({ Config }: Container) => rank.indexOf(Config.Labels[`${label}service`] ?? '');
-  const ids = (await project.containers())
-    .toSorted((a, b) => position(a) - position(b))
-    .map(({ Id }) => Id);
+  const ids = await idsInWorstOrder(project);
   try {
     await project.docker(['stop', ...ids], { limitMs: 70_000 });
     for (const id of ids) {
       await project.docker(['start', id], { limitMs: 30_000 });
-      await sleep(1_000); // long enough to find that the next one is not there
+      await sleep(1_000); // long enough to notice that the next one is missing
     }
-    return await isAsBefore(project, before, 'a restart of all containers');
+    return await faultsAfter('a restart of all containers', project, before);
   } finally {
     await project.docker(['start', ...ids], { limitMs: 30_000 }); // those that are still down
     await healthyAgain(project, 20_000);

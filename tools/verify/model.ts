@@ -1,4 +1,4 @@
-// What Compose and the engine say, as far as the checks look at it.
+// What Compose and the engine print: the parts that the checks look at.
 
 /** What `docker compose config --format json` prints. */
 export interface Model {
@@ -35,7 +35,7 @@ export interface Service {
   cpus?: string | number;
 }
 
-/** Durations as text; in an image's they are numbers of nanoseconds. */
+/** Durations are text in Compose, and nanoseconds in an image. */
 export interface HealthCheck {
   test?: string[];
   interval?: string | number;
@@ -43,7 +43,7 @@ export interface HealthCheck {
   retries?: number;
 }
 
-/** What `docker inspect` prints. */
+/** What `docker inspect` prints of a container. */
 export interface Container {
   Id: string;
   Name: string;
@@ -62,6 +62,7 @@ export interface Container {
   };
 }
 
+/** What `docker inspect` prints of an image. */
 export interface Image {
   Id: string;
   Config: {
@@ -69,22 +70,24 @@ export interface Image {
   };
 }
 
+/** The services that every project must have, in the order of a request. */
 export const tiers = ['web', 'api', 'db'] as const;
 export type Tier = (typeof tiers)[number];
 
-/** The services that run all the time: not those that others wait for to end, such as a migration. */
+/** The services that run all the time: not those that must complete, such as a migration. */
 export function lasting({ services }: Model): [string, Service][] {
-  const conditions = Object.values(services).flatMap(({ depends_on = {} }) =>
-    Object.entries(depends_on),
-  );
-  const ending = conditions
-    .filter(([, { condition }]) => condition === 'service_completed_successfully')
-    .map(([name]) => name);
-  return Object.entries(services).filter(([name]) => !ending.includes(name));
+  const completing = new Set<string>();
+  for (const { depends_on = {} } of Object.values(services)) {
+    for (const [name, { condition }] of Object.entries(depends_on))
+      if (condition === 'service_completed_successfully') completing.add(name);
+  }
+  return Object.entries(services).filter(([name]) => !completing.has(name));
 }
 
-export const networksOf = ({ networks = { default: null }, network_mode }: Service): string[] =>
-  network_mode === undefined ? Object.keys(networks) : [];
+function networksOf({ networks = { default: null }, network_mode: mode }: Service): string[] {
+  return mode === undefined ? Object.keys(networks) : [];
+}
 
+/** The networks that both services are in. */
 export const shared = (a: Service, b: Service): string[] =>
   networksOf(a).filter((name) => networksOf(b).includes(name));

@@ -1,4 +1,4 @@
-// The database is stopped and started again, once for all checks that look at it.
+// Stops the database and starts it again, once for all checks that look at such an outage.
 import {
   databaseAnswers,
   fingerprint,
@@ -7,43 +7,54 @@ import {
   worksAgain,
 } from './lifecycle.ts';
 import type { Project } from './project.ts';
+import { eventually } from './wait.ts';
+import { statusOf } from './web.ts';
 
 export interface Outage {
-  /** Statuses; undefined where nothing was answered. */
+  /** Statuses while the database is stopped; undefined where nothing answered. */
   during: { healthz: number | undefined; nginx: number | undefined };
   /** What is wrong after the database was started again. */
   after: string[];
 }
 
+const startDatabase = (project: Project) => project.compose(['start', 'db'], { limitMs: 30_000 });
+
+async function statusesWithoutDatabase(project: Project): Promise<Outage['during']> {
+  await project.compose(['stop', 'db'], { limitMs: 30_000 });
+  await eventually(async () => (await statusOf(project, '/healthz')) === 503, 10_000);
+  return {
+    healthz: await statusOf(project, '/healthz'),
+    nginx: await statusOf(project, '/nginx-health'),
+  };
+}
+
+async function faultsAfterwards(project: Project, before: string): Promise<string[]> {
+  if (!(await worksAgain(project, 30_000)))
+    return ['GET /healthz is not 200 within 30 s after db was started'];
+  await databaseAnswers(project, 20_000);
+  const after = await fingerprint(project);
+  return after === before ? [] : ['the tasks are not the same as before'];
+}
+
+/** Leaves the stack as it was, with a restart for an API that does not recover by itself. */
+async function putBack(project: Project): Promise<void> {
+  await startDatabase(project);
+  if ((await statusOf(project, '/healthz')) !== 200)
+    await project.compose(['restart', 'api'], { limitMs: 60_000 });
+  await healthyAgain(project, 20_000);
+}
+
+/** What happened during and after the outage. Throws as `mayBeStopped` does. */
 export function outage(project: Project): Promise<Outage> {
   return project.once('outage', async () => {
     await mayBeStopped(project);
     const before = await fingerprint(project);
     try {
-      await project.compose(['stop', 'db'], { limitMs: 30_000 });
-      await project.eventually(async () => (await project.status('/healthz')) === 503, 10_000);
-      const during = {
-        healthz: await project.status('/healthz'),
-        nginx: await project.status('/nginx-health'),
-      };
-      await project.compose(['start', 'db'], { limitMs: 30_000 });
-      if (!(await worksAgain(project, 30_000)))
-        return {
-          during,
-          after: ['GET /healthz is not 200 again within 30 s after db was started'],
-        };
-      await databaseAnswers(project, 20_000);
-      return {
-        during,
-        after:
-          before === (await fingerprint(project)) ? [] : ['the tasks are not the same as before'],
-      };
+      const during = await statusesWithoutDatabase(project);
+      await startDatabase(project);
+      return { during, after: await faultsAfterwards(project, before) };
     } finally {
-      await project.compose(['start', 'db'], { limitMs: 30_000 });
-      // An API that does not recover by itself is helped, so that the stack is left as it was.
-      if ((await project.status('/healthz')) !== 200)
-        await project.compose(['restart', 'api'], { limitMs: 60_000 });
-      await healthyAgain(project, 20_000);
+      await putBack(project);
     }
   });
 }

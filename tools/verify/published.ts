@@ -1,40 +1,51 @@
-// Passwords that everybody who can read the repository knows, and whether the database takes one.
+// Passwords that everybody who can read the repository knows, and the logins that use one.
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { basename } from 'node:path';
+import { sqlRows } from './postgres.ts';
 import type { Project } from './project.ts';
+import { composeTexts, envExampleNames, readText } from './project-files.ts';
 import { initFiles, textOf } from './tree.ts';
 
-export const isSecret = (name: string) =>
+/** Passwords, each with the place where it is published. */
+type Published = Map<string, string>;
+
+/** True for the name of a variable that holds a secret. */
+export const isSecret = (name: string): boolean =>
   /(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY)$/.test(name);
 
-/** The values that the Compose files have in reserve for passwords, with where each is. */
-export function reserved(project: Project): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const [file, text] of project.composeTexts()) {
+/** The default passwords of the Compose files. */
+export function defaultPasswords(project: Project): Published {
+  const found: Published = new Map();
+  for (const [file, text] of composeTexts(project)) {
     for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)) {
-      if (isSecret(name)) found.set(value, `${name} of ${file}`);
+      if (isSecret(name)) found.set(value, `${name} in ${file}`);
     }
   }
   return found;
 }
 
-/** The same of the examples of settings, also of what is a comment there. */
-function examples(project: Project): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const file of project.envFileNames('examples')) {
-    const lines = project.read(file).matchAll(/^\s*#?\s*(?:export\s+)?(\w+)=(.*)$/gm);
+/** The value in a line of a settings file: what is between quotes, or the first word. */
+function valueIn(text: string): string {
+  const [, quoted, plain] = /^(?:(["'].*["'])|([^\s#]*))/.exec(text) ?? [];
+  return quoted?.slice(1, -1) ?? plain ?? '';
+}
+
+/** The passwords in the examples of settings, also in commented lines. */
+function examplePasswords(project: Project): Published {
+  const found: Published = new Map();
+  for (const file of envExampleNames(project)) {
+    const lines = readText(project, file).matchAll(/^\s*#?\s*(?:export\s+)?(\w+)=(.*)$/gm);
     for (const [, name = '', text = ''] of lines) {
-      const [, quoted, plain] = /^(?:(["'].*["'])|([^\s#]*))/.exec(text) ?? [];
-      const value = quoted?.slice(1, -1) ?? plain ?? '';
-      if (isSecret(name) && value !== '') found.set(value, `${name} of ${file}`);
+      const value = valueIn(text);
+      if (isSecret(name) && value !== '') found.set(value, `${name} in ${file}`);
     }
   }
   return found;
 }
 
-/** The same of the statements that make logins on an empty volume. */
-async function statements(project: Project): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
+/** The passwords in the SQL that creates logins on an empty volume. */
+async function initPasswords(project: Project): Promise<Published> {
+  const found: Published = new Map();
   for (const path of await initFiles(project)) {
     for (const [, value = ''] of textOf(path).matchAll(/\bPASSWORD\s+'([^'$]+)'/gi)) {
       found.set(value, basename(path));
@@ -43,39 +54,36 @@ async function statements(project: Project): Promise<Map<string, string>> {
   return found;
 }
 
-/** True if a password is the one that PostgreSQL keeps for a login: so it would let it in. */
-function fits(password: string, role: string, stored: string): boolean {
-  const [, rounds, salt = '', key] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):/.exec(stored) ?? [];
-  if (rounds === undefined) {
-    return (
-      stored ===
-      `md5${createHash('md5')
-        .update(password + role)
-        .digest('hex')}`
-    );
+/** True if PostgreSQL, which stores this verifier for the role, would accept the password. */
+function isAccepted(password: string, role: string, stored: string): boolean {
+  const scram = /^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):/.exec(stored);
+  if (!scram) {
+    const hash = createHash('md5').update(password + role);
+    return stored === `md5${hash.digest('hex')}`;
   }
+  const [, rounds, salt = '', key] = scram;
   const salted = pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(rounds), 32, 'sha256');
   const client = createHmac('sha256', salted).update('Client Key').digest();
   return createHash('sha256').update(client).digest('base64') === key;
 }
 
-/** The logins of the running database that have such a password, with where that one is. */
+const storedPasswords = `
+  SELECT rolname, rolpassword
+  FROM pg_authid
+  WHERE rolcanlogin AND rolpassword IS NOT NULL`;
+
+/** The logins of the running database that have a published password, each with its place. */
 export async function publishedLogins(project: Project): Promise<string[]> {
-  const known = new Map([
-    ...(await statements(project)),
-    ...examples(project),
-    ...reserved(project),
+  const known: Published = new Map([
+    ...(await initPasswords(project)),
+    ...examplePasswords(project),
+    ...defaultPasswords(project),
   ]);
-  const rows = await project.sql(
-    'SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL',
-  );
-  const logins = rows
-    .split('\n')
-    .filter(Boolean)
-    .map((row) => row.split('|'));
-  return logins.flatMap(([role = '', stored = '']) => {
-    const password = [...known.keys()].find((value) => fits(value, role, stored));
-    if (password === undefined) return [];
-    return [`${role} has the password that is ${known.get(password)}`];
-  });
+  const faults: string[] = [];
+  for (const [role = '', stored = ''] of await sqlRows(project, storedPasswords)) {
+    const password = [...known.keys()].find((value) => isAccepted(value, role, stored));
+    if (password === undefined) continue;
+    faults.push(`${role} has the password from ${known.get(password)}`);
+  }
+  return faults;
 }

@@ -1,119 +1,153 @@
-// Runs the checks one after another, each within its limit of time.
-import { type Check, groupOf, NotApplicable, NotPossible } from './check.ts';
+// Runs the checks one after another, each with a time limit.
+import { type Check, groupOf } from './check.ts';
 import { checks } from './checks/all.ts';
+import { NotApplicable, NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
+import { cleanUp } from './tasks.ts';
 
 /**
- * passed and failed are verdicts. not run: it could not be looked at, and the reason says why. skipped: the project has nothing of the
- * kind, or the check is destructive and that was not asked for.
+ * - passed, failed: verdicts.
+ * - not run: the check could not look; the reason says why.
+ * - skipped: the project has nothing of the kind, or the check needs --destructive.
  */
 export type Outcome = 'passed' | 'failed' | 'not run' | 'skipped';
 
 export interface Result {
   check: Check;
   outcome: Outcome;
-  /** What was seen that should not be. */
+  /** What is wrong; empty unless the check failed. */
   seen: string[];
-  /** Why there is no verdict. */
+  /** Why there is no verdict; empty if there is one. */
   reason: string;
   ms: number;
 }
 
 export interface Report {
-  /** In the order of the groups. */
+  /** Group by group. */
   results: Result[];
-  /** What whoever runs the checks should know beside the results. */
+  /** What the user should know apart from the results. */
   notes: string[];
   ms: number;
 }
 
 export interface Selection {
-  /** Groups, or ids of checks; all unless given. */
+  /** Groups, or ids of checks; by default all. */
   only?: string[] | undefined;
-  /** Run those, too, that stop and start containers. */
+  /** Also run the checks that stop and start containers. */
   destructive?: boolean;
   onStart?: (check: Check) => void;
-  /** Ends the run after the check under way. */
+  /** Ends the run: at once, or after the destructive check that is under way. */
   signal?: AbortSignal;
 }
 
-const limitMs = 25_000; // of one check
-const totalMs = 55_000; // of all that only look
-const destructiveMs = 130_000; // then no other destructive check begins
+const limitMs = 25_000; // for one check
+const totalMs = 55_000; // for all checks that are not destructive
+const destructiveMs = 130_000; // after this, no further destructive check starts
 
-/** Runs the chosen checks, the destructive ones last, and deletes the tasks they made. */
-export async function verify(
-  project: Project,
-  { only, destructive = false, onStart, signal }: Selection = {},
-): Promise<Report> {
+/**
+ * Runs the chosen checks, destructive ones last, then deletes the tasks that they created.
+ * Never throws because of a check.
+ */
+export async function verify(project: Project, selection: Selection = {}): Promise<Report> {
+  const { only, onStart } = selection;
   const startedAt = performance.now();
-  const elapsed = () => performance.now() - startedAt;
   const chosen = checks.filter(
     (check) => only === undefined || only.includes(groupOf(check)) || only.includes(check.id),
   );
-  const inOrder = [
-    ...chosen.filter((check) => !check.destructive),
-    ...chosen.filter((check) => check.destructive),
-  ];
+  const run = new Run(project, selection, startedAt);
   const results = new Map<Check, Result>();
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(new NotPossible('interrupted')));
-  });
-  interrupted.catch(() => undefined);
-
-  /** What looks only may be left alone when it hangs; what has stopped something is waited for, as it must start it again. */
-  const limited = async (check: Check): Promise<string[]> => {
-    if (signal?.aborted) throw new NotPossible('interrupted');
-    if (check.destructive && !destructive)
-      throw new NotApplicable('stops containers, and runs with --destructive only');
-    if (elapsed() > (check.destructive ? destructiveMs : totalMs))
-      throw new NotPossible('the time for all checks is over');
-    const verdict = Promise.resolve(check.run(project));
-    if (check.destructive) return verdict;
-    const ms = Math.min(limitMs, totalMs - elapsed());
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new NotPossible(`no verdict within ${Math.round(ms / 1_000)} s`)),
-        ms,
-      );
-    });
-    return Promise.race([verdict, timeout, interrupted]).finally(() => clearTimeout(timer));
-  };
-
-  for (const check of inOrder) {
+  for (const check of destructiveLast(chosen)) {
     onStart?.(check);
-    const from = performance.now();
-    const result: Result = { check, outcome: 'passed', seen: [], reason: '', ms: 0 };
-    try {
-      result.seen = await limited(check);
-      if (result.seen.length > 0) result.outcome = 'failed';
-    } catch (error) {
-      if (error instanceof NotApplicable)
-        Object.assign(result, { outcome: 'skipped', reason: error.message });
-      else if (error instanceof NotPossible)
-        Object.assign(result, { outcome: 'not run', reason: error.message });
-      else
-        Object.assign(result, {
-          outcome: 'failed',
-          seen: [error instanceof Error ? error.message : String(error)],
-        });
-    }
-    result.ms = Math.round(performance.now() - from);
-    results.set(check, result);
+    results.set(check, await run.resultOf(check));
   }
-  const notes = await project.cleanUp();
+  const notes = await cleanUp(project);
   return {
     results: chosen.flatMap((check) => results.get(check) ?? []),
     notes,
-    ms: Math.round(elapsed()),
+    ms: Math.round(performance.now() - startedAt),
   };
 }
 
+function destructiveLast(list: Check[]): Check[] {
+  const harmless = list.filter((check) => !check.destructive);
+  const destructive = list.filter((check) => check.destructive);
+  return [...harmless, ...destructive];
+}
+
+class Run {
+  readonly #project: Project;
+  readonly #destructive: boolean;
+  readonly #startedAt: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #interrupted: Promise<never>;
+
+  constructor(project: Project, { destructive = false, signal }: Selection, startedAt: number) {
+    this.#project = project;
+    this.#destructive = destructive;
+    this.#startedAt = startedAt;
+    this.#signal = signal;
+    this.#interrupted = rejectsOn(signal);
+  }
+
+  async resultOf(check: Check): Promise<Result> {
+    const from = performance.now();
+    const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
+    return { check, ...verdict, ms: Math.round(performance.now() - from) };
+  }
+
+  /** What the check finds wrong. Throws NotApplicable or NotPossible if it has no verdict. */
+  async #faults(check: Check): Promise<string[]> {
+    const elapsedMs = performance.now() - this.#startedAt;
+    if (this.#signal?.aborted) throw new NotPossible('interrupted');
+    if (check.destructive && !this.#destructive)
+      throw new NotApplicable('stops containers: runs only with --destructive');
+    if (elapsedMs > (check.destructive ? destructiveMs : totalMs))
+      throw new NotPossible('the time limit for all checks has passed');
+
+    // A destructive check must finish, to start what it has stopped. Others may be left behind.
+    if (check.destructive) return check.run(this.#project);
+    const found = Promise.resolve(check.run(this.#project));
+    return within(Math.min(limitMs, totalMs - elapsedMs), found, this.#interrupted);
+  }
+}
+
+function rejectsOn(signal: AbortSignal | undefined): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal?.addEventListener('abort', () => reject(new NotPossible('interrupted')));
+  promise.catch(() => undefined); // no check may be waiting for it
+  return promise;
+}
+
+/** The first of the promises to settle. Throws NotPossible if none does in time. */
+function within<T>(ms: number, ...promises: Promise<T>[]): Promise<T> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new NotPossible(`no verdict within ${Math.round(ms / 1_000)} s`));
+  }, ms);
+  return Promise.race([...promises, timeout]).finally(() => clearTimeout(timer));
+}
+
+type Verdict = Pick<Result, 'outcome' | 'seen' | 'reason'>;
+
+const verdictOn = (seen: string[]): Verdict => ({
+  outcome: seen.length > 0 ? 'failed' : 'passed',
+  seen,
+  reason: '',
+});
+
+function verdictOfError(error: unknown): Verdict {
+  if (error instanceof NotApplicable)
+    return { outcome: 'skipped', seen: [], reason: error.message };
+  if (error instanceof NotPossible) return { outcome: 'not run', seen: [], reason: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  return { outcome: 'failed', seen: [message], reason: '' };
+}
+
+/** How many checks had this outcome. */
 export const count = ({ results }: Report, outcome: Outcome): number =>
   results.filter((result) => result.outcome === outcome).length;
 
-/** Points that were made and could be made: all but those of skipped checks. */
+/** The points of the checks that passed, and of all checks that were not skipped. */
 export function score({ results }: Report): { made: number; of: number } {
   const sum = (list: Result[]) => list.reduce((points, { check }) => points + check.points, 0);
   return {
@@ -122,6 +156,8 @@ export function score({ results }: Report): { made: number; of: number } {
   };
 }
 
-/** 0 only when something has run, and all of it has passed. */
-export const exitCode = (report: Report): 0 | 1 =>
-  count(report, 'passed') > 0 && count(report, 'failed') + count(report, 'not run') === 0 ? 0 : 1;
+/** 0 if at least one check passed, and none failed or could not be run; otherwise 1. */
+export function exitCode(report: Report): 0 | 1 {
+  const bad = count(report, 'failed') + count(report, 'not run');
+  return count(report, 'passed') > 0 && bad === 0 ? 0 : 1;
+}

@@ -1,28 +1,31 @@
-// The files of a project, and those of them that PostgreSQL's image runs.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+// The files below a directory, and the init files that PostgreSQL's image runs.
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { findService } from './compose.ts';
 import type { Project } from './project.ts';
 
+/** Where PostgreSQL's image looks for init files. */
 export const initDirectory = '/docker-entrypoint-initdb.d';
 
-export const isAtOrBelow = (path: string, directory: string) =>
+/** True for the directory itself, and for every path in it. */
+export const isAtOrBelow = (path: string, directory: string): boolean =>
   path === directory || path.startsWith(`${directory}/`);
 
-/** What tools keep in a project, and what may be data of a service. */
-const notOurs = new Set(['.git', '.data', '.venv', 'venv', 'vendor', 'node_modules']);
-const maxBytes = 1024 * 1024; // of a file that a person writes
+/** Directories of tools, and of service data. */
+const skipped = new Set(['.git', '.data', '.venv', 'venv', 'vendor', 'node_modules']);
+const maxBytes = 1024 * 1024; // nobody writes larger files by hand
 
-/** Every file in a directory and below it, as full paths. What cannot be read is left out. */
+/** The full path of every file below a directory. Leaves out what cannot be read. */
 export function filesBelow(directory: string): string[] {
-  const entries = entriesOf(directory).filter(({ name }) => !notOurs.has(name));
-  return entries.flatMap((entry) => {
+  return entriesOf(directory).flatMap((entry) => {
     const path = join(directory, entry.name);
+    if (skipped.has(entry.name)) return [];
     if (entry.isDirectory()) return filesBelow(path);
     return entry.isFile() ? [path] : [];
   });
 }
 
-function entriesOf(directory: string) {
+function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch {
@@ -30,7 +33,7 @@ function entriesOf(directory: string) {
   }
 }
 
-/** The text of a file; nothing where it cannot be read, or is larger than what people write. */
+/** The text of a file; empty if it cannot be read, or is over 1 MiB. */
 export function textOf(path: string): string {
   try {
     return statSync(path).size > maxBytes ? '' : readFileSync(path, 'utf8');
@@ -39,14 +42,15 @@ export function textOf(path: string): string {
   }
 }
 
-/** What db runs on an empty volume: files of the host, as full paths; none without a model. */
+/** The full paths of what db runs on an empty volume; none if Compose cannot read the files. */
 export async function initFiles(project: Project): Promise<string[]> {
-  const { volumes = [] } = await project.service('db').catch(() => ({ volumes: [] }));
-  const sources = volumes
-    .filter(({ type, target }) => type === 'bind' && isAtOrBelow(target, initDirectory))
-    .flatMap(({ source }) => source ?? []);
+  const { volumes = [] } = await findService(project, 'db').catch(() => ({ volumes: [] }));
+  const mounted = volumes.filter(
+    ({ type, target }) => type === 'bind' && isAtOrBelow(target, initDirectory),
+  );
+  const sources = mounted.flatMap(({ source }) => source ?? []);
   return sources.flatMap((source) => {
-    const found = statSync(source, { throwIfNoEntry: false });
-    return found?.isDirectory() ? filesBelow(source) : [source];
+    const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    return isDirectory ? filesBelow(source) : [source];
   });
 }

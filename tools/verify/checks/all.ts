@@ -1,10 +1,14 @@
 import type { Check } from '../check.ts';
 import { api } from './api.ts';
+import { apiErrors } from './api-errors.ts';
 import { compose } from './compose.ts';
 import { config } from './config.ts';
 import { database } from './database.ts';
 import { files } from './files.ts';
+import { filesInGit } from './files-git.ts';
 import { health } from './health.ts';
+import { healthChecks } from './health-checks.ts';
+import { healthOutage } from './health-outage.ts';
 import { network } from './network.ts';
 import { operations } from './operations.ts';
 import { prod } from './prod.ts';
@@ -13,12 +17,16 @@ import { volumes } from './volumes.ts';
 /** Every check, group by group. */
 export const checks: Check[] = [
   ...files,
+  ...filesInGit,
   ...compose,
+  ...healthChecks,
   ...health,
+  ...healthOutage,
   ...network,
   ...volumes,
   ...config,
   ...api,
+  ...apiErrors,
   ...database,
   ...prod,
   ...operations,

@@ -1,108 +1,142 @@
-import { type Check, NotPossible } from '../check.ts';
+import { type Check, snippet } from '../check.ts';
+import { faultsOfAttempt } from '../errors.ts';
 import { lasting, type Service, type Tier, tiers } from '../model.ts';
+import { composeModel, findService, resolvedModel } from '../compose.ts';
 import type { Project } from '../project.ts';
 
-const restartPolicy = ({ restart, deploy }: Service): string | undefined => {
-  const { condition } = deploy?.restart_policy ?? {};
-  return restart ?? (condition === 'any' ? 'always' : condition);
+const model: Check = {
+  id: 'compose.model',
+  title: 'docker compose can read the files, and they define the services web, api and db',
+  chapter: 'Compose basics',
+  points: 2,
+  why: 'The other checks look at the model that Compose makes of these files.',
+  fix: snippet`
+    docker compose config --quiet    # names the line at fault
+    services:
+      web: …
+      api: …
+      db: …
+  `,
+  async run(project) {
+    const faults = await faultsOfAttempt(composeModel(project));
+    if (faults.length > 0) return faults;
+    const { services } = await composeModel(project);
+    const names = Object.keys(services).join(', ');
+    const missing = tiers.filter((name) => !(name in services));
+    return missing.map((name) => `there is no service ${name}, only ${names}`);
+  },
 };
 
-async function waitsFor(project: Project, name: Tier, needed: Tier): Promise<string[]> {
-  const condition = (await project.service(name)).depends_on?.[needed]?.condition;
+const variables: Check = {
+  id: 'compose.variables',
+  title: 'Every variable in the Compose files has a value',
+  chapter: 'Environment and secrets',
+  points: 1,
+  why:
+    'Compose only warns about a variable that is not set, and uses an empty text: ' +
+    'an empty password, for example.',
+  fix: snippet`
+    cp .env.example .env    # and edit it
+    \${NAME:-default}        # or: a default
+    \${NAME:?is not set}     # or: no start without a value
+  `,
+  async run(project) {
+    const { complaints } = await resolvedModel(project);
+    const unset = complaints.matchAll(/"?(\w+)\\?" variable is not set/g);
+    const names = new Set([...unset].map(([, name]) => name));
+    return [...names].map((name) => `${name} is not set`);
+  },
+};
+
+const apiWaitsForDb: Check = {
+  id: 'compose.depends-api',
+  title: 'api starts once db is healthy',
+  chapter: 'Service configuration',
+  points: 2,
+  why:
+    'A plain list of names only waits for the container: ' +
+    'PostgreSQL may still be initialising when the API connects.',
+  fix: snippet`
+    api:
+      depends_on:
+        db:
+          condition: service_healthy
+  `,
+  run: (project) => faultsOfWaiting(project, 'api', 'db'),
+};
+
+const webWaitsForApi: Check = {
+  id: 'compose.depends-web',
+  title: 'web starts once api is healthy',
+  chapter: 'Service configuration',
+  points: 2,
+  why: 'Otherwise nginx exits because it cannot resolve the name api, or it answers 502 at first.',
+  fix: snippet`
+    web:
+      depends_on:
+        api:
+          condition: service_healthy
+  `,
+  run: (project) => faultsOfWaiting(project, 'web', 'api'),
+};
+
+async function faultsOfWaiting(project: Project, name: Tier, needed: Tier): Promise<string[]> {
+  const { depends_on = {} } = await findService(project, name);
+  const condition = depends_on[needed]?.condition;
   if (condition === 'service_healthy') return [];
-  return [
-    condition === undefined
-      ? `${name} does not depend on ${needed}`
-      : `${name} waits for ${needed} by ${condition}`,
-  ];
+  if (condition === undefined) return [`${name} does not depend on ${needed}`];
+  return [`${name} waits for ${needed} by ${condition}`];
 }
 
-export const compose: Check[] = [
-  {
-    id: 'compose.model',
-    title: 'docker compose can read the files, and they have the services web, api and db',
-    chapter: 'Compose basics',
-    points: 2,
-    why: 'Everything else is looked up in what Compose makes of the files.',
-    fix: 'docker compose config --quiet    # names the line at fault\nservices:\n  web: …\n  api: …\n  db: …',
-    run: async (project) => {
-      const model = await project.model().catch((error: unknown) => {
-        if (error instanceof NotPossible) return error.message;
-        throw error;
-      });
-      if (typeof model === 'string') return [model];
-      return tiers
-        .filter((name) => !(name in model.services))
-        .map((name) => `no service ${name}, but ${Object.keys(model.services).join(', ')}`);
-    },
+const restart: Check = {
+  id: 'compose.restart',
+  title: 'Every service restarts after a crash and after a reboot',
+  chapter: 'Service configuration',
+  points: 2,
+  why:
+    'The default is "no": what crashes at night stays down until somebody notices. ' +
+    'on-failure does not start it after a reboot.',
+  fix: 'restart: unless-stopped',
+  async run(project) {
+    const faults: string[] = [];
+    for (const [name, service] of lasting(await composeModel(project))) {
+      const policy = restartPolicy(service);
+      if (policy === undefined) faults.push(`${name} has no restart policy`);
+      else if (policy !== 'unless-stopped' && policy !== 'always')
+        faults.push(`${name} has restart: ${policy}`);
+    }
+    return faults;
   },
-  {
-    id: 'compose.variables',
-    title: 'Every variable that the Compose files use has a value',
-    chapter: 'Environment and secrets',
-    points: 1,
-    why: 'Compose only warns of a variable that is not set, and puts nothing in its place: an empty password, for example.',
-    fix: 'cp .env.example .env    # and edit it; or ${NAME:-default}; or ${NAME:?is not set}, which stops the start',
-    run: async (project) => {
-      const { complaints } = await project.resolved();
-      return [
-        ...new Set(
-          [...complaints.matchAll(/"?(\w+)\\?" variable is not set/g)].map(
-            ([, name]) => `${name} is not set`,
-          ),
-        ),
-      ];
-    },
+};
+
+function restartPolicy({ restart: policy, deploy }: Service): string | undefined {
+  const { condition } = deploy?.restart_policy ?? {};
+  return policy ?? (condition === 'any' ? 'always' : condition);
+}
+
+const logging: Check = {
+  id: 'compose.logging',
+  title: 'The logs of every service are limited in size',
+  chapter: 'Service configuration',
+  points: 2,
+  why: 'Without a limit they fill the disk, and a full disk stops the database.',
+  fix: snippet`
+    logging:
+      driver: json-file
+      options: { max-size: 10m, max-file: "3" }
+  `,
+  async run(project) {
+    return lasting(await composeModel(project)).flatMap(faultsOfLogging);
   },
-  {
-    id: 'compose.depends-api',
-    title: 'api starts when db is healthy',
-    chapter: 'Service configuration',
-    points: 2,
-    why: 'A list of names only waits for the container: PostgreSQL then still initialises while the API asks it.',
-    fix: 'api:\n  depends_on:\n    db:\n      condition: service_healthy',
-    run: (project) => waitsFor(project, 'api', 'db'),
-  },
-  {
-    id: 'compose.depends-web',
-    title: 'web starts when api is healthy',
-    chapter: 'Service configuration',
-    points: 2,
-    why: 'nginx would end when it cannot find the name api, or answer 502 until the API is there.',
-    fix: 'web:\n  depends_on:\n    api:\n      condition: service_healthy',
-    run: (project) => waitsFor(project, 'web', 'api'),
-  },
-  {
-    id: 'compose.restart',
-    title: 'Every service is started again after a crash and after a reboot',
-    chapter: 'Service configuration',
-    points: 2,
-    why: 'The default is "no": what crashes at night stays away until somebody sees it. on-failure does not start it after a reboot.',
-    fix: 'restart: unless-stopped',
-    run: async (project) =>
-      lasting(await project.model()).flatMap(([name, service]) => {
-        const policy = restartPolicy(service);
-        return policy === 'unless-stopped' || policy === 'always'
-          ? []
-          : [`${name} has ${policy === undefined ? 'no restart policy' : `restart: ${policy}`}`];
-      }),
-  },
-  {
-    id: 'compose.logging',
-    title: 'The logs of every service are limited in size',
-    chapter: 'Service configuration',
-    points: 2,
-    why: 'Without a limit they fill the disk, and a full disk stops the database.',
-    fix: 'logging:\n  driver: json-file\n  options: { max-size: 10m, max-file: "3" }',
-    run: async (project) =>
-      lasting(await project.model()).flatMap(
-        ([name, { logging: { driver, options = {} } = {} }]) => {
-          if (driver === undefined) return [`${name} has no logging section`];
-          if (driver !== 'json-file') return []; // local has limits by itself; others keep nothing on this disk
-          return ['max-size', 'max-file']
-            .filter((option) => !(option in options))
-            .map((option) => `${name} logs without ${option}`);
-        },
-      ),
-  },
-];
+};
+
+function faultsOfLogging([name, service]: [string, Service]): string[] {
+  const { driver, options = {} } = service.logging ?? {};
+  if (driver === undefined) return [`${name} has no logging section`];
+  // The driver local has limits of its own; the others keep nothing on this disk.
+  if (driver !== 'json-file') return [];
+  const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
+  return missing.map((option) => `${name} sets no ${option} for its logs`);
+}
+
+export const compose: Check[] = [model, variables, apiWaitsForDb, webWaitsForApi, restart, logging];

@@ -1,175 +1,141 @@
 import { relative } from 'node:path';
-import { type Check, NotApplicable } from '../check.ts';
+import { type Check, snippet } from '../check.ts';
 import type { Project } from '../project.ts';
+import {
+  baseFile,
+  composeTexts,
+  envExampleNames,
+  envFileNames,
+  fileExists,
+  fileNames,
+  readText,
+} from '../project-files.ts';
 import { filesBelow, initFiles, textOf } from '../tree.ts';
 
-/** README and docs, as [path, text]. */
-function documents(project: Project): [string, string][] {
-  const docs = project.exists('docs')
-    ? project.fileNames('docs').map((name) => `docs/${name}`)
-    : [];
-  return [...project.fileNames(), ...docs]
-    .filter((path) => path.endsWith('.md'))
-    .map((path) => [path, project.read(path)]);
+const composeFile: Check = {
+  id: 'files.compose',
+  title: 'There is a Compose file',
+  chapter: 'Compose basics',
+  points: 1,
+  why: 'It describes the stack: without it nobody else can start it.',
+  fix: 'Name it compose.yml and put it in the directory of the project.',
+  run: (project) =>
+    baseFile(project) === undefined ? [`no compose.yml in ${project.directory}`] : [],
+};
+
+/** The paths of the Markdown files in the project's directory and in docs. */
+function documentsOf(project: Project): string[] {
+  const docs = fileExists(project, 'docs') ? fileNames(project, 'docs') : [];
+  const paths = [...fileNames(project), ...docs.map((name) => `docs/${name}`)];
+  return paths.filter((path) => path.endsWith('.md'));
 }
 
-/** The variables that the Compose files use. Those of Compose itself are not the project's to set. */
-function variables(project: Project): Set<string> {
-  const uses = [...project.composeTexts().values()].flatMap((text) => [
-    ...text.matchAll(/(?<!\$)\$\{?([A-Za-z_]\w*)/g),
-  ]);
-  return new Set(uses.map(([, name = '']) => name).filter((name) => !name.startsWith('COMPOSE_')));
-}
+const readme: Check = {
+  id: 'files.readme',
+  title: 'The README says how to start the stack',
+  chapter: 'Composing the app',
+  points: 1,
+  why: 'Somebody else, or you in six months, has only this file to go by.',
+  fix: snippet`
+    # README.md
+    ## Start it
+        docker compose up -d --build
+  `,
+  run(project) {
+    const path = documentsOf(project).find((name) => /^readme\.md$/i.test(name));
+    if (path === undefined) return ['no README.md'];
+    const saysHow = /\bcompose\b.*\bup\b/.test(readText(project, path));
+    return saysHow ? [] : [`${path} does not mention docker compose up`];
+  },
+};
 
-/** The names that a settings file sets, also those in a comment. */
-const settings = (text: string) =>
-  [...text.matchAll(/^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)=/gm)].map(([, name = '']) => name);
+const docs: Check = {
+  id: 'files.docs',
+  title: 'Documents describe the architecture and how to operate it',
+  chapter: 'What comes after',
+  points: 1,
+  why:
+    'At night nobody reads code: ' +
+    'whoever is on call needs the picture, the commands and the known faults.',
+  fix: snippet`
+    # docs/architecture.md: services, networks, data
+    # docs/operations.md: start, back up, restore, troubleshoot
+  `,
+  run(project) {
+    const documents = documentsOf(project);
+    const lines = documents.flatMap((path) => readText(project, path).split('\n'));
+    const subjects = [...documents, ...lines.filter((line) => line.startsWith('#'))];
+    const has = (subject: RegExp) => subjects.some((line) => subject.test(line));
+    const faults: string[] = [];
+    if (!has(/architect/i)) faults.push('no document or heading covers the architecture');
+    if (!has(/operat|runbook|troubleshoot|back ?up|restore/i))
+      faults.push('no document or heading covers operation, backup or troubleshooting');
+    return faults;
+  },
+};
 
-/** Which of the files git has, or would add. */
-async function inGit(project: Project, paths: string[]): Promise<string[]> {
-  const tracked = await project.git(
-    'ls-files',
-    '-z',
-    '--cached',
-    '--others',
-    '--exclude-standard',
-    '--',
-    ...paths,
-  );
-  if (!tracked) throw new NotApplicable('not in a git work tree');
-  return tracked.stdout.toString().split('\0').filter(Boolean);
-}
+const lineEndings: Check = {
+  id: 'files.line-endings',
+  title: 'Scripts and init files end their lines with LF',
+  chapter: 'Composing the app',
+  points: 1,
+  why: 'A clone on Windows has CRLF. Linux then looks for "bash\\r", and db does not start.',
+  fix: snippet`
+    echo '* text=auto eol=lf' >> .gitattributes    # for the next clone
+    sed -i 's/\\r$//' FILE    # for each file above; or choose LF in the editor
+  `,
+  async run(project) {
+    const scripts = filesBelow(project.directory).filter(isScript);
+    const all = new Set([...scripts, ...(await initFiles(project))]);
+    const withCrlf = [...all].filter((path) => textOf(path).includes('\r\n'));
+    return withCrlf.map((path) => `${relative(project.directory, path)} has CRLF`);
+  },
+};
 
-/** What a shell reads: it says so by its name or in its first line. */
+/** A shell reads the file, by its name or by its first line. */
 const isScript = (path: string) =>
   /\.(?:sh|bash|envsh)$/.test(path) || textOf(path).startsWith('#!');
 
-export const files: Check[] = [
-  {
-    id: 'files.compose',
-    title: 'A Compose file is there',
-    chapter: 'Compose basics',
-    points: 1,
-    why: 'It describes the stack: without it nobody else can start it.',
-    fix: 'Name it compose.yml and put it into the directory itself.',
-    run: (project) =>
-      project.baseFile() === undefined ? [`no compose.yml in ${project.directory}`] : [],
+const envExample: Check = {
+  id: 'files.env-example',
+  title: '.env.example has every variable that the Compose files use',
+  chapter: 'Environment and secrets',
+  points: 2,
+  why: '.env is not in git, so only this file says what to set.',
+  fix: snippet`
+    # .env.example: each \${NAME} of the Compose files
+    POSTGRES_PASSWORD=change-me
+    #NAME=value    # an optional one, as a comment
+  `,
+  run(project) {
+    const examples = envExampleNames(project);
+    if (examples.length === 0) return ['no .env.example'];
+    const listed = new Set(examples.flatMap((name) => namesSetIn(readText(project, name))));
+    const set = envFileNames(project).flatMap((name) =>
+      namesSetIn(withoutComments(readText(project, name))),
+    );
+    const needed = new Set([...variablesUsed(project), ...set]);
+    const missing = [...needed].filter((name) => !listed.has(name) && !isOfCompose(name));
+    return missing.map((name) => `${name} is missing from ${examples.join(', ')}`);
   },
-  {
-    id: 'files.readme',
-    title: 'The README says how to start the stack',
-    chapter: 'Composing the app',
-    points: 1,
-    why: 'Somebody else, or you in half a year, has nothing but this file.',
-    fix: '# README.md\n## Start it\n    docker compose up -d --build',
-    run: (project) => {
-      const readme = documents(project).find(([path]) => /^readme\.md$/i.test(path));
-      if (!readme) return ['no README.md'];
-      return /\bcompose\b.*\bup\b/.test(readme[1])
-        ? []
-        : [`${readme[0]} does not name docker compose up`];
-    },
-  },
-  {
-    id: 'files.docs',
-    title: 'Documents describe the architecture and how to operate it',
-    chapter: 'What comes after',
-    points: 1,
-    why: 'At night nobody reads code: who is called needs the picture, the commands and the known faults.',
-    fix: '# docs/architecture.md: services, networks, data\n# docs/operations.md: start, back up, restore, troubleshoot',
-    run: (project) => {
-      const subjects = documents(project).flatMap(([path, text]) => [
-        path,
-        ...text.split('\n').filter((line) => line.startsWith('#')),
-      ]);
-      const has = (subject: RegExp) => subjects.some((line) => subject.test(line));
-      return [
-        ...(has(/architect/i) ? [] : ['no document and no heading on the architecture']),
-        ...(has(/operat|runbook|troubleshoot|back ?up|restore/i)
-          ? []
-          : ['no document and no heading on operation, backup or troubleshooting']),
-      ];
-    },
-  },
-  {
-    id: 'files.line-endings',
-    title: 'Scripts and init files end their lines with LF',
-    chapter: 'Composing the app',
-    points: 1,
-    why: 'A clone on Windows has CRLF. Linux then looks for "bash\\r", and db does not start.',
-    fix: [
-      "echo '* text=auto eol=lf' >> .gitattributes    # for the next clone",
-      "sed -i 's/\\r$//' FILE    # for each file above; or choose LF in the editor",
-    ].join('\n'),
-    run: async (project) => {
-      const scripts = filesBelow(project.directory).filter(isScript);
-      const all = new Set([...scripts, ...(await initFiles(project))]);
-      const faulty = [...all].filter((path) => textOf(path).includes('\r\n'));
-      return faulty.map((path) => `${relative(project.directory, path)} has CRLF`);
-    },
-  },
-  {
-    id: 'files.env-example',
-    title: '.env.example has every variable that the Compose files use',
-    chapter: 'Environment and secrets',
-    points: 2,
-    why: '.env is not in git, so this file is the only place that tells what to set.',
-    fix: '# .env.example\nPOSTGRES_PASSWORD=change-me    # each ${NAME} of the Compose files; optional ones as a comment: #NAME=value',
-    run: (project) => {
-      const examples = project.envFileNames('examples');
-      if (examples.length === 0) return ['no .env.example'];
-      const listed = new Set(examples.flatMap((name) => settings(project.read(name))));
-      const set = project
-        .envFileNames('values')
-        .flatMap((name) => settings(project.read(name).replaceAll(/^\s*#.*$/gm, '')));
-      return [...new Set([...variables(project), ...set])]
-        .filter((name) => !listed.has(name) && !name.startsWith('COMPOSE_'))
-        .map((name) => `${name} is missing in ${examples.join(', ')}`);
-    },
-  },
-  {
-    id: 'files.env-ignored',
-    title: '.env is not in git, and cannot get there by mistake',
-    chapter: 'Environment and secrets',
-    points: 2,
-    why: 'What was once in git stays in its history, for everybody who has a clone.',
-    fix: "printf '.env\\n.env.*\\n!.env.example\\n' >> .gitignore\ngit rm --cached .env    # and change the passwords that were in it",
-    run: async (project) => {
-      const faults = (await inGit(project, ['.env', ...project.envFileNames('values')])).map(
-        (path) => `${path} is in git, or would be with the next git add .`,
-      );
-      // It may not be there yet.
-      const ignored =
-        (await project.git('check-ignore', '--quiet', '--no-index', '.env'))?.code === 0;
-      return ignored || faults.length > 0 ? faults : ['no .gitignore names .env'];
-    },
-  },
-  {
-    id: 'files.secrets-ignored',
-    title: 'Files with secrets are not in git',
-    chapter: 'Environment and secrets',
-    points: 1,
-    why: 'A secret in git is a secret of everybody who has a clone.',
-    fix: 'echo secrets/ >> .gitignore\ngit rm --cached -r secrets    # and make new secrets',
-    run: async (project) => {
-      const models = [
-        await project.model(),
-        await project.production().catch(() => ({ secrets: {} })),
-      ];
-      const paths = models
-        .flatMap(({ secrets = {} }) => Object.values<{ file?: string }>(secrets))
-        .flatMap(({ file }) => file ?? []);
-      const inside = [
-        ...new Set(
-          paths
-            .map((path) => relative(project.directory, path))
-            .filter((path) => !path.startsWith('..')),
-        ),
-      ];
-      if (inside.length === 0) throw new NotApplicable('no secret is a file of the project');
-      return (await inGit(project, inside)).map(
-        (path) => `${path} is in git, or would be with the next git add .`,
-      );
-    },
-  },
-];
+};
+
+/** Compose's own variables are not the project's to explain. */
+const isOfCompose = (name: string) => name.startsWith('COMPOSE_');
+
+/** The variables that the Compose files use. */
+function variablesUsed(project: Project): string[] {
+  const texts = [...composeTexts(project).values()].join('\n');
+  const uses = texts.matchAll(/(?<!\$)\$\{?([A-Za-z_]\w*)/g);
+  return [...uses].map(([, name = '']) => name);
+}
+
+/** The names that a settings file sets, also in commented lines. */
+function namesSetIn(text: string): string[] {
+  const lines = text.matchAll(/^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)=/gm);
+  return [...lines].map(([, name = '']) => name);
+}
+
+const withoutComments = (text: string) => text.replaceAll(/^\s*#.*$/gm, '');
+
+export const files: Check[] = [composeFile, readme, docs, lineEndings, envExample];

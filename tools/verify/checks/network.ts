@@ -1,118 +1,154 @@
-import { type Check, NotPossible } from '../check.ts';
-import { type Model, shared } from '../model.ts';
+import { type Check, snippet } from '../check.ts';
+import { allContainers, serviceNameOf } from '../containers.ts';
+import { NotPossible } from '../errors.ts';
+import { type Container, type Service, shared, type Tier } from '../model.ts';
+import { findService, wholeModel } from '../compose.ts';
+import { reachedFrom } from '../postgres.ts';
 import type { Project } from '../project.ts';
-import { reachedFrom } from '../reach.ts';
+
+async function faultsOfSharing(project: Project, a: Tier, b: Tier): Promise<string[]> {
+  const networks = shared(await findService(project, a), await findService(project, b));
+  return networks.length > 0 ? [] : [`${a} and ${b} have no network in common`];
+}
+
+const front: Check = {
+  id: 'network.front',
+  title: 'web and api share a network',
+  chapter: 'Networks',
+  points: 1,
+  why: 'Containers can find each other by name only on a network that they share.',
+  fix: snippet`
+    web:
+      networks: [frontend]
+    api:
+      networks: [frontend, backend]
+  `,
+  run: (project) => faultsOfSharing(project, 'web', 'api'),
+};
+
+const back: Check = {
+  id: 'network.back',
+  title: 'api and db share a network',
+  chapter: 'Networks',
+  points: 1,
+  why: 'Containers can find each other by name only on a network that they share.',
+  fix: snippet`
+    api:
+      networks: [frontend, backend]
+    db:
+      networks: [backend]
+  `,
+  run: (project) => faultsOfSharing(project, 'api', 'db'),
+};
+
+const separate: Check = {
+  id: 'network.separate',
+  title: 'web and db share no network',
+  chapter: 'Networks',
+  points: 3,
+  why: 'Everybody can reach nginx. An attacker who controls it must not reach the database.',
+  fix: snippet`
+    web:
+      networks: [frontend]
+    db:
+      networks: [backend]
+    networks:
+      frontend:
+      backend:
+  `,
+  async run(project) {
+    const web = await findService(project, 'web');
+    const db = await findService(project, 'db');
+    const faults = shared(web, db).map((name) => `web and db are both in ${name}`);
+    for (const [name, { network_mode: mode }] of Object.entries({ web, db }))
+      if (mode !== undefined) faults.push(`${name} has network_mode: ${mode}`);
+    return faults;
+  },
+};
+
+const apiReachesDb: Check = {
+  id: 'network.api-reaches-db',
+  title: 'api can connect to db, by address',
+  chapter: 'Networks',
+  points: 1,
+  why: 'It is the control: without it, a refused connection in the next check proves nothing.',
+  fix: snippet`
+    docker compose exec api getent hosts db    # the address
+    # Are both in the network backend?
+  `,
+  async run(project) {
+    const addresses = await reachedFrom(project, 'api');
+    return addresses.length > 0
+      ? []
+      : ['db accepts no connection from api, at any of its addresses'];
+  },
+};
+
+const webCannotReachDb: Check = {
+  id: 'network.web-cannot-reach-db',
+  title: 'web cannot connect to db, by address',
+  chapter: 'Networks',
+  points: 3,
+  why: 'That web cannot resolve the name db is no protection: addresses can be guessed.',
+  fix: 'Take web out of every network of db, then run docker compose up -d.',
+  async run(project) {
+    const control = await reachedFrom(project, 'api');
+    if (control.length === 0)
+      throw new NotPossible('api cannot reach db either, so this would prove nothing');
+    const addresses = await reachedFrom(project, 'web');
+    return addresses.map((address) => `db accepts a connection from web at ${address}`);
+  },
+};
+
+const publishedPorts: Check = {
+  id: 'network.published',
+  title: 'Only web is published to the world, other ports on 127.0.0.1',
+  chapter: 'Networks',
+  points: 3,
+  why: 'A published port bypasses the firewall of the host: the database would be on the internet.',
+  fix: snippet`
+    ports:
+      - 127.0.0.1:5432:5432
+  `,
+  async run(project) {
+    const { services } = await wholeModel(project);
+    const others = Object.entries(services).filter(([name]) => name !== 'web');
+    const containers = await allContainers(project).catch(() => []);
+    const otherContainers = containers.filter((container) => serviceNameOf(container) !== 'web');
+    const faults = new Set([
+      ...others.flatMap(publishedByModel),
+      ...otherContainers.flatMap(publishedByContainer),
+    ]);
+    const { ports = [] } = await findService(project, 'web');
+    return [...(ports.length === 0 ? ['web publishes no port'] : []), ...faults];
+  },
+};
 
 const isLocal = (address: string | undefined) =>
   address !== undefined && /^(127\.|::1$)/.test(address);
 
-/** Published ports of services other than web that others can reach, as [service, address:port]. */
-function published({ services }: Model): string[] {
-  return Object.entries(services).flatMap(([name, { ports = [] }]) =>
-    name === 'web'
-      ? []
-      : ports
-          .filter((port) => !isLocal(port.host_ip))
-          .map((port) => `${name} publishes ${port.host_ip ?? '0.0.0.0'}:${port.published ?? ''}`),
+function publishedByModel([name, { ports = [] }]: [string, Service]): string[] {
+  const open = ports.filter((port) => !isLocal(port.host_ip));
+  return open.map(
+    ({ host_ip = '0.0.0.0', published = '' }) => `${name} publishes ${host_ip}:${published}`,
   );
 }
 
-async function bothIn(project: Project, a: 'web' | 'api', b: 'api' | 'db'): Promise<string[]> {
-  return shared(await project.service(a), await project.service(b)).length > 0
-    ? []
-    : [`${a} and ${b} have no network in common`];
+function publishedByContainer(container: Container): string[] {
+  const bindings = Object.values(container.NetworkSettings.Ports).flatMap((list) => list ?? []);
+  const open = bindings.filter(({ HostIp }) => !isLocal(HostIp));
+  const service = serviceNameOf(container);
+  return open.map(
+    ({ HostIp, HostPort }) =>
+      `${service} is running with ${HostIp || '0.0.0.0'}:${HostPort} published`,
+  );
 }
 
 export const network: Check[] = [
-  {
-    id: 'network.front',
-    title: 'web and api are in one network',
-    chapter: 'Networks',
-    points: 1,
-    why: 'Containers find and reach each other by name only within a network.',
-    fix: 'web:\n  networks: [frontend]\napi:\n  networks: [frontend, backend]',
-    run: (project) => bothIn(project, 'web', 'api'),
-  },
-  {
-    id: 'network.back',
-    title: 'api and db are in one network',
-    chapter: 'Networks',
-    points: 1,
-    why: 'Containers find and reach each other by name only within a network.',
-    fix: 'api:\n  networks: [frontend, backend]\ndb:\n  networks: [backend]',
-    run: (project) => bothIn(project, 'api', 'db'),
-  },
-  {
-    id: 'network.separate',
-    title: 'web and db are in no network together',
-    chapter: 'Networks',
-    points: 3,
-    why: 'Who takes nginx over, the one part that everybody can reach, must not stand before the database.',
-    fix: 'web:\n  networks: [frontend]\ndb:\n  networks: [backend]\nnetworks:\n  frontend:\n  backend:',
-    run: async (project) => {
-      const [web, db] = await Promise.all([project.service('web'), project.service('db')]);
-      return [
-        ...shared(web, db).map((name) => `web and db are both in ${name}`),
-        ...Object.entries({ web, db }).flatMap(([name, { network_mode: mode }]) =>
-          mode === undefined ? [] : [`${name} has network_mode: ${mode}`],
-        ),
-      ];
-    },
-  },
-  {
-    id: 'network.api-reaches-db',
-    title: 'A connection from api to db, by address, is taken',
-    chapter: 'Networks',
-    points: 1,
-    why: 'It is the control: only beside it does the refusal of the next check mean anything.',
-    fix: 'docker compose exec api getent hosts db    # the address; are both in the network backend?',
-    run: async (project) =>
-      (await reachedFrom(project, 'api')).length > 0
-        ? []
-        : ['no address of db takes a connection from api'],
-  },
-  {
-    id: 'network.web-cannot-reach-db',
-    title: 'A connection from web to db, by address, is not',
-    chapter: 'Networks',
-    points: 3,
-    why: 'That the name db is unknown there is no protection: addresses can be guessed.',
-    fix: 'Take web out of every network of db, then docker compose up -d',
-    run: async (project) => {
-      if ((await reachedFrom(project, 'api')).length === 0)
-        throw new NotPossible('api cannot reach db either, so that it would prove nothing');
-      return (await reachedFrom(project, 'web')).map(
-        (address) => `db takes a connection from web at ${address}`,
-      );
-    },
-  },
-  {
-    id: 'network.published',
-    title: 'Only web is published to the world, other ports on 127.0.0.1',
-    chapter: 'Networks',
-    points: 3,
-    why: 'Docker opens a published port past the firewall of the host: the database would be on the internet.',
-    fix: 'ports:\n  - 127.0.0.1:5432:5432',
-    run: async (project) => {
-      const model = await project.wholeModel();
-      const containers = await project.containers().catch(() => []);
-      const bindings = containers.flatMap(({ Config, NetworkSettings }) => {
-        const service = Config.Labels['com.docker.compose.service'] ?? '';
-        const open = Object.values(NetworkSettings.Ports)
-          .flatMap((list) => list ?? [])
-          .filter(({ HostIp }) => !isLocal(HostIp));
-        return service === 'web'
-          ? []
-          : open.map(
-              ({ HostIp, HostPort }) =>
-                `${service} runs with ${HostIp || '0.0.0.0'}:${HostPort} published`,
-            );
-      });
-      const web = (await project.service('web')).ports ?? [];
-      return [
-        ...(web.length === 0 ? ['web publishes no port'] : []),
-        ...new Set([...published(model), ...bindings]),
-      ];
-    },
-  },
+  front,
+  back,
+  separate,
+  apiReachesDb,
+  webCannotReachDb,
+  publishedPorts,
 ];

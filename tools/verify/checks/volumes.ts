@@ -1,66 +1,90 @@
-import { type Check, NotApplicable } from '../check.ts';
+import { type Check, snippet } from '../check.ts';
+import { runningContainer } from '../containers.ts';
+import { NotApplicable } from '../errors.ts';
+import type { Container, Service } from '../model.ts';
+import { findService } from '../compose.ts';
+import { environmentOf } from '../postgres.ts';
 import type { Project } from '../project.ts';
 import { initDirectory, isAtOrBelow } from '../tree.ts';
 
-const dataDirectory = '/var/lib/postgresql/data';
+const defaultDataDirectory = '/var/lib/postgresql/data';
 
-/** Of all mounts the one that a path is in. */
+const data: Check = {
+  id: 'volumes.data',
+  title: 'The data of db is in a named volume',
+  chapter: 'Volumes',
+  points: 3,
+  why:
+    'Every change replaces the container. ' +
+    'An anonymous volume stays behind, and the new container gets another one.',
+  fix: snippet`
+    db:
+      volumes:
+        - pgdata:/var/lib/postgresql/data
+    volumes:
+      pgdata:
+  `,
+  async run(project) {
+    const { volumes: mounts = [], environment = {} } = await findService(project, 'db');
+    const directory = environment.PGDATA ?? defaultDataDirectory;
+    const mount = mountOf(mounts, directory, ({ target }) => target);
+    if (!mount) return [`nothing is mounted at ${directory}`];
+    if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
+    if (mount.source === undefined) return [`the volume at ${directory} has no name`];
+    return faultsOfContainer(project);
+  },
+};
+
+/** The mount that holds a path: of those around it, the one with the longest target. */
 function mountOf<T>(mounts: T[], path: string, target: (mount: T) => string): T | undefined {
   const around = mounts.filter((mount) => isAtOrBelow(path, target(mount).replace(/\/$/, '')));
   return around.toSorted((a, b) => target(b).length - target(a).length)[0];
 }
 
-/** Where the running database really keeps its data: the image may have put a volume of its own there. */
-async function faultOfContainer(project: Project): Promise<string[]> {
-  const container = await project.container('db').catch(() => undefined);
+/** The same for the running database: its image may declare a volume for the data itself. */
+async function faultsOfContainer(project: Project): Promise<string[]> {
+  const container = await runningContainer(project, 'db').catch(() => undefined);
   if (!container) return [];
-  const data =
-    container.Config.Env?.find((line) => line.startsWith('PGDATA='))?.slice('PGDATA='.length) ??
-    dataDirectory;
-  const mount = mountOf(container.Mounts, data, ({ Destination }) => Destination);
-  if (mount?.Type === 'volume' && !/^[0-9a-f]{64}$/.test(mount.Name ?? '')) return [];
-  return [
-    `the running db keeps ${data} in ${mount ? (mount.Type === 'volume' ? 'an anonymous volume' : `a ${mount.Type} mount`) : 'the container itself'}`,
-  ];
+  const directory = environmentOf(container, 'PGDATA') ?? defaultDataDirectory;
+  const mount = mountOf(container.Mounts, directory, ({ Destination }) => Destination);
+  const place = unnamedPlace(mount);
+  return place === undefined ? [] : [`the running db keeps ${directory} in ${place}`];
 }
 
-export const volumes: Check[] = [
-  {
-    id: 'volumes.data',
-    title: 'The data of db is in a named volume',
-    chapter: 'Volumes',
-    points: 3,
-    why: 'A container is thrown away with every change. An anonymous volume stays behind, and the next container gets another one.',
-    fix: 'db:\n  volumes:\n    - pgdata:/var/lib/postgresql/data\nvolumes:\n  pgdata:',
-    run: async (project) => {
-      const { volumes: mounts = [], environment = {} } = await project.service('db');
-      const data = environment.PGDATA ?? dataDirectory;
-      const mount = mountOf(mounts, data, ({ target }) => target);
-      if (!mount) return [`nothing is mounted at ${data}`];
-      if (mount.type !== 'volume') return [`${data} is a ${mount.type} mount`];
-      return mount.source === undefined
-        ? [`the volume at ${data} has no name`]
-        : faultOfContainer(project);
-    },
+/** What a mount is, unless it is a named volume. */
+function unnamedPlace(mount: Container['Mounts'][number] | undefined): string | undefined {
+  if (!mount) return 'the container itself';
+  if (mount.Type !== 'volume') return `a ${mount.Type} mount`;
+  const isAnonymous = /^[0-9a-f]{64}$/.test(mount.Name ?? '');
+  return isAnonymous ? 'an anonymous volume' : undefined;
+}
+
+const readOnly: Check = {
+  id: 'volumes.read-only',
+  title: 'Init files of db and files mounted into web are read-only',
+  chapter: 'Volumes',
+  points: 1,
+  why:
+    'An attacker who controls a container could change the files on the host, ' +
+    'and with them the next start.',
+  fix: snippet`
+    volumes:
+      - ./db/init:/docker-entrypoint-initdb.d:ro
+      - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro
+  `,
+  async run(project) {
+    const web = await findService(project, 'web');
+    const db = await findService(project, 'db');
+    const init = (db.volumes ?? []).filter(({ target }) => isAtOrBelow(target, initDirectory));
+    const ofWeb = (web.volumes ?? []).filter(({ type }) => type === 'bind');
+    if (init.length + ofWeb.length === 0) throw new NotApplicable('no such files are mounted');
+    return [...faultsOfWriting('db', init), ...faultsOfWriting('web', ofWeb)];
   },
-  {
-    id: 'volumes.read-only',
-    title: 'Init files of db and files mounted into web are read-only',
-    chapter: 'Volumes',
-    points: 1,
-    why: 'Who takes a container over would change the files on the host, and with them the next start.',
-    fix: 'volumes:\n  - ./db/init:/docker-entrypoint-initdb.d:ro\n  - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro',
-    run: async (project) => {
-      const [web, db] = await Promise.all([project.service('web'), project.service('db')]);
-      const init = (db.volumes ?? []).filter(({ target }) => isAtOrBelow(target, initDirectory));
-      const ofWeb = (web.volumes ?? []).filter(({ type }) => type === 'bind');
-      if (init.length + ofWeb.length === 0)
-        throw new NotApplicable('nothing of the kind is mounted');
-      const writable = (name: string, mounts: typeof init) =>
-        mounts
-          .filter((mount) => !mount.read_only)
-          .map(({ target }) => `${name} may write to ${target}`);
-      return [...writable('db', init), ...writable('web', ofWeb)];
-    },
-  },
-];
+};
+
+function faultsOfWriting(name: string, mounts: NonNullable<Service['volumes']>): string[] {
+  const writable = mounts.filter((mount) => !mount.read_only);
+  return writable.map(({ target }) => `${name} may write to ${target}`);
+}
+
+export const volumes: Check[] = [data, readOnly];

@@ -1,4 +1,5 @@
-// The course-like stack, booted: it passes, and mutations of what it does fail exactly the checks that they should.
+// The course-like stack, booted: it passes every check, and each mutation of it fails exactly the
+// checks that it should.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
@@ -16,7 +17,7 @@ import {
   onTestFinished,
   vi,
 } from 'vitest';
-import { root } from '../../../test/lib/copy.ts';
+import { root } from './root.ts';
 import { checks } from '../checks/all.ts';
 import { Course } from './course.ts';
 import { differences, idsOf } from './expected.ts';
@@ -26,19 +27,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   const pristine = new Map<string, string>();
 
   const up = () => course.compose('up', '-d', '--wait');
-  const tasks = () =>
-    course.compose(
-      'exec',
-      '-T',
-      'db',
-      'psql',
-      '-U',
-      'taskapp',
-      '-d',
-      'taskdb',
-      '-Atc',
-      'TABLE tasks ORDER BY id',
-    );
+  const tasks = () => course.sql('TABLE tasks ORDER BY id');
   const containers = async () =>
     (await course.compose('ps', '--quiet', '--no-trunc')).split('\n').toSorted().join('\n');
 
@@ -56,13 +45,14 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
 
   const restarted = async () => {
     await course.compose('restart', '--timeout', '2', 'api');
-    await course.compose('exec', '-T', 'web', 'nginx', '-s', 'reload'); // its address may be another one
-    const url = `http://localhost:${(await course.compose('port', 'web', '80')).trim().split(':').at(-1)}/healthz`;
-    // Until nginx reaches it. Not expect.poll: this is also called after the tests.
-    await vi.waitFor(async () => expect((await fetch(url)).status).not.toBeOneOf([502, 504]), {
-      timeout: 20_000,
-      interval: 100,
-    });
+    await course.reloadNginx(); // the address of api may have changed
+    const published = await course.compose('port', 'web', '80');
+    const url = `http://localhost:${published.trim().split(':').at(-1)}/healthz`;
+    const reachesApi = async () => {
+      expect((await fetch(url)).status).not.toBeOneOf([502, 504]);
+    };
+    // Not expect.poll: afterAll calls this too.
+    await vi.waitFor(reachesApi, { timeout: 20_000, interval: 100 });
   };
 
   it('passes every check in less than a minute, and is as it was', async () => {
@@ -72,7 +62,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     const withoutVerdict = idsOf(report, 'skipped').filter(
       (id) => !checks.find((check) => check.id === id)?.destructive,
     );
-    // It has no secrets, and is not production.
+    // It has no secret files, and is not production.
     expect(withoutVerdict).toEqual(['files.secrets-ignored', 'database.published-passwords']);
     expect(report.ms).toBeLessThan(60_000);
     expect([await tasks(), await containers()]).toEqual([rows, ids]);
@@ -95,7 +85,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       '--only',
       'health,volumes',
     ];
-    const { stdout } = await promisify(execFile)(process.execPath, [...args, '--format', 'junit']); // rejects unless it is 0
+    // Rejects unless the exit code is 0.
+    const { stdout } = await promisify(execFile)(process.execPath, [...args, '--format', 'junit']);
     expect(stdout).toContain(
       '<testsuite name="volumes" tests="2" failures="0" errors="0" skipped="0"',
     );
@@ -131,8 +122,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       'health.healthz',
       'api',
       'database.stored',
-    ]; // what asks the API
-    afterAll(restarted); // with what it was
+    ]; // the checks that call the API
+    afterAll(restarted); // with its own code
 
     it.each<[what: string, from: string, to: string, failed: string[], notRun?: string[]]>([
       [
@@ -196,7 +187,12 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       [
         'an update that is not stored',
         "return task ? [200, { task }] : missing(id);\n  }\n  if (method === 'DELETE')",
-        "await query('UPDATE tasks SET title = left(title, 8) WHERE id = $1', [id]);\n    return task ? [200, { task }] : missing(id);\n  }\n  if (method === 'DELETE')",
+        [
+          "await query('UPDATE tasks SET title = left(title, 8) WHERE id = $1', [id]);",
+          '    return task ? [200, { task }] : missing(id);',
+          '  }',
+          "  if (method === 'DELETE')",
+        ].join('\n'),
         ['api.update'],
       ],
       [
@@ -239,7 +235,10 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       [
         'a list that hangs',
         "if (method === 'GET' && !id) return",
-        "if (method === 'GET' && !id) await new Promise(() => undefined);\n  if (method === 'GET' && !id) return",
+        [
+          "if (method === 'GET' && !id) await new Promise(() => undefined);",
+          "  if (method === 'GET' && !id) return",
+        ].join('\n'),
         ['api.list'],
         [
           'api.create',
@@ -270,17 +269,17 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       await restarted();
       const report = await course.check({ only });
       expect(differences(report, failed, notRun)).toEqual([]);
-      expect(await tasks()).toBe(rows); // also what a spoiled API did not delete
+      expect(await tasks()).toBe(rows); // even if the API deletes nothing
     });
   });
 
   it('tasks that the API keeps in its memory fail exactly that check', async () => {
-    const sql =
-      "const [task] = await query('INSERT INTO tasks (title, status) VALUES ($1, $2) RETURNING *', [data.title, data.status ?? 'pending']);";
     course.edit(
       'api/server.js',
-      sql,
-      "const task = { id: 1e6 + memory.length, status: 'pending', ...data };\n    memory.push(task);",
+      "const [task] = await query('INSERT INTO tasks (title, status) " +
+        "VALUES ($1, $2) RETURNING *', [data.title, data.status ?? 'pending']);",
+      "const task = { id: 1e6 + memory.length, status: 'pending', ...data };" +
+        '\n    memory.push(task);',
     );
     course.edit(
       'api/server.js',
@@ -291,7 +290,15 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     course.edit(
       'api/server.js',
       "if (method === 'PUT') {",
-      "const kept = memory.find((one) => one.id === Number(id));\n  if (kept && method === 'PUT') return [200, { task: Object.assign(kept, data) }];\n  if (kept && method === 'DELETE') return memory.splice(memory.indexOf(kept), 1), [200, {}];\n  if (method === 'PUT') {",
+      [
+        'const kept = memory.find((one) => one.id === Number(id));',
+        "  if (kept && method === 'PUT') return [200, { task: Object.assign(kept, data) }];",
+        "  if (kept && method === 'DELETE') {",
+        '    memory.splice(memory.indexOf(kept), 1);',
+        '    return [200, {}];',
+        '  }',
+        "  if (method === 'PUT') {",
+      ].join('\n'),
     );
     onTestFinished(() => course.compose('restart', '--timeout', '2', 'api').then(() => undefined));
     await restarted();
@@ -300,18 +307,18 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   });
 
   describe('its nginx', () => {
-    const reload = () => course.compose('exec', '-T', 'web', 'nginx', '-s', 'reload');
     const changed = async (from: string, to: string) => {
       course.edit('nginx/default.conf', from, to);
       onTestFinished(async () => {
         for (const [file, text] of pristine) course.write(file, text);
-        await reload();
+        await course.reloadNginx();
+        // `up --wait` would give up at once on an unhealthy container.
         await expect
           .poll(() => course.compose('ps', 'web'), { timeout: 20_000 })
-          .toContain('(healthy)'); // up --wait gives up at once
+          .toContain('(healthy)');
         await up();
       });
-      await reload();
+      await course.reloadNginx();
     };
 
     it('no /nginx-health', async () => {
@@ -374,7 +381,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       const hba = '/var/lib/postgresql/data/pg_hba.conf';
       const reload = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT pg_reload_conf()"';
       const inDb = (script: string) => course.compose('exec', '-T', 'db', 'sh', '-c', script);
-      // By cat: cp and sed -i of BusyBox make a new file, root's own, which the server cannot read.
+      // With cat: BusyBox's cp and sed -i would make a file of root's, unreadable for the server.
       const open = `sed 's/scram-sha-256/trust/' /tmp/hba | cat > ${hba}`;
       await inDb(`cat ${hba} > /tmp/hba && ${open} && ${reload}`);
       onTestFinished(() => inDb(`cat /tmp/hba > ${hba} && ${reload}`).then(() => undefined));
@@ -383,25 +390,10 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     });
 
     it('a table that takes anything', async () => {
-      const sql = (statement: string) =>
-        course.compose(
-          'exec',
-          '-T',
-          'db',
-          'psql',
-          '-U',
-          'taskapp',
-          '-d',
-          'taskdb',
-          '-c',
-          statement,
-        );
-      await sql('ALTER TABLE tasks ALTER title DROP NOT NULL, DROP CONSTRAINT tasks_pkey');
-      onTestFinished(() =>
-        sql('ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id)').then(
-          () => undefined,
-        ),
-      );
+      await course.sql('ALTER TABLE tasks ALTER title DROP NOT NULL, DROP CONSTRAINT tasks_pkey');
+      onTestFinished(async () => {
+        await course.sql('ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id)');
+      });
       const report = await course.check({ only: lookAtContainers });
       expect(differences(report, ['database.constraints'])).toEqual([]);
       expect(
@@ -410,23 +402,10 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     });
 
     it('a column that is missing', async () => {
-      const sql = (statement: string) =>
-        course.compose(
-          'exec',
-          '-T',
-          'db',
-          'psql',
-          '-U',
-          'taskapp',
-          '-d',
-          'taskdb',
-          '-c',
-          statement,
-        );
-      await sql('ALTER TABLE tasks RENAME created_at TO made');
-      onTestFinished(() =>
-        sql('ALTER TABLE tasks RENAME made TO created_at').then(() => undefined),
-      );
+      await course.sql('ALTER TABLE tasks RENAME created_at TO made');
+      onTestFinished(async () => {
+        await course.sql('ALTER TABLE tasks RENAME made TO created_at');
+      });
       const report = await course.check({ only: lookAtContainers });
       expect(differences(report, ['database.table'])).toEqual([]);
     });
@@ -435,12 +414,12 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   describe('its passwords in production', () => {
     const only = ['database.published-passwords'];
     const production = { files: ['compose.yml', 'compose.prod.yml'] };
-    const sql = (statement: string) =>
-      course.compose('exec', '-T', 'db', 'psql', '-qU', 'taskapp', '-d', 'taskdb', '-c', statement);
     const login = async (name: string, password: string) => {
       const create = `CREATE ROLE ${name} LOGIN PASSWORD '${password}'`;
-      await sql(`SET password_encryption = 'md5'; ${create}`);
-      onTestFinished(() => sql(`DROP ROLE ${name}`).then(() => undefined));
+      await course.sql(`SET password_encryption = 'md5'; ${create}`);
+      onTestFinished(async () => {
+        await course.sql(`DROP ROLE ${name}`);
+      });
     };
     const nothingInTheExample = () =>
       course.edit('.env.example', 'PASSWORD=change-me', 'PASSWORD=');
@@ -456,8 +435,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         'that of .env.example, with a new hash and an old one',
         () => login('reader', 'change-me'),
         [
-          'reader has the password that is POSTGRES_PASSWORD of .env.example',
-          'taskapp has the password that is POSTGRES_PASSWORD of .env.example',
+          'reader has the password from POSTGRES_PASSWORD in .env.example',
+          'taskapp has the password from POSTGRES_PASSWORD in .env.example',
         ],
       ],
       [
@@ -468,7 +447,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
           onTestFinished(() => rmSync(join(course.directory, 'db/init/02_roles.sql')));
           return login('reader', 'read');
         },
-        ['reader has the password that is 02_roles.sql'],
+        ['reader has the password from 02_roles.sql'],
       ],
       [
         'that of a Compose file',
@@ -478,7 +457,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
           course.edit('compose.prod.yml', 'services:', services);
           return login('admin', 'lab-only');
         },
-        ['admin has the password that is ADMIN_PASSWORD of compose.prod.yml'],
+        ['admin has the password from ADMIN_PASSWORD in compose.prod.yml'],
       ],
     ])('%s', async (_what, change, seen) => {
       await change();
@@ -497,7 +476,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     const only = ['health', 'api'];
     afterAll(() => up());
 
-    /** Answers with TLS under a name only; whoever asks for another one gets 404. */
+    /** Serves TLS for one name only: a request for another gets 404. Returns the certificate. */
     function serveTls(address: string, name: string): Buffer {
       const secrets = join(course.directory, 'secrets');
       const make = ['--dir', secrets, '--self-signed', name];
@@ -522,7 +501,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       await up();
       const report = await course.check({ only }, { trust: { ca } });
       expect(differences(report, [])).toEqual([]);
-      // It is still looked at: nobody else has signed this one.
+      // The certificate is still checked: no known authority has signed it.
       expect(idsOf(await course.check({ only: ['health'] }), 'failed')).toEqual(['health.answers']);
     });
   });
@@ -533,7 +512,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       for (const [file, text] of pristine) course.write(file, text);
       await restarted(); // `up` gives up at once on an API that counts as unhealthy
       await up();
-      await restarted(); // which may be another container now
+      await restarted(); // it may be another container now
     };
 
     it.each<[what: string, from: string, to: string, failed: string[]]>([
@@ -546,7 +525,13 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       [
         'an API that does not connect again',
         "await query('SELECT 1 FROM tasks LIMIT 1');",
-        "if (globalThis.broken) throw new Error();\n      await query('SELECT 1 FROM tasks LIMIT 1').catch((error) => {\n        globalThis.broken = true;\n        throw error;\n      });",
+        [
+          'if (globalThis.broken) throw new Error();',
+          "      await query('SELECT 1 FROM tasks LIMIT 1').catch((error) => {",
+          '        globalThis.broken = true;',
+          '        throw error;',
+          '      });',
+        ].join('\n'),
         ['health.recovers'],
       ],
     ])('%s', async (_what, from, to, failed) => {
@@ -557,7 +542,8 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       const report = await course.check({ only: ['health'], destructive });
       expect(differences(report, failed)).toEqual([]);
       expect(await tasks()).toBe(rows);
-      expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]); // it was helped
+      // Verify has restarted the API.
+      expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
     });
 
     it('/nginx-health that asks the API', async () => {
@@ -566,12 +552,11 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         'return 200 "healthy\\n";',
         'proxy_pass http://api:8080/healthz;',
       );
-      const reload = () => course.compose('exec', '-T', 'web', 'nginx', '-s', 'reload');
       onTestFinished(async () => {
         for (const [file, text] of pristine) course.write(file, text);
-        await reload();
+        await course.reloadNginx();
       });
-      await reload();
+      await course.reloadNginx();
       expect(
         differences(await course.check({ only: ['health'], destructive }), ['health.nginx-alone']),
       ).toEqual([]);
@@ -581,7 +566,13 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       course.edit(
         'api/server.js',
         'async function handle(',
-        "const client = await pool.connect();\nawait client.query('BEGIN');\nawait client.query('SELECT 1 FROM tasks');\n\nasync function handle(",
+        [
+          'const client = await pool.connect();',
+          "await client.query('BEGIN');",
+          "await client.query('SELECT 1 FROM tasks');",
+          '',
+          'async function handle(',
+        ].join('\n'),
       );
       onTestFinished(restore);
       await restarted();
@@ -616,7 +607,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
     });
 
-    it('an API that ends without its database and is not started again, as after a reboot', async () => {
+    it('an API that exits without its database and stays down, as after a reboot', async () => {
       course.editService('api', '    restart: unless-stopped\n', '');
       course.edit('api/server.js', 'connectionTimeoutMillis: 2000', 'connectionTimeoutMillis: 500');
       course.edit('api/server.js', 'const missing =', "await query('SELECT 1');\nconst missing =");
@@ -644,21 +635,11 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       expect(await containers()).toBe(ids);
     });
 
-    it('data in an anonymous volume, last, as it loses them', async () => {
+    // Last, as it loses the data.
+    it('data in an anonymous volume', async () => {
       course.editService('db', 'pgdata:/', '/');
       await up();
-      await course.compose(
-        'exec',
-        '-T',
-        'db',
-        'psql',
-        '-U',
-        'taskapp',
-        '-d',
-        'taskdb',
-        '-c',
-        "INSERT INTO tasks (title) VALUES ('lost')",
-      );
+      await course.sql("INSERT INTO tasks (title) VALUES ('lost')");
       const report = await course.check({ only: ['volumes', 'operations.down-up'], destructive });
       expect(differences(report, ['volumes.data', 'operations.down-up'])).toEqual([]);
       await restore();

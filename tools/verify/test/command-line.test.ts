@@ -1,4 +1,4 @@
-// The command line and the formats: what needs no Docker.
+// The command line and the formats: nothing here needs Docker.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { root } from '../../../test/lib/copy.ts';
+import { root } from './root.ts';
 import { chapters, groupOf, groups } from '../check.ts';
 import { checks } from '../checks/all.ts';
 import { baseImages, isPinned } from '../images.ts';
 import { format } from '../report.ts';
 import { exitCode, type Outcome, type Report, score } from '../run.ts';
 
-/** Runs the command as npm does, without a Docker that it could find. */
+/** Runs the command as npm does, with no Docker engine in reach. */
 const command = (...args: string[]) => commandWith({}, ...args);
 
 async function commandWith(
@@ -63,7 +63,7 @@ function reportOf(...outcomes: Outcome[]): Report {
 }
 
 describe('the list of checks', () => {
-  it('has ids of its groups, each once, and a chapter, points, a reason and a way to mend for each', () => {
+  it('has unique ids in its groups, each with a chapter, points, a reason and a fix', () => {
     expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
     expect(new Set(checks.map(groupOf))).toEqual(new Set(groups));
     for (const { chapter, points, why, fix, title } of checks) {
@@ -105,7 +105,7 @@ describe('npm run verify', () => {
     expect(stderr).toContain(message);
   });
 
-  it('reads a directory relative to where npm was called, and ends with 0 when all that was asked for holds', async () => {
+  it('takes --dir relative to where npm was called, and ends with 0 when all checks pass', async () => {
     const directory = newDirectory();
     writeFileSync(join(directory, 'compose.yml'), 'services: {}\n');
     const { code, stdout } = await command(
@@ -120,7 +120,7 @@ describe('npm run verify', () => {
     expect(code).toBe(0);
   });
 
-  it('goes on without an engine and without files, a line for each check, and ends with 1', async () => {
+  it('reports every check without an engine or files, and ends with 1', async () => {
     const { code, stdout, stderr } = await command('--dir', newDirectory(), '--format', 'json');
     expect([code, stderr]).toEqual([1, '']);
     const { checks: seen } = JSON.parse(stdout) as {
@@ -132,9 +132,9 @@ describe('npm run verify', () => {
       outcome: 'failed',
       seen: [expect.stringContaining('no compose.yml in ')],
     });
-    const cause = expect.stringMatching(
-      /^docker compose config: no configuration file provided|^the command docker is not installed$/,
-    ) as unknown;
+    const noFiles = 'docker compose config: no configuration file provided';
+    const noDocker = 'the command docker is not installed$';
+    const cause = expect.stringMatching(new RegExp(`^${noFiles}|^${noDocker}`)) as unknown;
     expect(named['compose.model']).toMatchObject({ outcome: 'failed', seen: [cause] });
     expect(named['api.list']).toMatchObject({ outcome: 'not run', reason: cause });
   });
@@ -182,7 +182,7 @@ describe('the formats', () => {
   const report = reportOf('passed', 'failed', 'not run', 'skipped');
   const [, failed] = report.results;
 
-  it('text tells what was seen, why it matters and how to mend it, in colour only on a terminal', () => {
+  it('text says what was seen, why it matters and how to fix it, in colour on request', () => {
     const text = format(report, { as: 'text', directory: '/x' });
     expect(text).toContain(`✗ ${failed?.check.id}`);
     for (const part of [failed?.check.why, 'a <b> & "c"', 'not run: because', 'skipped: because'])
@@ -236,8 +236,14 @@ describe('the names of images', () => {
   });
 
   it('are read from a Dockerfile with arguments and stages', () => {
-    const dockerfile_inline =
-      'ARG NODE=node:24\nARG OTHER=x\nFROM --platform=linux/amd64 ${NODE} AS base\nFROM base AS build\nfrom $OTHER\nFROM scratch\n';
+    const dockerfile_inline = [
+      'ARG NODE=node:24',
+      'ARG OTHER=x',
+      'FROM --platform=linux/amd64 ${NODE} AS base',
+      'FROM base AS build',
+      'from $OTHER',
+      'FROM scratch',
+    ].join('\n');
     expect(baseImages({ build: { context: '/x', dockerfile_inline } })).toEqual(['node:24', 'x']);
     expect(
       baseImages({

@@ -1,18 +1,20 @@
-// The course-like stack, in a directory and under a name of its own, to be checked and to be spoiled.
+// The course-like stack, in a directory and under a name of its own, for tests to change.
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { root } from '../../../test/lib/copy.ts';
+import { root } from './root.ts';
 import { Project, type ProjectOptions } from '../project.ts';
 import { type Report, type Selection, verify } from '../run.ts';
 
-/** The image that a file of this repository names: the course-like stack takes the same. */
-function imageIn(file: string, pattern: RegExp): string {
+/** An image variable of this repository: of the environment, else the default in the file. */
+function imageSetting(name: string, file: string, pattern: RegExp): string {
+  const fromEnvironment = process.env[name];
+  if (fromEnvironment !== undefined) return `${name}=${fromEnvironment}`;
   const image = pattern.exec(readFileSync(join(root, file), 'utf8'))?.[1];
   if (image === undefined) throw new Error(`no image in ${file}`);
-  return image;
+  return `${name}=${image}`;
 }
 
 export class Course {
@@ -25,11 +27,11 @@ export class Course {
     const settings = [
       this.read('.env.example'),
       'HTTP_PORT=0\nAPI_PORT=0\nDB_PORT=0',
-      `NODE_IMAGE=${process.env.NODE_IMAGE ?? imageIn('api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m)}`,
-      `NGINX_IMAGE=${process.env.NGINX_IMAGE ?? imageIn('nginx/Dockerfile', /^ARG NGINX_IMAGE=(\S+)$/m)}`,
-      `POSTGRES_IMAGE=${process.env.POSTGRES_IMAGE ?? imageIn('compose.yml', /image: \$\{POSTGRES_IMAGE:-(\S+)\}/)}\n`,
+      imageSetting('NODE_IMAGE', 'api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m),
+      imageSetting('NGINX_IMAGE', 'nginx/Dockerfile', /^ARG NGINX_IMAGE=(\S+)$/m),
+      imageSetting('POSTGRES_IMAGE', 'compose.yml', /image: \$\{POSTGRES_IMAGE:-(\S+)\}/),
     ];
-    this.write('.env', settings.join('\n'));
+    this.write('.env', `${settings.join('\n')}\n`);
     chmodSync(join(this.directory, '.env'), 0o600);
   }
 
@@ -41,14 +43,14 @@ export class Course {
     writeFileSync(join(this.directory, file), text);
   }
 
-  /** Replaces the one place where a text is. Throws if there is none, or another one as well. */
+  /** Replaces a text that is there exactly once. Throws if it is not. */
   edit(file: string, from: string, to: string): void {
     const parts = this.read(file).split(from);
     if (parts.length !== 2) throw new Error(`${file} has "${from}" ${parts.length - 1} times`);
     this.write(file, parts.join(to));
   }
 
-  /** The same in the section of a service. */
+  /** The same within the section of a service. */
   editService(service: string, from: string, to: string, file = 'compose.yml'): void {
     const text = this.read(file);
     const section = new RegExp(`^  ${service}:\\n(?:(?:    .*)?\\n)+`, 'm').exec(text)?.[0];
@@ -62,33 +64,31 @@ export class Course {
 
   /** `docker compose …`; throws with its standard error. */
   async compose(...args: string[]): Promise<string> {
-    return (
-      await promisify(execFile)('docker', ['compose', '-p', this.name, ...args], {
-        cwd: this.directory,
-      })
-    ).stdout;
+    const command = ['compose', '-p', this.name, ...args];
+    const { stdout } = await promisify(execFile)('docker', command, { cwd: this.directory });
+    return stdout;
+  }
+
+  /** Runs SQL as the owner: a line per row, `|` between columns. */
+  sql(statement: string): Promise<string> {
+    const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-Atqc', statement];
+    return this.compose('exec', '-T', 'db', ...psql);
+  }
+
+  /** Makes nginx read its configuration again. */
+  async reloadNginx(): Promise<void> {
+    await this.compose('exec', '-T', 'web', 'nginx', '-s', 'reload');
   }
 
   check(selection: Selection = {}, options: Partial<ProjectOptions> = {}): Promise<Report> {
-    return verify(
-      new Project({ directory: this.directory, name: this.name, ...options }),
-      selection,
-    );
+    const project = new Project({ directory: this.directory, name: this.name, ...options });
+    return verify(project, selection);
   }
 
   /** Removes the containers, the volumes, the images and the directory. */
   async remove(): Promise<void> {
-    await this.compose(
-      '--profile',
-      '*',
-      'down',
-      '--volumes',
-      '--remove-orphans',
-      '--rmi',
-      'local',
-      '--timeout',
-      '2',
-    );
+    const everything = ['--volumes', '--remove-orphans', '--rmi', 'local'];
+    await this.compose('--profile', '*', 'down', ...everything, '--timeout', '2');
     rmSync(this.directory, { recursive: true });
   }
 }

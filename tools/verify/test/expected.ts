@@ -1,21 +1,25 @@
-// Compares a report with what a test expects of it.
+// Compares a report with what a test expects.
 import type { Outcome, Report } from '../run.ts';
 
+/** The ids of the checks with this outcome. */
 export const idsOf = ({ results }: Report, outcome: Outcome): string[] =>
   results.filter((result) => result.outcome === outcome).map(({ check }) => check.id);
 
-/** In which way a report differs from these failures and these checks that could not be run; nothing where they are exactly those. */
+/**
+ * How a report differs from exactly these failures, and exactly these checks that could not run.
+ * A skipped check counts as passed.
+ */
 export function differences(
   { results }: Report,
   failed: string[],
   notRun: string[] = [],
 ): string[] {
+  const expectedOf = (id: string): Outcome => {
+    if (failed.includes(id)) return 'failed';
+    return notRun.includes(id) ? 'not run' : 'passed';
+  };
   return results.flatMap(({ check: { id }, outcome, seen, reason }) => {
-    const expected: string = failed.includes(id)
-      ? 'failed'
-      : notRun.includes(id)
-        ? 'not run'
-        : 'passed';
+    const expected = expectedOf(id);
     if (outcome === expected || (outcome === 'skipped' && expected === 'passed')) return [];
     return [`${id} has ${outcome}, expected ${expected}: ${seen.join()}${reason}`];
   });

@@ -1,4 +1,5 @@
-// Mutations of the course-like stack's files: each fails exactly the checks that it should. Nothing is booted.
+// Mutations of the course-like stack's files: each fails exactly the checks that it should.
+// Nothing is booted.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { checks } from '../checks/all.ts';
 import { Course } from './course.ts';
 import { differences } from './expected.ts';
 
-// All that look at files; the others look at containers only.
+// The checks of other groups that look at files; the rest look at containers only.
 const ofFiles = [
   'health.checks',
   'health.timing',
@@ -119,7 +120,6 @@ const mutations: Mutation[] = [
       for (const file of ['compose.override.yml', 'compose.prod.yml'])
         c.edit(file, '  api:\n', '  app:\n');
     },
-    // A port of a service that is not web, and no service that could depend or be depended on.
     ['compose.model', 'compose.depends-web'],
     ['compose.depends-api', 'network.front', 'network.back'],
   ],

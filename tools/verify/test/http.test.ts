@@ -1,4 +1,4 @@
-// What verify asks by, over TLS: a server of this process, whatever name its certificate has.
+// HTTPS requests to a server in this process, with certificates for various names.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -7,10 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { root } from '../../../test/lib/copy.ts';
+import { root } from './root.ts';
 import { ask, certificateName } from '../http.ts';
 
-/** Listens at an address, with a certificate for a name; answers with the name it was asked for. */
+/** Serves an address with a certificate for a name. Answers with the Host of the request. */
 async function server(address: string, name: string): Promise<{ url: URL; ca: Buffer }> {
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-tls-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -43,7 +43,7 @@ it.each([
   expect(text).toBe(`${asked}:${url.port}`);
 });
 
-it('a certificate that nobody trusts, or for another name, is refused all the same', async () => {
+it('refuses a certificate that is untrusted, or for another name', async () => {
   const { url, ca } = await server('127.0.0.1', 'tasks.example.org');
   const name = await certificateName(url);
   await expect(ask(url, {}, { name })).rejects.toThrow('self-signed certificate');
@@ -51,6 +51,6 @@ it('a certificate that nobody trusts, or for another name, is refused all the sa
   await expect(ask(url, {}, { ca, name: 'other.example.org' })).rejects.toThrow('altnames');
 });
 
-it('where nothing answers, or not with TLS, there is no name', async () => {
+it('finds no name where nothing answers', async () => {
   expect(await certificateName(new URL('https://127.0.0.1:1'))).toBeUndefined();
 });

@@ -1,12 +1,12 @@
-// docs/labs.md says what is there. That its commands print what it promises is seen by .ci/readme.
+// docs/labs.md matches the repository. (.ci/readme tests that its commands print what it says.)
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { root } from '../../../test/lib/copy.ts';
+import { root } from './root.ts';
 import { chapters } from '../check.ts';
 import { checks } from '../checks/all.ts';
 
-/** [`text`](path): the file has the text. */
+/** [`text`](path): the file must contain the text. */
 const links = /\[`([^`]+)`\]\((\.\.\/[^)#]+)\)/g;
 
 const document = readFileSync(join(root, 'docs/labs.md'), 'utf8');

@@ -1,0 +1,91 @@
+// The containers and images of a project.
+import { type Ended, lastLine } from './command.ts';
+import { NotPossible } from './errors.ts';
+import type { Container, Image, Tier } from './model.ts';
+import { composeModel, wholeModel } from './compose.ts';
+import type { Project } from './project.ts';
+
+const label = 'com.docker.compose';
+
+/** The service that a container belongs to. */
+export const serviceNameOf = ({ Config }: Container): string =>
+  Config.Labels[`${label}.service`] ?? '';
+
+/** The hash of the configuration that a container was made from. */
+export const configHashOf = ({ Config }: Container): string | undefined =>
+  Config.Labels[`${label}.config-hash`];
+
+/** The name of a container, without the slash that the engine puts before it. */
+export const nameOf = ({ Name }: Container): string => Name.slice(1);
+
+/** True unless the container is created, restarting, paused or exited. */
+export const isRunning = ({ State }: Container): boolean => State.Status === 'running';
+
+async function inspect<T>(project: Project, args: string[]): Promise<T[]> {
+  const { code, stdout, stderr } = await project.docker(['inspect', ...args]);
+  if (code !== 0) throw new NotPossible(`docker inspect: ${lastLine(stderr)}`);
+  return JSON.parse(stdout.toString()) as T[];
+}
+
+async function findContainers(project: Project): Promise<Container[]> {
+  const { name } = await composeModel(project);
+  const ofProject = ['--filter', `label=${label}.project=${name}`];
+  const notOneOff = ['--filter', `label=${label}.oneoff=False`];
+  const args = ['ps', '--all', '--quiet', ...ofProject, ...notOneOff];
+  const { code, stdout, stderr } = await project.docker(args);
+  if (code !== 0) throw new NotPossible(`docker ps: ${lastLine(stderr)}`);
+  const ids = stdout.toString().split('\n').filter(Boolean);
+  return ids.length === 0 ? [] : inspect<Container>(project, ids);
+}
+
+/** All containers of the project, stopped ones too. Throws NotPossible without an engine. */
+export function allContainers(project: Project): Promise<Container[]> {
+  return project.once('containers', () => findContainers(project));
+}
+
+/** Call this after containers have changed: they and web's address are then looked up again. */
+export function forgetContainers(project: Project): void {
+  project.forget('containers', 'url', 'name', 'answers');
+}
+
+/** The containers of one service. */
+export async function containersOf(project: Project, service: string): Promise<Container[]> {
+  const containers = await allContainers(project);
+  return containers.filter((container) => serviceNameOf(container) === service);
+}
+
+/** A running container of a service. Throws NotPossible if there is none. */
+export async function runningContainer(project: Project, service: Tier): Promise<Container> {
+  const running = (await containersOf(project, service)).find(isRunning);
+  if (!running) throw new NotPossible(`${service} is not running`);
+  return running;
+}
+
+/** The image that a service would start from. Throws NotPossible if it is not on this machine. */
+export async function imageOf(project: Project, service: string): Promise<Image> {
+  const model = await wholeModel(project);
+  const [container] = await containersOf(project, service);
+  const names = [model.services[service]?.image ?? `${model.name}-${service}`, container?.Image];
+  for (const name of names) {
+    if (name === undefined) continue;
+    const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);
+    if (image) return image;
+  }
+  throw new NotPossible(`the image of ${service} is missing: run docker compose build, or pull`);
+}
+
+/**
+ * Runs a program from db's image in the network of a container, whose own image may lack it.
+ * Throws NotPossible if db does not run.
+ */
+export async function runBeside(
+  project: Project,
+  container: Container,
+  program: string,
+  ...args: string[]
+): Promise<Ended> {
+  const { Image: image } = await runningContainer(project, 'db');
+  const network = ['--network', `container:${container.Id}`];
+  const command = ['--entrypoint', program, image, ...args];
+  return project.docker(['run', '--rm', '--pull', 'never', ...network, ...command]);
+}

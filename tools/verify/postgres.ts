@@ -1,0 +1,81 @@
+// The project's database: SQL as its owner, and who can connect to it.
+import { type CommandOptions, type Ended, lastLine } from './command.ts';
+import { runBeside, runningContainer } from './containers.ts';
+import { NotPossible } from './errors.ts';
+import type { Container } from './model.ts';
+import type { Project } from './project.ts';
+
+/** The login and the database that the image was told to create. */
+export async function databaseOwner(project: Project): Promise<{ user: string; database: string }> {
+  const db = await runningContainer(project, 'db');
+  const user = environmentOf(db, 'POSTGRES_USER') ?? 'postgres';
+  return { user, database: environmentOf(db, 'POSTGRES_DB') ?? user };
+}
+
+/** A variable in the environment of a container. */
+export function environmentOf({ Config }: Container, name: string): string | undefined {
+  const line = Config.Env?.find((entry) => entry.startsWith(`${name}=`));
+  return line?.slice(name.length + 1);
+}
+
+/**
+ * Runs a PostgreSQL program in db's container as the owner, on the project's database by default.
+ * Throws NotPossible if db does not run.
+ */
+export async function inDatabase(
+  project: Project,
+  [program = '', ...args]: string[],
+  { database, ...options }: CommandOptions & { database?: string | undefined } = {},
+): Promise<Ended> {
+  const { Id } = await runningContainer(project, 'db');
+  const owner = await databaseOwner(project);
+  const login = ['-U', owner.user, '-d', database ?? owner.database];
+  return project.docker(['exec', '-i', Id, program, ...login, ...args], options);
+}
+
+/** Runs SQL as the owner: a line per row, `|` between columns. Throws NotPossible on an error. */
+export async function sql(project: Project, statement: string, database?: string): Promise<string> {
+  const psql = ['psql', '--no-psqlrc', '-At', '-v', 'ON_ERROR_STOP=1'];
+  const options = { input: statement, database };
+  const { code, stdout, stderr } = await inDatabase(project, psql, options);
+  if (code !== 0) throw new NotPossible(`psql: ${lastLine(stderr)}`);
+  return stdout.toString().trim();
+}
+
+/** The same as a list of rows, each a list of columns. */
+export async function sqlRows(project: Project, statement: string): Promise<string[][]> {
+  const lines = (await sql(project, statement)).split('\n').filter(Boolean);
+  return lines.map((line) => line.split('|'));
+}
+
+function addressesOf({ NetworkSettings }: Container): string[] {
+  const networks = Object.values(NetworkSettings.Networks);
+  const addresses = networks.flatMap(({ IPAddress, GlobalIPv6Address = '' }) => [
+    IPAddress,
+    GlobalIPv6Address,
+  ]);
+  return addresses.filter(Boolean);
+}
+
+/** True if PostgreSQL accepts a connection to the address from beside the container. */
+async function accepts(project: Project, from: Container, address: string): Promise<boolean> {
+  const ask = ['-h', address, '-t', '2'];
+  const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
+  // 0 and 1: the server answered. 2: it did not.
+  if (code > 2) throw new NotPossible(`pg_isready of the image of db: ${stderr}`);
+  return code < 2;
+}
+
+/**
+ * The addresses at which db, on any of its networks, accepts connections from a container.
+ * Throws NotPossible if it cannot be tried.
+ */
+export function reachedFrom(project: Project, tier: 'web' | 'api'): Promise<string[]> {
+  return project.once(`db from ${tier}`, async () => {
+    const db = await runningContainer(project, 'db');
+    const from = await runningContainer(project, tier);
+    const addresses = addressesOf(db);
+    const accepted = await Promise.all(addresses.map((address) => accepts(project, from, address)));
+    return addresses.filter((_address, n) => accepted[n]);
+  });
+}

@@ -1,0 +1,102 @@
+// Requests to the project's web service.
+import { runningContainer } from './containers.ts';
+import { NotPossible } from './errors.ts';
+import { type Answer, ask, type Call, certificateName } from './http.ts';
+import type { Container } from './model.ts';
+import type { Project } from './project.ts';
+
+interface Published {
+  /** The port in the container, such as 80/tcp. */
+  port: string;
+  HostIp: string;
+  HostPort: string;
+}
+
+function publishedPorts({ NetworkSettings }: Container): Published[] {
+  return Object.entries(NetworkSettings.Ports).flatMap(([port, bindings]) =>
+    (bindings ?? []).map((binding) => ({ port, ...binding })),
+  );
+}
+
+const isTls = ({ port }: Published) => /^\d*443\//.test(port); // 443, 8443
+const isPlain = ({ port }: Published) => port.startsWith('80/');
+
+async function findUrl(project: Project): Promise<URL> {
+  if (project.options.url !== undefined) return new URL(project.options.url);
+  const published = publishedPorts(await runningContainer(project, 'web'));
+  const best = published.find(isTls) ?? published.find(isPlain) ?? published[0];
+  if (!best) throw new NotPossible('web publishes no port: give its address with --url');
+  const scheme = isTls(best) ? 'https' : 'http';
+  const isAny = ['0.0.0.0', '::', ''].includes(best.HostIp);
+  const host = isAny ? 'localhost' : best.HostIp;
+  const inBrackets = host.includes(':') ? `[${host}]` : host;
+  return new URL(`${scheme}://${inBrackets}:${best.HostPort}`);
+}
+
+/** Where web answers. Throws NotPossible if it does not run, or publishes no port. */
+const webUrl = (project: Project): Promise<URL> => project.once('url', () => findUrl(project));
+
+/** The name on web's certificate, unless the user gave the address: then that name counts. */
+function certificateNameOf(project: Project): Promise<string | undefined> {
+  return project.once('name', async () => {
+    const url = await webUrl(project);
+    const isGiven = project.options.url !== undefined;
+    return isGiven || url.protocol !== 'https:' ? undefined : certificateName(url);
+  });
+}
+
+/** One request, without a look at whether web answers at all. */
+async function send(project: Project, path: string, call: Call = {}): Promise<Answer> {
+  const { token, trust = {} } = project.options;
+  const needsToken = token !== undefined && path.startsWith('/api');
+  const headers = {
+    ...(needsToken && { Authorization: `Bearer ${token}` }),
+    ...call.headers,
+  };
+  const url = await webUrl(project);
+  const name = await certificateNameOf(project);
+  return ask(new URL(path, url), { ...call, headers }, { ...trust, name });
+}
+
+async function findAnswer(project: Project): Promise<void> {
+  const { origin, protocol } = await webUrl(project);
+  const answer = await send(project, '/nginx-health').catch((error: unknown) => error as Error);
+  if (answer instanceof NotPossible) throw answer;
+  if (answer instanceof Error) throw new NotPossible(`${origin}: ${answer.message}`);
+  if (protocol !== 'http:' || answer.status >= 400) return;
+  const { status, location } = await send(project, '/healthz').catch(() => answer);
+  if (status >= 300 && status < 400)
+    throw new NotPossible(`${origin} redirects to ${location}: give that address with --url`);
+}
+
+/** Throws NotPossible if nothing answers at web's address, or if it redirects elsewhere. */
+export const mustAnswer = (project: Project): Promise<void> =>
+  project.once('answers', () => findAnswer(project));
+
+/**
+ * One request. Throws an Error if it gets no answer, and NotPossible if web answers nothing at all
+ * or the API wants a token.
+ */
+export async function request(project: Project, path: string, call: Call = {}): Promise<Answer> {
+  await mustAnswer(project);
+  const answer = await send(project, path, call).catch((error: unknown) => {
+    throw new Error(`${call.method ?? 'GET'} ${path}: ${(error as Error).message}`);
+  });
+  if (answer.status === 401 && path.startsWith('/api')) {
+    const hasToken = project.options.token !== undefined;
+    throw new NotPossible(
+      hasToken
+        ? 'the API rejects the token in VERIFY_TOKEN'
+        : 'the API wants a token: set VERIFY_TOKEN',
+    );
+  }
+  return answer;
+}
+
+/** The status of an answer, or undefined if there is none. Never throws: it is for waiting. */
+export function statusOf(project: Project, path: string, call?: Call): Promise<number | undefined> {
+  return send(project, path, call).then(
+    ({ status }) => status,
+    () => undefined,
+  );
+}

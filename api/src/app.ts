@@ -12,7 +12,8 @@ import { type Metrics, openMetrics } from './metrics.ts';
 import { endpoints } from './openapi.ts';
 import { webPage } from './page.ts';
 import { taskRoutes } from './tasks/routes.ts';
-import { openTaskStore, type TaskStore } from './tasks/store.ts';
+import { openSharedTaskStore } from './tasks/shared-store.ts';
+import type { TaskStore } from './tasks/store.ts';
 
 /** A draining process answers and asks to close; a leaving one sends the proxy to another replica. */
 export type Phase = 'serving' | 'draining' | 'leaving';
@@ -79,7 +80,7 @@ export function createApp(options: AppOptions): Express {
 
   app.use(docsRoutes(version, apiToken !== undefined));
   if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
-  app.use(taskRoutes(store ?? openTaskStore(db, { onBatch: metrics.batchStarted })));
+  app.use(taskRoutes(store ?? openSharedTaskStore(db, metrics.batchStarted)));
 
   app.use(notFound);
   app.use(errorHandler);

@@ -8,6 +8,9 @@ export interface Limit {
 
 export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
 
+/** At least one. */
+export type Batch<Item> = [Item, ...Item[]];
+
 /** How much may run and wait. */
 export interface ShareOptions<In> {
   /** Calls with equal keys share executions; others never wait for each other. Default: one key. */
@@ -57,7 +60,7 @@ interface Lane<In, Out> {
  * waited too long. In both cases nothing was executed for it.
  */
 export function share<In, Out>(
-  execute: (inputs: In[]) => Promise<Out[]>,
+  execute: (inputs: Batch<In>) => Promise<Out[]>,
   {
     key = () => '',
     maxBatch = 100,
@@ -104,8 +107,9 @@ export function share<In, Out>(
 
   async function start(name: string, lane: Lane<In, Out>): Promise<void> {
     lane.isScheduled = false;
-    const calls = lane.waiting.splice(0, maxBatch);
-    if (calls.length === 0) return schedule(name, lane); // refused meanwhile
+    const [first, ...others] = lane.waiting.splice(0, maxBatch);
+    if (!first) return schedule(name, lane); // refused meanwhile
+    const calls: Batch<Call<In, Out>> = [first, ...others];
     const execution = { startedAt: performance.now() };
     lane.running.push(execution);
     onStart?.(calls.length);
@@ -116,9 +120,10 @@ export function share<In, Out>(
     schedule(name, lane);
   }
 
-  async function settle(calls: Call<In, Out>[]): Promise<void> {
+  async function settle(calls: Batch<Call<In, Out>>): Promise<void> {
+    const [first, ...others] = calls;
     try {
-      const outputs = await execute(calls.map((call) => call.input));
+      const outputs = await execute([first.input, ...others.map(({ input }) => input)]);
       calls.forEach((call, n) => call.resolve(outputs[n] as Out));
     } catch (error) {
       // The database refused the statement, so nothing was applied. Run each input alone: one bad

@@ -346,7 +346,7 @@ Written by \`npm run bench\`, all figures from one run: ${machine}. The ratios a
 ![Requests per second](performance.svg)
 
 - **ceiling**: this API with a constant of the same size in the place of the database, so what nginx, Express and the logs allow at most
-- **taskapp**: this API; requests that arrive together share a statement (\`api/src/share.ts\`)
+- **taskapp**: this API; requests that arrive together share a statement (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request
 - **fastify**: Fastify 5 and pg, as small as such a server can be (\`tools/bench/variant.ts\`)
 

@@ -1,5 +1,4 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import querystring from 'node:querystring';
 import express, { type Express, type Request, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
@@ -11,6 +10,7 @@ import { healthz, livez } from './health.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import { endpoints } from './openapi.ts';
 import { webPage } from './page.ts';
+import { parseQuery } from './query.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openSharedTaskStore } from './tasks/shared-store.ts';
 import type { TaskStore } from './tasks/store.ts';
@@ -117,20 +117,6 @@ function requestLog(log: Logger, metrics: Metrics, phase: () => Phase): RequestH
     });
     next();
   };
-}
-
-/** All parameters, however many; one that is given twice is an array. What is not UTF-8 is kept from passing for other text. */
-function parseQuery(text: string): querystring.ParsedUrlQuery {
-  return querystring.parse(text, '&', '=', { maxKeys: 0, decodeURIComponent: decodeParameter });
-}
-
-function decodeParameter(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    const lenient = querystring.unescape(text); // `100%` stays as it is, and U+FFFD replaces what is not UTF-8
-    return lenient.includes('\ufffd') ? '\ud800' : lenient; // half of a character, which no parameter may have
-  }
 }
 
 const probes = new Set(['/healthz', '/livez', '/metrics']);

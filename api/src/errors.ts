@@ -1,38 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { ServerResponse, STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
 import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
-
-const parseErrors: Record<string, [status: string, error: string]> = {
-  HPE_INVALID_METHOD: ['405 Method Not Allowed', 'Method not allowed'],
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'Request headers are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
-};
-
-/** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
-export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  // The request whose body is broken is being answered already; it is not complete. An earlier one is, and its answer has to
-  // come first: then the connection closes, for an answer to this one would be taken for that.
-  const answering: unknown = Reflect.get(socket, '_httpMessage');
-  if (answering instanceof ServerResponse && (answering.req.complete || answering.headersSent)) {
-    answering.shouldKeepAlive = false;
-    return;
-  }
-  if (!socket.writable) return void socket.destroy();
-  const [status, error] = parseErrors[err.code ?? ''] ?? ['400 Bad Request', 'Bad request'];
-  const body = JSON.stringify({ error });
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${body.length}`,
-    `X-Request-Id: ${randomUUID()}`,
-    'Connection: close',
-  ];
-  if (err.code === 'HPE_INVALID_METHOD') head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE');
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
 
 declare global {
   namespace Express {
@@ -114,9 +83,9 @@ function answerTo(err: unknown): {
   return { status: 500, headers: {}, body: { error: 'Internal server error' } };
 }
 
-/** A sentence for people, and the same by field for programs. A missing field is told alone, by its own sentence. */
+/** One sentence for people, and the same by field for programs. A missing field is told alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
-  const missing = issues.find(({ message }) => message.startsWith('Missing '));
+  const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };
   const details = issues.map(({ path, message }) => ({ path: path.join('.'), message }));
   const sentences = details.map(({ path, message }) => (path ? `'${path}' ${message}` : message));

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, ListenOptions } from 'node:net';
-import { answerParseError } from './errors.ts';
+import { answerParseError, trackResponse } from './parse-errors.ts';
 
 /** The open port. */
 export interface Listener {
@@ -40,7 +40,7 @@ export async function listen(
     requestTimeout: 90_000,
   };
   const servers = Array.from({ length: sockets }, () =>
-    createServer(options, handler).on('clientError', answerParseError),
+    createServer(options, handler).on('request', trackResponse).on('clientError', answerParseError),
   );
 
   const probe = createServer();

@@ -23,20 +23,25 @@ function wholeNumber(text: z.ZodString, max: number) {
     .meta({ type: 'integer', minimum: 1, maximum: max });
 }
 
-const string = (missing?: string) =>
-  z.string({
-    error: ({ input }) => (input === undefined && missing ? missing : 'must be a string'),
-  });
+const string = z.string('must be a string').trim();
+const title = notEmpty(checkText(string, 255));
+const status = notEmpty(checkText(string, 50));
 
-const title = (missing?: string) => notEmpty(checkText(string(missing).trim(), 255));
-const status = notEmpty(checkText(string().trim(), 50));
+/** The field must be given. errors.ts tells a missing one by `params`. */
+const required = <Schema extends z.ZodType>(name: string, schema: Schema) =>
+  z.preprocess((value, context) => {
+    const message = `Missing '${name}' in request body`;
+    if (value === undefined)
+      context.addIssue({ code: 'custom', params: { missing: true }, message });
+    return value;
+  }, schema);
 
 const body = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.object(shape, 'Request body must be a JSON object');
 
 /** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
 export const NewTask = body({
-  title: title("Missing 'title' in request body"),
+  title: required('title', title),
   status: status.default('pending'),
 });
 export type NewTask = z.infer<typeof NewTask>;
@@ -50,7 +55,7 @@ export const IdempotencyKey = z.object({
 
 /** The body of PUT and PATCH: what is absent stays as it is. */
 export const TaskChange = body({
-  title: title().optional(),
+  title: title.optional(),
   status: status.optional(),
 })
   .refine(

@@ -99,17 +99,17 @@ function clientErrorStatus(err: unknown): number | undefined {
   return err.status >= 400 && err.status < 500 ? err.status : undefined;
 }
 
+// By the `type` that the body parser gives its errors.
+const bodyErrors: Record<string, string> = {
+  'charset.unsupported': 'JSON must be in UTF-8',
+  'encoding.unsupported': 'Content-Encoding must be gzip, deflate, br, zstd or absent',
+  'entity.parse.failed': 'Request body must be JSON',
+  'entity.too.large': 'Request body is too large, the limit is 64 kB',
+};
+
 function clientErrorMessage(status: number, err: unknown): string {
-  switch (status) {
-    case 400:
-      return err instanceof URIError
-        ? 'Path cannot be decoded'
-        : 'Request body is not what its headers say';
-    case 413:
-      return 'Request body is too large, the limit is 64 kB';
-    case 415:
-      return 'Content-Encoding must be gzip, deflate, br, zstd or absent';
-    default:
-      return STATUS_CODES[status] ?? 'Bad request';
-  }
+  if (err instanceof URIError) return 'Path cannot be decoded';
+  const type = err instanceof Error && 'type' in err ? String(err.type) : '';
+  const otherwise = status === 400 ? 'Request body is not what its headers say' : undefined;
+  return bodyErrors[type] ?? otherwise ?? STATUS_CODES[status] ?? 'Bad request';
 }

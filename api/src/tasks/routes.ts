@@ -1,42 +1,11 @@
-import { Buffer } from 'node:buffer';
-import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
+import { jsonBody } from '../json-body.ts';
 import { precondition } from '../preconditions.ts';
 import type { CreatedOnce, NotCreated } from './idempotency.ts';
 import type { TaskJson } from './row.ts';
 import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
 import type { TaskStore } from './store.ts';
-
-const noJson = () => new HttpError(400, 'Request body must be JSON');
-
-const requireJson: RequestHandler = (req, _res, next) => {
-  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
-  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
-  if (!req.is('application/json'))
-    throw new HttpError(415, 'Content-Type must be application/json');
-  const charset = /charset="?([^;"]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset.trim()))
-    throw new HttpError(415, 'JSON must be in UTF-8');
-  next();
-};
-
-// Drops a byte order mark, as RFC 8259 allows. `fatal` rejects invalid UTF-8 instead of replacing
-// it: we must store what was sent.
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-const parseJson: RequestHandler = (req, _res, next) => {
-  const bytes: unknown = req.body;
-  if (!Buffer.isBuffer(bytes)) throw noJson();
-  try {
-    req.body = JSON.parse(utf8.decode(bytes));
-  } catch {
-    throw noJson();
-  }
-  next();
-};
-
-/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
-const jsonBody = [requireJson, express.raw({ type: 'application/json', limit: '64kb' }), parseJson];
 
 /** The tasks API: parse, ask the store, answer. */
 export function taskRoutes(store: TaskStore): Router {

@@ -14,7 +14,7 @@ export default defineConfig({
       {
         test: {
           name: 'api',
-          include: ['api/test/**/*.test.ts', 'local/start.test.ts'],
+          include: ['api/test/**/*.test.ts', 'local/*.test.ts'],
           globalSetup: 'api/test/database.ts',
           testTimeout: 15_000,
           sequence: { groupOrder: 0 },

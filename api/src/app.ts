@@ -9,7 +9,6 @@ import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts
 import { healthz, livez } from './health.ts';
 import { type Metrics, openMetrics } from './metrics.ts';
 import { endpoints } from './openapi.ts';
-import { webPage } from './page.ts';
 import { parseQuery } from './query.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openSharedTaskStore } from './tasks/shared-store.ts';
@@ -28,8 +27,8 @@ export interface AppOptions {
   apiToken?: string | undefined;
   /** What tells this replica from the others, for the header X-Served-By. */
   replica?: string | undefined;
-  /** The directory of the web page, if no nginx serves it. */
-  page?: string | undefined;
+  /** Handlers that a request meets before the routes. */
+  before?: RequestHandler[];
   /** Whether the process was told to end, and how far it is. */
   phase?: () => Phase;
   /** Where GET /metrics takes its answer from; one of its own unless given. */
@@ -45,7 +44,7 @@ export function createApp(options: AppOptions): Express {
     version,
     apiToken,
     replica,
-    page,
+    before,
     phase = () => 'serving',
     registry = new Registry(),
   } = options;
@@ -68,7 +67,7 @@ export function createApp(options: AppOptions): Express {
     next();
   });
 
-  if (page !== undefined) app.use(webPage(page));
+  if (before) app.use(before);
   const get = 'GET, HEAD';
   app
     .route('/healthz')

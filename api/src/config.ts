@@ -34,7 +34,6 @@ const Environment = z.object({
     .regex(/^[\w.-]+$/)
     .optional()
     .catch(undefined),
-  PAGE_DIR: z.string().optional(),
   API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
 });
 

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
-import { connections, type Db } from './db.ts';
+import type { Db } from './db.ts';
 import { DatabaseBusy, DatabaseUnavailable, SchemaOutdated } from './db-errors.ts';
+import { connections } from './pool.ts';
 import { share } from './share.ts';
 
 // Every column that the API uses, one table per line: a database older than the code is unhealthy.

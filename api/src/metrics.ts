@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Connections, Db } from './db.ts';
+import type { Db } from './db.ts';
+import type { Connections } from './pool.ts';
 
 /** What the API counts of its work. */
 export interface Metrics {

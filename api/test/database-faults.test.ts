@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { connections, type Db, type Kind } from '../src/db.ts';
+import type { Db } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
+import { connections, type Kind } from '../src/pool.ts';
 import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
 import { api, createTask, database, faultyNetwork, inUse, owner, unique } from './helper.ts';
 

@@ -1,5 +1,6 @@
-import { connections, type Db } from '../db.ts';
+import type { Db } from '../db.ts';
 import { TurnTimeout } from '../db-errors.ts';
+import { connections } from '../pool.ts';
 import { openLimit, share, type ShareOptions } from '../share.ts';
 import { type Row, type TaskJson, taskJson } from './row.ts';
 import type { ListQuery, NewTask } from './schema.ts';

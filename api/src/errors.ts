@@ -37,7 +37,7 @@ export const notFound: RequestHandler = () => {
   throw new HttpError(404, 'Not found');
 };
 
-/** The last handler of a route: the path exists, this method of it does not. OPTIONS is answered with what does. */
+/** The last handler of a route: the path exists, but not with this method. Answers OPTIONS. */
 export function methodNotAllowed(allow: string): RequestHandler {
   return (req, res) => {
     if (req.method !== 'OPTIONS') throw new HttpError(405, 'Method not allowed', { Allow: allow });
@@ -45,42 +45,38 @@ export function methodNotAllowed(allow: string): RequestHandler {
   };
 }
 
-// Four parameters, although the last is used once: with three, Express would take it for an ordinary handler.
+// Express recognises an error handler by its four parameters.
 export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
   if (res.headersSent) return next(err);
-  const { status, headers, body } = answerTo(err);
+  const { status, headers = {}, body } = answerTo(err);
   if (status >= 500) res.locals.error = err instanceof Error ? err : new Error(String(err));
   if (!res.hasHeader('Server-Timing'))
     res.set('Server-Timing', `api;dur=${(performance.now() - res.locals.startedAt).toFixed(1)}`);
   res.status(status).set(headers).json(body);
 };
 
-function answerTo(err: unknown): {
+interface Answer {
   status: number;
-  headers: Record<string, string>;
+  headers?: Record<string, string>;
   body: ErrorBody;
-} {
-  if (err instanceof HttpError)
+}
+
+function answerTo(err: unknown): Answer {
+  if (err instanceof HttpError) {
     return { status: err.status, headers: err.headers, body: { error: err.message } };
-  if (err instanceof ZodError) return { status: 400, headers: {}, body: validationBody(err) };
+  }
+  if (err instanceof ZodError) return { status: 400, body: validationBody(err) };
   if (err instanceof DatabaseUnavailable) {
-    return {
-      status: 503,
-      headers: { 'Retry-After': '1' },
-      body: { error: 'Database connection failed' },
-    };
+    const body = { error: 'Database connection failed' };
+    return { status: 503, headers: { 'Retry-After': '1' }, body };
   }
   if (err instanceof OutcomeUnknown) {
-    return {
-      status: 504,
-      headers: {},
-      body: { error: 'Database connection lost, the change may or may not be stored' },
-    };
+    const error = 'Database connection lost, the change may or may not be stored';
+    return { status: 504, body: { error } };
   }
   const status = clientErrorStatus(err);
-  if (status !== undefined)
-    return { status, headers: {}, body: { error: clientErrorMessage(status, err) } };
-  return { status: 500, headers: {}, body: { error: 'Internal server error' } };
+  if (status === undefined) return { status: 500, body: { error: 'Internal server error' } };
+  return { status, body: { error: clientErrorMessage(status, err) } };
 }
 
 /** One sentence for people, and the same by field for programs. A missing field is told alone. */

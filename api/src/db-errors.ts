@@ -55,7 +55,7 @@ export function refusal(cause: pg.DatabaseError): Error {
   return cause;
 }
 
-// pg-pool says this when no connection became free in time. An unreachable server says others.
+// pg-pool's message when no connection became free in time; it has no code.
 const poolIsBusy = (cause: unknown) =>
   cause instanceof Error && cause.message === 'timeout exceeded when trying to connect';
 

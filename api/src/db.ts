@@ -19,7 +19,7 @@ export interface Statement {
   kind?: Kind;
 }
 
-/** The database as the rest of the API sees it: one statement at a time, each its own transaction. */
+/** The database as the rest of the API sees it. Each statement is its own transaction. */
 export interface Db {
   /** Runs a statement that changes nothing. Throws DatabaseUnavailable, or the SQL error. */
   read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
@@ -83,8 +83,8 @@ export function openDb(config: Config, log: Logger): Db {
 }
 
 /**
- * After an ERROR the connection still works. After a FATAL or a PANIC it is closed, and a commit may
- * have been under way. Only a try tells them apart, because lc_messages translates the severity.
+ * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
+ * have been under way. The severity cannot tell them apart, because lc_messages translates it.
  */
 async function takesStatements(client: pg.PoolClient): Promise<boolean> {
   try {

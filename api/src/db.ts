@@ -1,13 +1,8 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import {
-  connectionError,
-  DatabaseUnavailable,
-  explain,
-  OutcomeUnknown,
-  refusal,
-} from './db-errors.ts';
+import { connectionError, DatabaseUnavailable, OutcomeUnknown, refusal } from './db-errors.ts';
+import { explain } from './explain.ts';
 import { type Connections, connections, type Kind, Pools } from './pool.ts';
 
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, dbPassword, dbSsl } from './config.ts';
-import { explain } from './db-errors.ts';
+import { explain } from './explain.ts';
 
 /**
  * The most connections that each kind of statement may have. No kind uses another's, so a locked

@@ -19,19 +19,19 @@ export type Phase = 'serving' | 'draining' | 'leaving';
 
 export interface AppOptions {
   db: Db;
-  /** What answers for the tasks; the database unless given. */
+  /** Default: the database. */
   store?: TaskStore;
   log: Logger;
   version: string;
   /** If set, /api wants `Authorization: Bearer <token>`. */
   apiToken?: string | undefined;
-  /** What tells this replica from the others, for the header X-Served-By. */
+  /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
   /** Handlers that a request meets before the routes. */
   before?: RequestHandler[];
-  /** Whether the process was told to end, and how far it is. */
+  /** How far the shutdown is. Default: serving. */
   phase?: () => Phase;
-  /** Where GET /metrics takes its answer from; one of its own unless given. */
+  /** What GET /metrics reports. Default: a new one. */
   registry?: Registry;
 }
 

@@ -56,7 +56,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   );
 }
 
-/** Read for each new connection: scripts/rotate-password.sh changes the file meanwhile. */
+/** Read for each new connection, because scripts/rotate-password.sh changes the file. */
 export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
   return DB_PASS_FILE === undefined ? DB_PASS : withoutNewline(readFileSync(DB_PASS_FILE, 'utf8'));
 }

@@ -27,7 +27,7 @@ export interface Db {
   close(): Promise<void>;
 }
 
-/** What a connection that is lost during the statement means. */
+/** What to throw when the connection dies during the statement. */
 type Lost = typeof DatabaseUnavailable | typeof OutcomeUnknown;
 
 export function openDb(config: Config, log: Logger): Db {

@@ -19,7 +19,7 @@ interface ErrorBody {
   details?: { path: string; message: string }[];
 }
 
-/** An answer that is not a success: thrown anywhere, sent by errorHandler. */
+/** An answer other than success. Throw it anywhere; errorHandler sends it. */
 export class HttpError extends Error {
   override name = 'HttpError';
   readonly status: number;
@@ -79,7 +79,7 @@ function answerTo(err: unknown): Answer {
   return { status, body: { error: clientErrorMessage(status, err) } };
 }
 
-/** One sentence for people, and the same by field for programs. A missing field is told alone. */
+/** One sentence for people, and the same by field. A missing field is reported alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
   const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };
@@ -88,7 +88,7 @@ function validationBody({ issues }: ZodError): ErrorBody {
   return { error: sentences.join('; '), details };
 }
 
-/** What Express and its body parser throw for a request they refuse carries a status of 4xx. */
+/** Errors of Express and its body parser for a refused request carry a 4xx status. */
 function clientErrorStatus(err: unknown): number | undefined {
   if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number')
     return undefined;

@@ -3,7 +3,7 @@ import { HttpError } from './errors.ts';
 
 const noJson = () => new HttpError(400, 'Request body must be JSON');
 
-/** express.json() would leave a request alone that has no body, or one of another type. */
+/** express.json() would skip a request without a body or with another type. */
 const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
   if (chunked === undefined && (length === undefined || length === '0')) throw noJson();

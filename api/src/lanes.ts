@@ -13,13 +13,13 @@ export type Batch<Item> = [Item, ...Item[]];
 export interface LaneOptions<In> {
   /** Calls with equal keys share executions; others never wait for each other. */
   key: (input: In) => string;
-  /** Inputs of one execution at most. */
+  /** The most inputs of one execution. */
   maxBatch: number;
   /** The most executions of one key at a time: one, plus slow ones. */
   maxInFlight: number;
-  /** Milliseconds after which an execution counts as slow and no longer holds up the next. */
+  /** After so many milliseconds an execution is slow, and no longer holds up the next. */
   slowAfter: number;
-  /** Milliseconds that a call waits for its execution to start at most. */
+  /** The longest that a call waits for its execution to start, in milliseconds. */
   maxWait: number;
   /** Bounds the calls of all keys. */
   limit: Limit;
@@ -48,7 +48,7 @@ export class Lanes<In, Out> {
   readonly #execute: (inputs: Batch<In>) => Promise<Out[]>;
   readonly #options: LaneOptions<In>;
   readonly #lanes = new Map<string, Lane<In, Out>>();
-  #timer: NodeJS.Timeout | undefined; // for all lanes; set only while a call waits
+  #timer: NodeJS.Timeout | undefined; // one for all lanes; set only while a call waits
 
   constructor(execute: (inputs: Batch<In>) => Promise<Out[]>, options: LaneOptions<In>) {
     this.#execute = execute;
@@ -83,7 +83,7 @@ export class Lanes<In, Out> {
       if (lane.running.length === 0) this.#lanes.delete(lane.name);
     } else if (this.#mayStart(lane)) {
       lane.isScheduled = true;
-      setImmediate(() => void this.#start(lane)); // once its neighbours are parsed too
+      setImmediate(() => void this.#start(lane)); // after requests that arrived with it are parsed
     } else if (!this.#timer) {
       this.#timer = setTimeout(() => this.#lookAtWaiting(), this.#options.slowAfter / 2).unref();
     }
@@ -100,7 +100,7 @@ export class Lanes<In, Out> {
     const { maxBatch, onStart, limit } = this.#options;
     lane.isScheduled = false;
     const [first, ...others] = lane.waiting.splice(0, maxBatch);
-    if (!first) return this.#schedule(lane); // refused meanwhile
+    if (!first) return this.#schedule(lane); // they timed out
     const calls: Batch<Call<In, Out>> = [first, ...others];
     const execution = { startedAt: performance.now() };
     lane.running.push(execution);

@@ -5,15 +5,15 @@ import type { Connections } from './pool.ts';
 
 /** What the API counts of its work. */
 export interface Metrics {
-  /** To be called for each request. Call the result with its status when it has ended. */
+  /** Call it for each request, and call its result with the status when the request ends. */
   requestStarted: (req: Request) => (status: number) => void;
-  /** A statement served so many requests. */
+  /** Records how many requests a statement served. */
   batchStarted: (statement: string, size: number) => void;
   /** Answers GET /metrics. */
   handler: RequestHandler;
 }
 
-/** Registers the metrics. Those of the process, such as the event loop's lag, are start.ts's. */
+/** Registers the metrics. start.ts adds those of the process. */
 export function openMetrics(registry: Registry, db: Db): Metrics {
   const requestStarted = requestMetrics(registry);
   connectionMetrics(registry, db);

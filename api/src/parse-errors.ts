@@ -21,8 +21,8 @@ export function trackResponse({ socket }: IncomingMessage, res: ServerResponse):
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
   const [answering] = unfinished.get(socket) ?? [];
-  // If the error is in the body of that request, this is its answer. Otherwise its own answer comes
-  // first. Then the connection closes, as the client would take a second answer for that one.
+  // If that request is complete, the error is in a later one. Its answer must come first, and then
+  // the connection closes: the client would take this answer for that one.
   if (answering && (answering.req.complete || answering.headersSent)) {
     answering.shouldKeepAlive = false;
     return;

@@ -4,8 +4,8 @@ import { ZodError } from 'zod';
 const encodedReplacement = /%EF%BF%BD/gi; // U+FFFD itself
 
 /**
- * All parameters, however many; one that is given twice is an array. Throws for a value that is not
- * UTF-8: decoders replace such bytes by U+FFFD, and the search would be for another text.
+ * All parameters, however many. One that is given twice is an array. Throws for a value that is not
+ * UTF-8: a decoder replaces such bytes with U+FFFD, and we would search for other text.
  */
 export function parseQuery(text: string | null): querystring.ParsedUrlQuery {
   if (text === null) return {};

@@ -1,4 +1,4 @@
-// The process. It is the only file here that does something when it is imported.
+// The entry point: the only file here with side effects.
 import { startApi } from './start.ts';
 
 startApi();

@@ -8,7 +8,7 @@ import { type Listener, listen } from './listen.ts';
 import { type Lifecycle, shutDownOnSignal } from './shutdown.ts';
 import { startForgetting } from './tasks/idempotency.ts';
 
-/** Runs the API in this process, until a signal: settings, pool, application, port. */
+/** Runs the API in this process until a signal ends it. */
 export function startApi(extra: Pick<AppOptions, 'before'> = {}): void {
   const config = configOrExit();
   const log = openLog(config.LOG_LEVEL);

@@ -42,7 +42,7 @@ async function claimKey(
 ): Promise<Row | undefined> {
   const [created] = await db.write<Row>({
     name: 'create-once',
-    // A known key uses up no id of the sequence. A key whose first request is still running may.
+    // A known key consumes no id of the sequence. One whose first request still runs may.
     text: `
       WITH claimed AS (
         INSERT INTO idempotency_keys AS old (key, request, task_id)

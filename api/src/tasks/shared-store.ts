@@ -6,16 +6,16 @@ import { type Row, type TaskJson, taskJson } from './row.ts';
 import type { ListQuery, NewTask } from './schema.ts';
 import { openTaskStore, type TaskStore } from './store.ts';
 
-/** One at a time for each `subject`, in order of arrival. */
+/** Turns of one subject run one at a time, in order of arrival. */
 interface Turn {
   subject: string;
   run: () => Promise<void>;
 }
 
 /**
- * The store of store.ts, except that requests that arrive together share a statement, and changes
- * to one task wait here instead of each holding a connection. `onBatch` gets the number of requests
- * that a shared statement serves when it starts.
+ * The store of store.ts, but requests that arrive together share a statement, and changes to one
+ * task wait here instead of each holding a connection. `onBatch` is called when a shared statement
+ * starts, with the number of requests that it serves.
  */
 export function openSharedTaskStore(
   db: Db,

@@ -41,10 +41,9 @@ process.exit(); // the signal handlers would keep waiting
 
 /** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
-  const settings = { LOG_LEVEL: 'warn', PAGE_DIR: join(root, 'nginx/html') };
   const unset = { DB_PASS_FILE: '', DB_SSL: '', DB_SSL_CA: '' }; // of another database
-  const api = spawn(process.execPath, [join(root, 'api/src/server.ts')], {
-    env: { ...settings, ...process.env, ...dbEnv, ...unset, HOST: host },
+  const api = spawn(process.execPath, [join(root, 'local/server.ts')], {
+    env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, ...unset, HOST: host },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
     detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
   });

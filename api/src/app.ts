@@ -1,162 +1,93 @@
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import querystring from 'node:querystring';
-import express, { type Express, type Request, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { Db } from './db.ts';
-import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
 import { docsRoutes } from './docs.ts';
 import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
-import { type Metrics, openMetrics } from './metrics.ts';
+import { openMetrics } from './metrics.ts';
 import { endpoints } from './openapi.ts';
-import { webPage } from './page.ts';
+import { parseQuery } from './query.ts';
+import { requestLog } from './request-log.ts';
 import { taskRoutes } from './tasks/routes.ts';
-import { openTaskStore, type TaskStore } from './tasks/store.ts';
+import { openSharedTaskStore } from './tasks/shared-store.ts';
+import type { TaskStore } from './tasks/store.ts';
+import { requireToken } from './token.ts';
 
-/** A draining process answers and asks to close; a leaving one sends the proxy to another replica. */
+/** A draining process answers and asks to close. A leaving one sends the proxy elsewhere. */
 export type Phase = 'serving' | 'draining' | 'leaving';
 
 export interface AppOptions {
   db: Db;
-  /** What answers for the tasks; the database unless given. */
+  /** Default: the database. */
   store?: TaskStore;
   log: Logger;
   version: string;
   /** If set, /api wants `Authorization: Bearer <token>`. */
   apiToken?: string | undefined;
-  /** What tells this replica from the others, for the header X-Served-By. */
+  /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
-  /** The directory of the web page, if no nginx serves it. */
-  page?: string | undefined;
-  /** Whether the process was told to end, and how far it is. */
+  /** Handlers that a request meets before the routes. */
+  before?: RequestHandler[];
+  /** How far the shutdown is. Default: serving. */
   phase?: () => Phase;
-  /** Where GET /metrics takes its answer from; one of its own unless given. */
+  /** What GET /metrics reports. Default: a new one. */
   registry?: Registry;
 }
 
-/** The application without a port or a process: a request meets what is below from top to bottom. */
+/** The application without a port or a process. A request meets it from top to bottom. */
 export function createApp(options: AppOptions): Express {
-  const {
-    db,
-    store,
-    log,
-    version,
-    apiToken,
-    replica,
-    page,
-    phase = () => 'serving',
-    registry = new Registry(),
-  } = options;
-  const metrics = openMetrics(registry, db);
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag'); // hashing each answer would cost more than it saves; a page of the list is hashed once for all who share it
-  app.enable('case sensitive routing');
-  app.enable('strict routing');
-  app.set('trust proxy', 1); // nginx is the one hop in front
-  app.set('query parser', parseQuery);
+  const { db, log, version, apiToken, replica, before, phase = () => 'serving' } = options;
+  const metrics = openMetrics(options.registry ?? new Registry(), db);
+  const store = options.store ?? openSharedTaskStore(db, metrics.batchStarted);
+  const app = expressApp();
+  const get = (path: string, handler: RequestHandler) =>
+    app.route(path).get(handler).all(methodNotAllowed('GET, HEAD'));
 
-  app.use(requestLog(log, metrics, phase));
-  app.use((_req, res, next) => {
-    res.set('Cache-Control', 'no-store');
-    if (replica !== undefined) res.set('X-Served-By', replica);
-    if (phase() !== 'serving') res.set('Connection', 'close'); // so that the proxy opens its next connection elsewhere
-    // The one 502 of the API: nginx then asks another replica, whatever the method is.
-    if (phase() === 'leaving') throw new HttpError(502, 'The API is shutting down');
-    next();
-  });
-
-  if (page !== undefined) app.use(webPage(page));
-  const get = 'GET, HEAD';
-  app
-    .route('/healthz')
-    .get(healthz(db, () => phase() !== 'serving'))
-    .all(methodNotAllowed(get));
-  app.route('/livez').get(livez).all(methodNotAllowed(get));
-  app.route('/metrics').get(metrics.handler).all(methodNotAllowed(get));
-  app.route('/').get(index(version)).all(methodNotAllowed(get));
+  app.use(requestLog(log, metrics, () => phase() === 'leaving'));
+  app.use(commonHeaders(phase, replica));
+  if (before) app.use(before);
+  const isDraining = () => phase() !== 'serving';
+  get('/healthz', healthz(db, isDraining));
+  get('/livez', livez);
+  get('/metrics', metrics.handler);
+  get('/', index(version));
 
   app.use(docsRoutes(version, apiToken !== undefined));
   if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
-  app.use(taskRoutes(store ?? openTaskStore(db, { onBatch: metrics.batchStarted })));
+  app.use(taskRoutes(store));
 
   app.use(notFound);
   app.use(errorHandler);
   return app;
 }
 
-/** One log line and one count per request, and the X-Request-Id that finds it: the proxy's or the client's if it is well-formed. */
-function requestLog(log: Logger, metrics: Metrics, phase: () => Phase): RequestHandler {
-  return (req, res, next) => {
-    const startedAt = performance.now();
-    res.locals.startedAt = startedAt;
-    const ended = metrics.requestStarted(req);
-    const given = req.headers['x-request-id'];
-    const id =
-      typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given) ? given : randomUUID();
-    res.setHeader('X-Request-Id', id);
+function expressApp(): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // hashing every answer costs too much; the store hashes a page once
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  app.set('trust proxy', 1); // nginx is the one hop in front
+  app.set('query parser', parseQuery);
+  return app;
+}
 
-    // 'close' comes after the last byte, or when the client is gone before.
-    res.on('close', () => {
-      const isAnswered = res.writableFinished;
-      const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
-      ended(status);
-      const { error } = res.locals;
-      const isFailed = res.statusCode >= 500 && phase() !== 'leaving';
-      const level = isFailed ? 'error' : isProbe(req) ? 'trace' : 'info';
-      const line = {
-        request_id: id,
-        req: { method: req.method, url: req.originalUrl },
-        res: { status },
-        duration_ms: Math.round(performance.now() - startedAt),
-        ...(error && describe(error)),
-      };
-      log[level](line, isAnswered ? 'request completed' : 'request aborted');
-    });
+function commonHeaders(phase: () => Phase, replica: string | undefined): RequestHandler {
+  return (_req, res, next) => {
+    res.set('Cache-Control', 'no-store');
+    if (replica !== undefined) res.set('X-Served-By', replica);
+    // The proxy then opens its next connection to another replica.
+    if (phase() !== 'serving') res.set('Connection', 'close');
+    // The only 502 of the API: nginx asks another replica, whatever the method is.
+    if (phase() === 'leaving') throw new HttpError(502, 'The API is shutting down');
     next();
   };
-}
-
-/** All parameters, however many; one that is given twice is an array. What is not UTF-8 is kept from passing for other text. */
-function parseQuery(text: string): querystring.ParsedUrlQuery {
-  return querystring.parse(text, '&', '=', { maxKeys: 0, decodeURIComponent: decodeParameter });
-}
-
-function decodeParameter(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    const lenient = querystring.unescape(text); // `100%` stays as it is, and U+FFFD replaces what is not UTF-8
-    return lenient.includes('\ufffd') ? '\ud800' : lenient; // half of a character, which no parameter may have
-  }
-}
-
-const probes = new Set(['/healthz', '/livez', '/metrics']);
-const isProbe = (req: Request) => probes.has(req.path);
-
-/** That the database is away is no fault of the code: one sentence, and no stack for each request. */
-function describe(error: Error): object {
-  const isExplained = error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown;
-  return isExplained ? { cause: `${error.name}: ${error.message}` } : { err: error };
 }
 
 function index(version: string): RequestHandler {
   const description = { application: 'Task API', version, endpoints };
   return (_req, res) => {
     res.vary('Accept').json(description);
-  };
-}
-
-/** Hashes make the two sides equally long, which the comparison in constant time needs. */
-function requireToken(token: string): RequestHandler {
-  const hash = (text: string) => createHash('sha256').update(text).digest();
-  const expected = hash(token);
-  return (req, _res, next) => {
-    const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
-    if (given !== undefined && timingSafeEqual(hash(given), expected)) return next();
-    throw new HttpError(401, 'A valid API token is required', {
-      'WWW-Authenticate': 'Bearer realm="taskapp"',
-    });
   };
 }

@@ -28,17 +28,16 @@ const Environment = z.object({
       error: 'is not a log level; use trace, debug, info, warn, error, fatal or silent',
     })
     .default('info'),
-  // The engine sets it in each container, to the container's id. A name that no header may have counts as unset.
+  // The engine sets it to the container's id. A value that no header may have counts as unset.
   HOSTNAME: z
     .string()
     .regex(/^[\w.-]+$/)
     .optional()
     .catch(undefined),
-  PAGE_DIR: z.string().optional(),
   API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
 });
 
-/** Everything the API takes from its environment. */
+/** Every setting that the API reads from its environment. */
 export type Config = z.infer<typeof Environment>;
 
 /** A missing or wrong setting. The message is one line that names the variable and the fix. */
@@ -57,7 +56,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   );
 }
 
-/** The password for a new connection: scripts/rotate-password.sh writes another into the file while the API runs. */
+/** Read for each new connection, because scripts/rotate-password.sh changes the file. */
 export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
   return DB_PASS_FILE === undefined ? DB_PASS : withoutNewline(readFileSync(DB_PASS_FILE, 'utf8'));
 }
@@ -75,7 +74,7 @@ export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | Connectio
 
 const withoutNewline = (text: string) => text.replace(/\r?\n$/, '');
 
-/** A secret comes from NAME or from the file that NAME_FILE points to, without the newline editors add at the end. */
+/** A secret comes from NAME, or from the file that NAME_FILE points to. */
 function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Record<string, string> {
   const file = env[`${name}_FILE`];
   if (file === undefined) return {};

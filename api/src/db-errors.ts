@@ -1,26 +1,29 @@
-// What can become of a statement that has no result; db.ts decides which.
+import pg from 'pg';
+import { explain } from './explain.ts';
 
-/** The statement was not applied: there was no connection for it, or the server refused or cancelled it. */
+// What can become of a statement that has no result.
+
+/** Not applied: there was no connection for it, or the server refused or cancelled it. */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
 }
 
-/** The statement was not applied: the database is up, but had no connection or time for it. */
+/** Not applied: the database is up, but had no connection or time for it. */
 export class DatabaseBusy extends DatabaseUnavailable {
   override name = 'DatabaseBusy';
 }
 
-/** The statement was not applied: the database lacks a table or a column that the code uses. */
+/** Not applied: the database lacks a table or a column that the code uses. */
 export class SchemaOutdated extends DatabaseUnavailable {
   override name = 'SchemaOutdated';
 }
 
-/** The statement was not sent: it waited too long for those before it. */
+/** Not sent: it waited too long for those before it. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
 }
 
-/** The statement was not applied: it has waited too long for a lock of another transaction. */
+/** Not applied: it waited too long for a lock of another transaction. */
 export class LockTimeout extends DatabaseBusy {
   override name = 'LockTimeout';
   /** Where the server was in the statement; names the table if it waited for a row. */
@@ -37,40 +40,34 @@ export class OutcomeUnknown extends Error {
   override name = 'OutcomeUnknown';
 }
 
-/** For the log: what happened, and what to do where that is known. */
-export function explain(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message || cause.name : String(cause);
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  switch (code) {
-    case '28P01':
-      return `${message}: DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one`;
-    case '3D000':
-      return `${message}: DB_NAME must be the database that POSTGRES_DB made when the volume was new`;
-    case '23505':
-      return `${message}: the sequence is behind the rows; run scripts/apply-schema.sh`;
-    case '42P01': // undefined table
-    case '42703': // undefined column
-      return `${message}: run scripts/apply-schema.sh`;
-    case '2200H':
-      return `${message}: tasks.id is an INTEGER, and no ids are left`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `${message}: is the database running, and DB_HOST its name?`;
-    case 'ECONNREFUSED':
-      return `${message}: nothing listens at DB_HOST:DB_PORT; is the database running?`;
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `${message}: DB_SSL=verify-full wants DB_HOST in the server's certificate`;
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return `${message}: DB_SSL_CA must be the CA certificate that signed the server's`;
-  }
-  if (message === 'The server does not support SSL connections') {
-    return `${message}: DB_SSL=off, or turn on ssl in the server`;
-  }
-  if (code === '28000' && message.includes('no encryption')) {
-    return `${message}: if the server requires TLS, set DB_SSL=require or verify-full`;
-  }
-  return message;
+/** For a statement that got none of `connections`, such as `2 connections for search`. */
+export function connectionError(cause: unknown, connections: string): DatabaseUnavailable {
+  if (poolIsBusy(cause)) return new DatabaseBusy(`all ${connections} are in use`);
+  const isBusy = cause instanceof pg.DatabaseError && isTransient(cause);
+  return new (isBusy ? DatabaseBusy : DatabaseUnavailable)(explain(cause));
 }
+
+/** For a statement that the server refused: it was not applied, and the connection still works. */
+export function refusal(cause: pg.DatabaseError): Error {
+  if (cause.code === '55P03') return new LockTimeout(explain(cause), cause.where);
+  if (isTransient(cause)) return new DatabaseBusy(explain(cause));
+  if (isOutdated(cause)) return new SchemaOutdated(explain(cause));
+  if (hasNoId(cause)) return new DatabaseUnavailable(explain(cause));
+  return cause;
+}
+
+// pg-pool's message when no connection became free in time; it has no code.
+const poolIsBusy = (cause: unknown) =>
+  cause instanceof Error && cause.message === 'timeout exceeded when trying to connect';
+
+// SQLSTATEs that say "not now". By class: serialization failure and deadlock; out of disk, memory
+// or connections; a statement timeout; a read-only standby.
+const transient = /^(40|53|57014|25006)/;
+const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
+
+// An undefined table or column: the volume, or the dump restored into it, is older than the code.
+const isOutdated = ({ code }: pg.DatabaseError) => code === '42P01' || code === '42703';
+
+// The sequence of tasks.id is behind the rows, or exhausted. Only an operator can fix that.
+const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
+  code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');

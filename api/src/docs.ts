@@ -16,14 +16,23 @@ const page = `<!doctype html>
 <script src="/api/docs/start.js"></script>
 </html>
 `;
-const start = `SwaggerUIBundle({ url: '/api/openapi.json', dom_id: '#viewer', deepLinking: true });\n`;
+const viewerOptions = { url: '/api/openapi.json', dom_id: '#viewer', deepLinking: true };
+const start = `SwaggerUIBundle(${JSON.stringify(viewerOptions)});\n`;
 // Only what this server sends. The viewer's icons are data: images in its style sheet.
-const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  'img-src data:',
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
 
 const viewer = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-/** The API's documentation: as OpenAPI, and as a page with a form for each request. Both are open to all: they hold no data. */
+/** The documentation, as OpenAPI and as a page. It holds no data, so it asks for no token. */
 export function docsRoutes(version: string, tokenNeeded: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const get = (path: string, handler: RequestHandler) =>
@@ -38,7 +47,8 @@ export function docsRoutes(version: string, tokenNeeded: boolean): Router {
   get('/api/docs/start.js', (_req, res) => void res.type('js').send(start));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
     get(`/api/docs/${file}`, (_req, res) => {
-      res.set('Cache-Control', 'no-cache'); // kept, and asked for again: large, and changes with a release only
+      // Browsers keep the file, and ask each time whether it has changed.
+      res.set('Cache-Control', 'no-cache');
       res.sendFile(file, { root: viewer });
     });
   }

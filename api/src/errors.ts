@@ -1,38 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { ServerResponse, STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ZodError } from 'zod';
 import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
-
-const parseErrors: Record<string, [status: string, error: string]> = {
-  HPE_INVALID_METHOD: ['405 Method Not Allowed', 'Method not allowed'],
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'Request headers are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
-};
-
-/** What Node's HTTP parser refuses never reaches Express, so it is answered on the socket. */
-export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  // The request whose body is broken is being answered already; it is not complete. An earlier one is, and its answer has to
-  // come first: then the connection closes, for an answer to this one would be taken for that.
-  const answering: unknown = Reflect.get(socket, '_httpMessage');
-  if (answering instanceof ServerResponse && (answering.req.complete || answering.headersSent)) {
-    answering.shouldKeepAlive = false;
-    return;
-  }
-  if (!socket.writable) return void socket.destroy();
-  const [status, error] = parseErrors[err.code ?? ''] ?? ['400 Bad Request', 'Bad request'];
-  const body = JSON.stringify({ error });
-  const head = [
-    `HTTP/1.1 ${status}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${body.length}`,
-    `X-Request-Id: ${randomUUID()}`,
-    'Connection: close',
-  ];
-  if (err.code === 'HPE_INVALID_METHOD') head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE');
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
 
 declare global {
   namespace Express {
@@ -50,7 +19,7 @@ interface ErrorBody {
   details?: { path: string; message: string }[];
 }
 
-/** An answer that is not a success: thrown anywhere, sent by errorHandler. */
+/** An answer other than success. Throw it anywhere; errorHandler sends it. */
 export class HttpError extends Error {
   override name = 'HttpError';
   readonly status: number;
@@ -68,7 +37,7 @@ export const notFound: RequestHandler = () => {
   throw new HttpError(404, 'Not found');
 };
 
-/** The last handler of a route: the path exists, this method of it does not. OPTIONS is answered with what does. */
+/** The last handler of a route: the path exists, but not with this method. Answers OPTIONS. */
 export function methodNotAllowed(allow: string): RequestHandler {
   return (req, res) => {
     if (req.method !== 'OPTIONS') throw new HttpError(405, 'Method not allowed', { Allow: allow });
@@ -76,71 +45,67 @@ export function methodNotAllowed(allow: string): RequestHandler {
   };
 }
 
-// Four parameters, although the last is used once: with three, Express would take it for an ordinary handler.
+// Express recognises an error handler by its four parameters.
 export const errorHandler: ErrorRequestHandler = (err, _req, res, next) => {
   if (res.headersSent) return next(err);
-  const { status, headers, body } = answerTo(err);
+  const { status, headers = {}, body } = answerTo(err);
   if (status >= 500) res.locals.error = err instanceof Error ? err : new Error(String(err));
   if (!res.hasHeader('Server-Timing'))
     res.set('Server-Timing', `api;dur=${(performance.now() - res.locals.startedAt).toFixed(1)}`);
   res.status(status).set(headers).json(body);
 };
 
-function answerTo(err: unknown): {
+interface Answer {
   status: number;
-  headers: Record<string, string>;
+  headers?: Record<string, string>;
   body: ErrorBody;
-} {
-  if (err instanceof HttpError)
-    return { status: err.status, headers: err.headers, body: { error: err.message } };
-  if (err instanceof ZodError) return { status: 400, headers: {}, body: validationBody(err) };
-  if (err instanceof DatabaseUnavailable) {
-    return {
-      status: 503,
-      headers: { 'Retry-After': '1' },
-      body: { error: 'Database connection failed' },
-    };
-  }
-  if (err instanceof OutcomeUnknown) {
-    return {
-      status: 504,
-      headers: {},
-      body: { error: 'Database connection lost, the change may or may not be stored' },
-    };
-  }
-  const status = clientErrorStatus(err);
-  if (status !== undefined)
-    return { status, headers: {}, body: { error: clientErrorMessage(status, err) } };
-  return { status: 500, headers: {}, body: { error: 'Internal server error' } };
 }
 
-/** A sentence for people, and the same by field for programs. A missing field is told alone, by its own sentence. */
+function answerTo(err: unknown): Answer {
+  if (err instanceof HttpError) {
+    return { status: err.status, headers: err.headers, body: { error: err.message } };
+  }
+  if (err instanceof ZodError) return { status: 400, body: validationBody(err) };
+  if (err instanceof DatabaseUnavailable) {
+    const body = { error: 'Database connection failed' };
+    return { status: 503, headers: { 'Retry-After': '1' }, body };
+  }
+  if (err instanceof OutcomeUnknown) {
+    const error = 'Database connection lost, the change may or may not be stored';
+    return { status: 504, body: { error } };
+  }
+  const status = clientErrorStatus(err);
+  if (status === undefined) return { status: 500, body: { error: 'Internal server error' } };
+  return { status, body: { error: clientErrorMessage(status, err) } };
+}
+
+/** One sentence for people, and the same by field. A missing field is reported alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
-  const missing = issues.find(({ message }) => message.startsWith('Missing '));
+  const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };
   const details = issues.map(({ path, message }) => ({ path: path.join('.'), message }));
   const sentences = details.map(({ path, message }) => (path ? `'${path}' ${message}` : message));
   return { error: sentences.join('; '), details };
 }
 
-/** What Express and its body parser throw for a request they refuse carries a status of 4xx. */
+/** Errors of Express and its body parser for a refused request carry a 4xx status. */
 function clientErrorStatus(err: unknown): number | undefined {
   if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number')
     return undefined;
   return err.status >= 400 && err.status < 500 ? err.status : undefined;
 }
 
+// By the `type` that the body parser gives its errors.
+const bodyErrors: Record<string, string> = {
+  'charset.unsupported': 'JSON must be in UTF-8',
+  'encoding.unsupported': 'Content-Encoding must be gzip, deflate, br, zstd or absent',
+  'entity.parse.failed': 'Request body must be JSON',
+  'entity.too.large': 'Request body is too large, the limit is 64 kB',
+};
+
 function clientErrorMessage(status: number, err: unknown): string {
-  switch (status) {
-    case 400:
-      return err instanceof URIError
-        ? 'Path cannot be decoded'
-        : 'Request body is not what its headers say';
-    case 413:
-      return 'Request body is too large, the limit is 64 kB';
-    case 415:
-      return 'Content-Encoding must be gzip, deflate, br, zstd or absent';
-    default:
-      return STATUS_CODES[status] ?? 'Bad request';
-  }
+  if (err instanceof URIError) return 'Path cannot be decoded';
+  const type = err instanceof Error && 'type' in err ? String(err.type) : '';
+  const otherwise = status === 400 ? 'Request body is not what its headers say' : undefined;
+  return bodyErrors[type] ?? otherwise ?? STATUS_CODES[status] ?? 'Bad request';
 }

@@ -1,15 +1,16 @@
 import type { RequestHandler } from 'express';
-import { connections, type Db } from './db.ts';
+import type { Db } from './db.ts';
 import { DatabaseBusy, DatabaseUnavailable, SchemaOutdated } from './db-errors.ts';
+import { connections } from './pool.ts';
 import { share } from './share.ts';
 
-// Every column that the API uses, one table per line: a database older than the code is unhealthy.
+// Every column that the API uses. A database without one of them is older than the code.
 const usedColumns = {
   tasks: ['id', 'title', 'status', 'created_at'],
   idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
 };
 const readable = Object.entries(usedColumns).map(([table, columns]) => {
-  const qualified = columns.map((column) => `${table}.${column}`); // an error names both
+  const qualified = columns.map((column) => `${table}.${column}`); // errors then name the table
   return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
 });
 const text = `SELECT ${readable.join(', ')}`;
@@ -47,7 +48,7 @@ function reasonOf(error: unknown): string {
   return 'tasks table not readable';
 }
 
-/** Liveness: the process answers. Never asks the database, whose absence is no reason to restart the API. */
+/** Liveness: the process answers. A missing database is no reason to restart the API. */
 export const livez: RequestHandler = (_req, res) => {
   res.json({ status: 'alive' });
 };

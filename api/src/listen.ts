@@ -2,23 +2,23 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, ListenOptions } from 'node:net';
-import { answerParseError } from './errors.ts';
+import { answerParseError, trackResponse } from './parse-errors.ts';
 
 /** The open port. */
 export interface Listener {
-  /** The address that the system reports: `::` or `0.0.0.0` means all addresses. */
+  /** As the system reports it: `::` or `0.0.0.0` means all addresses. */
   address: string;
   /** How many connections are open. */
   connections(): Promise<number>;
-  /** Closes those that have no request now. */
+  /** Closes the connections that have no request now. */
   closeIdleConnections(): void;
-  /** Refuses new connections; resolves when the last one is closed. */
+  /** Refuses new connections. Resolves when the last one is closed. */
   close(): Promise<void>;
 }
 
-// libuv accepts one connection per listening socket and turn of the event loop. The turns of a busy process are long, so with one
-// socket the connections that the proxy needs in a rush would wait longer than it does: 504, while those it has are served well.
-// The kernel shares the connections of a port out to all sockets that have asked for it with SO_REUSEPORT.
+// libuv accepts one connection per socket and turn of the event loop. In a busy process the turns
+// are long, and new connections would wait until the proxy gives up: 504. With SO_REUSEPORT the
+// kernel spreads them over many sockets.
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**
@@ -30,21 +30,21 @@ export async function listen(
   handler: RequestListener,
   host?: string,
 ): Promise<Listener> {
-  // Resolve once: all sockets must use the same address of a name that has several.
+  // Resolve once: a name may have several addresses, and all sockets must use the same one.
   const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
-    // The proxy closes idle connections after 5 s. It must be the first to do so: a connection that we close while it
-    // sends a request is a 502.
+    // The proxy closes idle connections first, after 5 s: if we closed one while it sends a
+    // request, that would be a 502.
     keepAliveTimeout: 75_000,
     headersTimeout: 80_000,
     requestTimeout: 90_000,
   };
   const servers = Array.from({ length: sockets }, () =>
-    createServer(options, handler).on('clientError', answerParseError),
+    createServer(options, handler).on('request', trackResponse).on('clientError', answerParseError),
   );
 
+  // The probe does not share the port, so it fails if another process shares it.
   const probe = createServer();
-  // Otherwise another process that also shares the port would go unnoticed below.
   await opened(probe, { port, host: given });
   const { address } = probe.address() as AddressInfo;
   await closed(probe);

@@ -1,26 +1,48 @@
 import type { Request, RequestHandler } from 'express';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Connections, Db } from './db.ts';
+import type { Db } from './db.ts';
+import type { Connections } from './pool.ts';
 
 /** What the API counts of its work. */
 export interface Metrics {
-  /** To be called for each request, and what it returns once it is over, with the status that was answered. */
+  /** Call it for each request, and call its result with the status when the request ends. */
   requestStarted: (req: Request) => (status: number) => void;
-  /** A statement served so many requests. */
+  /** Records how many requests a statement served. */
   batchStarted: (statement: string, size: number) => void;
   /** Answers GET /metrics. */
   handler: RequestHandler;
 }
 
-// A client can make up methods and paths; each label value is kept in memory for as long as the process runs.
+/** Registers the metrics. start.ts adds those of the process. */
+export function openMetrics(registry: Registry, db: Db): Metrics {
+  const requestStarted = requestMetrics(registry);
+  connectionMetrics(registry, db);
+  const batches = new Histogram({
+    name: 'db_batch_size',
+    help: 'Requests that shared a statement',
+    labelNames: ['statement'],
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200],
+    registers: [registry],
+  });
+  return {
+    requestStarted,
+    batchStarted: (statement, size) => batches.observe({ statement }, size),
+    handler: async (_req, res) => {
+      res.set('Content-Type', registry.contentType).end(await registry.metrics());
+    },
+  };
+}
+
+// A client can make up methods and paths, and each label value stays in memory.
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-const routeOf = ({ route }: Request): string => {
+const methodOf = ({ method }: Request) => (methods.has(method) ? method : 'other');
+
+function routeOf({ route }: Request): string {
   const path: unknown = (route as { path?: unknown } | undefined)?.path;
   return typeof path === 'string' ? path : 'none';
-};
+}
 
-/** Registers the metrics. Those of the process, such as the event loop's lag, are server.ts's. */
-export function openMetrics(registry: Registry, db: Db): Metrics {
+function requestMetrics(registry: Registry): Metrics['requestStarted'] {
   const registers = [registry];
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
@@ -29,14 +51,33 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  let inFlight = 0;
-  const gauge = (name: string, help: string, value: () => number) =>
+  const inFlight = new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests that are not answered yet, this one included',
+    registers,
+  });
+  return (req) => {
+    const startedAt = performance.now();
+    inFlight.inc();
+    return (status) => {
+      inFlight.dec();
+      const seconds = (performance.now() - startedAt) / 1_000;
+      requests.observe({ method: methodOf(req), route: routeOf(req), status }, seconds);
+    };
+  };
+}
+
+function connectionMetrics(registry: Registry, db: Db): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, value: keyof Connections) =>
     new Gauge({
       name,
       help,
+      labelNames: ['kind'],
       registers,
       collect() {
-        this.set(value());
+        for (const [kind, used] of Object.entries(db.connections()))
+          this.set({ kind }, used[value]);
       },
     });
   const counter = (name: string, help: string, value: () => number) =>
@@ -50,53 +91,12 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
       },
     });
 
-  gauge(
-    'http_requests_in_flight',
-    'Requests that are not answered yet, this one included',
-    () => inFlight,
-  );
-  const ofKinds = (name: string, help: string, value: keyof Connections) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: ['kind'],
-      registers,
-      collect() {
-        for (const [kind, used] of Object.entries(db.connections()))
-          this.set({ kind }, used[value]);
-      },
-    });
-  ofKinds('db_pool_connections_max', 'Connections that may be open to the database', 'max');
-  ofKinds('db_pool_connections_open', 'Connections that are open to the database', 'open');
-  ofKinds('db_pool_connections_idle', 'Open connections that no statement uses', 'idle');
-  ofKinds('db_pool_waiting', 'Statements that are waiting for a connection', 'waiting');
+  gauge('db_pool_connections_max', 'Connections that may be open to the database', 'max');
+  gauge('db_pool_connections_open', 'Connections that are open to the database', 'open');
+  gauge('db_pool_connections_idle', 'Open connections that no statement uses', 'idle');
+  gauge('db_pool_waiting', 'Statements that are waiting for a connection', 'waiting');
   const waits = 'db_pool_waits_total';
   counter(waits, 'Statements that asked for a connection', () => db.waits().count);
   const seconds = 'db_pool_wait_seconds_total';
   counter(seconds, 'Seconds that statements waited for a connection', () => db.waits().seconds);
-  const batches = new Histogram({
-    name: 'db_batch_size',
-    help: 'Requests that shared a statement',
-    labelNames: ['statement'],
-    buckets: [1, 2, 5, 10, 20, 50, 100, 200],
-    registers,
-  });
-
-  return {
-    requestStarted: (req) => {
-      const startedAt = performance.now();
-      inFlight++;
-      return (status) => {
-        inFlight--;
-        const method = methods.has(req.method) ? req.method : 'other';
-        requests.observe(
-          { method, route: routeOf(req), status },
-          (performance.now() - startedAt) / 1_000,
-        );
-      };
-    },
-    batchStarted: (statement, size) => batches.observe({ statement }, size),
-    handler: async (_req, res) =>
-      void res.set('Content-Type', registry.contentType).end(await registry.metrics()),
-  };
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { connections, type Db, type Kind } from '../src/db.ts';
+import type { Db } from '../src/db.ts';
+import { connections, type Kind } from '../src/pool.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
 import { api, database, owner, unique } from './helper.ts';
 

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { connections, type Db, type Kind } from '../src/db.ts';
+import type { Db } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
-import { openTaskStore } from '../src/tasks/store.ts';
+import { connections, type Kind } from '../src/pool.ts';
+import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
 import { api, createTask, database, faultyNetwork, inUse, owner, unique } from './helper.ts';
 
 const unavailable = { error: 'Database connection failed' };
@@ -185,7 +186,7 @@ describe('a row that somebody else has locked', () => {
   });
 
   it('counts its waiting changes in the limit of everything that waits', async () => {
-    const store = openTaskStore(database());
+    const store = openSharedTaskStore(database());
     const { id } = await createTask(api());
     await locked(id);
     const waiting = Promise.allSettled([
@@ -201,7 +202,7 @@ describe('a row that somebody else has locked', () => {
   });
 
   it('is changed in the order of the requests when it is free again', async () => {
-    const store = openTaskStore(database());
+    const store = openSharedTaskStore(database());
     const { id } = await createTask(api());
     const unlock = await locked(id);
     const changes = [...'0123456789'].map((title) => store.update(id, { title }));

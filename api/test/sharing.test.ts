@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
-import { openTaskStore, type Page } from '../src/tasks/store.ts';
+import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
+import type { Page } from '../src/tasks/store.ts';
 import { createTask, api, database, unique } from './helper.ts';
 
 /** Counts the statements that reach the database. */
@@ -40,7 +41,7 @@ const hundred = Array.from({ length: 100 }, (_, n) => n);
 describe('requests that arrive together', () => {
   it('share one query when they want the same page, and two pages are two queries', async () => {
     const { db, count } = counted();
-    const store = openTaskStore(db);
+    const store = openSharedTaskStore(db);
     const pages = await Promise.all(
       hundred.map((n) => store.list(ListQuery.parse({ limit: n % 2 ? '3' : '4' }))),
     );
@@ -50,7 +51,7 @@ describe('requests that arrive together', () => {
 
   it('share one query when they want single tasks, also the same and unknown ones', async () => {
     const { db, count } = counted();
-    const store = openTaskStore(db);
+    const store = openSharedTaskStore(db);
     const wanted = [3, 1, 2_147_483_647, 3, 5];
     const tasks = await Promise.all(wanted.map((id) => store.get(id)));
     expect(count.read).toBe(1);
@@ -65,7 +66,7 @@ describe('requests that arrive together', () => {
 
   it('are created in one commit, each with its own answer, ids in the order of arrival', async () => {
     const { db, count } = counted();
-    const store = openTaskStore(db);
+    const store = openSharedTaskStore(db);
     const title = unique('together');
     const rows = await Promise.all(
       hundred.map((n) => store.create({ title: `${title} ${n}`, status: `s${n}` })),
@@ -85,7 +86,7 @@ describe('requests that arrive together', () => {
 
   it('are created although one among them is refused by the database', async () => {
     const { db } = counted();
-    const store = openTaskStore(db);
+    const store = openSharedTaskStore(db);
     const title = unique('neighbour');
     const bad = { title: `${title} bad`, status: 'x'.repeat(51) }; // validation would have refused it
     const answers = await Promise.allSettled(
@@ -111,7 +112,7 @@ describe('read your writes', () => {
     ['whichever replica they write to and read from', database, 15],
     ['also while some answers of the database are slow', slowNowAndThen, 3],
   ])('holds for each of many clients at once, %s', async (_, open, numRuns) => {
-    const replicas = [openTaskStore(open()), openTaskStore(open())] as const;
+    const replicas = [openSharedTaskStore(open()), openSharedTaskStore(open())] as const;
     const step = fc.record({ writeTo: fc.nat(1), readFrom: fc.nat(1), remove: fc.boolean() });
     const clients = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), {
       minLength: 2,

@@ -58,11 +58,10 @@ async function startExpress(name: string): Promise<void> {
   const config = readConfig(process.env);
   const log = pino({ base: null, formatters: { level: (level) => ({ level }) } });
   const db = openDb(config, log);
-  const store =
-    name === 'ceiling'
-      ? await constantStore(openTaskStore(db))
-      : openTaskStore(db, { sharing: name === 'shared' });
-  createServer(timeouts, createApp({ db, store, log, version: 'bench' })).listen(8080);
+  const plain = openTaskStore(db);
+  const store = name === 'ceiling' ? await constantStore(plain) : plain;
+  const app = createApp({ db, log, version: 'bench', ...(name !== 'shared' && { store }) });
+  createServer(timeouts, app).listen(8080);
 }
 
 /** A store that always answers with the same rows, which it got from the database once. */

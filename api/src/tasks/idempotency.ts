@@ -13,46 +13,58 @@ export type CreatedOnce = Row & { replayed: boolean };
  */
 export type NotCreated = 'other task' | 'deleted' | 'running';
 
-/**
- * One statement stores key and task, so neither is ever stored without the other. The INSERT waits
- * for any other transaction that holds the key. A key older than 24 hours is reused. Only a hash of
- * the body is kept.
- */
+/** Creates the task, or finds the one that `key` created in the last 24 hours. */
 export async function createTaskOnce(
   db: Db,
   key: string,
   task: NewTask,
 ): Promise<CreatedOnce | NotCreated> {
-  const { title, status } = task;
   const request = hashOf(key, task);
-  const [created] = await db
-    .write<Row>({
-      name: 'create-once',
-      // A known key uses up no id of the sequence; one whose first request is still running may.
-      text: `
-        WITH claimed AS (
-          INSERT INTO idempotency_keys AS old (key, request, task_id)
-          SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
-          WHERE NOT EXISTS (
-            SELECT FROM idempotency_keys
-            WHERE key = $1::text AND created_at >= now() - interval '24 hours')
-          ON CONFLICT (key) DO UPDATE SET
-            request = EXCLUDED.request,
-            task_id = EXCLUDED.task_id,
-            created_at = EXCLUDED.created_at
-          WHERE old.created_at < now() - interval '24 hours'
-          RETURNING task_id
-        )
-        INSERT INTO tasks (id, title, status) SELECT task_id, $3, $4 FROM claimed
-        RETURNING id, ${taskJson}`,
-      values: [key, request, title, status],
-    })
-    .catch((error: unknown) => {
-      if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return [];
-      throw error;
-    });
-  if (created) return { ...created, replayed: false };
+  const created = await claimKey(db, key, request, task).catch(noneIfLocked);
+  return created ? { ...created, replayed: false } : taskOfKey(db, key, request);
+}
 
+/** Another transaction holds the key. */
+function noneIfLocked(error: unknown): undefined {
+  if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return undefined;
+  throw error;
+}
+
+/**
+ * One statement stores key and task, so neither is ever stored without the other. The INSERT waits
+ * for any other transaction that holds the key. Undefined: the key is in use.
+ */
+async function claimKey(
+  db: Db,
+  key: string,
+  request: Buffer,
+  { title, status }: NewTask,
+): Promise<Row | undefined> {
+  const [created] = await db.write<Row>({
+    name: 'create-once',
+    // A known key consumes no id of the sequence. One whose first request still runs may.
+    text: `
+      WITH claimed AS (
+        INSERT INTO idempotency_keys AS old (key, request, task_id)
+        SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
+        WHERE NOT EXISTS (
+          SELECT FROM idempotency_keys
+          WHERE key = $1::text AND created_at >= now() - interval '24 hours')
+        ON CONFLICT (key) DO UPDATE SET
+          request = EXCLUDED.request,
+          task_id = EXCLUDED.task_id,
+          created_at = EXCLUDED.created_at
+        WHERE old.created_at < now() - interval '24 hours'
+        RETURNING task_id
+      )
+      INSERT INTO tasks (id, title, status) SELECT task_id, $3, $4 FROM claimed
+      RETURNING id, ${taskJson}`,
+    values: [key, request, title, status],
+  });
+  return created;
+}
+
+async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedOnce | NotCreated> {
   const [made] = await db.read<{ same: boolean; id: number | null; json: string }>({
     name: 'created-once',
     kind: 'change',
@@ -67,7 +79,7 @@ export async function createTaskOnce(
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** No part can contain a NUL. With the key in it, equal tasks have different hashes. */
+/** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
 function hashOf(key: string, { title, status }: NewTask): Buffer {
   return hash('sha256', `${key}\0${title}\0${status}`, 'buffer');
 }

@@ -1,142 +1,126 @@
-import { Buffer } from 'node:buffer';
-import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
+import { jsonBody } from '../json-body.ts';
 import { precondition } from '../preconditions.ts';
 import type { CreatedOnce, NotCreated } from './idempotency.ts';
 import type { TaskJson } from './row.ts';
 import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
 import type { TaskStore } from './store.ts';
 
-const noJson = () => new HttpError(400, 'Request body must be JSON');
-
-const requireJson: RequestHandler = (req, _res, next) => {
-  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
-  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
-  if (!req.is('application/json'))
-    throw new HttpError(415, 'Content-Type must be application/json');
-  const charset = /charset="?([^;"]*)/i.exec(req.headers['content-type'] ?? '')?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset.trim()))
-    throw new HttpError(415, 'JSON must be in UTF-8');
-  next();
-};
-
-// Drops a byte order mark, as RFC 8259 allows. `fatal` rejects invalid UTF-8 instead of replacing
-// it: we must store what was sent.
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-const parseJson: RequestHandler = (req, _res, next) => {
-  const bytes: unknown = req.body;
-  if (!Buffer.isBuffer(bytes)) throw noJson();
-  try {
-    req.body = JSON.parse(utf8.decode(bytes));
-  } catch {
-    throw noJson();
-  }
-  next();
-};
-
-/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
-const jsonBody = [requireJson, express.raw({ type: 'application/json', limit: '64kb' }), parseJson];
-
-/** The tasks API: parse, ask the store, answer. */
+/** The tasks API. Each handler parses, asks the store and answers. */
 export function taskRoutes(store: TaskStore): Router {
   const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route('/api/tasks')
+    .get(list(store))
+    .post(jsonBody, create(store))
+    .all(methodNotAllowed('GET, HEAD, POST'));
+  router
+    .route('/api/tasks/:id')
+    .get(get(store))
+    .put(jsonBody, change(store))
+    .patch(jsonBody, change(store))
+    .delete(remove(store))
+    .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));
+  return router;
+}
 
-  const create: RequestHandler = async (req, res) => {
+type TaskRequest = Request<{ id: string }>;
+type TaskHandler = RequestHandler<{ id: string }>;
+
+const list = (store: TaskStore): RequestHandler => {
+  return async (req, res) => {
+    const query = ListQuery.parse(req.query);
+    const { json, etag, nextCursor } = await timed(res, store.list(query));
+    res.setHeader('ETag', etag);
+    const met = precondition(req, etag);
+    if (met === 304) return void res.status(304).end();
+    if (met === 412) throw conditionFailed();
+    if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
+    sendJson(res, json);
+  };
+};
+
+const create = (store: TaskStore): RequestHandler => {
+  return async (req, res) => {
     const task = NewTask.parse(req.body);
-    const created =
-      'idempotency-key' in req.headers ? createOnce(req, res, task) : store.create(task);
+    const hasKey = 'idempotency-key' in req.headers;
+    const created = hasKey ? createOnce(store, req, res, task) : store.create(task);
     const { id, json } = await timed(res, created);
     res.status(201).location(`/api/tasks/${id}`);
     sendTask(res, id, json);
   };
+};
 
-  async function createOnce(req: Request, res: Response, task: NewTask): Promise<CreatedOnce> {
-    const { 'idempotency-key': key } = IdempotencyKey.parse(req.headers);
-    const outcome = await store.createOnce(key, task);
-    if (typeof outcome === 'string') throw notCreated[outcome]();
-    if (outcome.replayed) res.set('Idempotency-Replayed', 'true');
-    return outcome;
-  }
-
-  router
-    .route('/api/tasks')
-    .get(async (req, res) => {
-      const query = ListQuery.parse(req.query);
-      const { json, etag, nextCursor } = await timed(res, store.list(query));
-      res.setHeader('ETag', etag);
-      const met = precondition(req, etag);
-      if (met === 304) return void res.status(304).end();
-      if (met === 412) throw conditionFailed();
-      if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
-      sendJson(res, json);
-    })
-    .post(jsonBody, create)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-
-  const change: RequestHandler<{ id: string }> = async (req, res) => {
-    const { id } = TaskPath.parse(req.params);
-    const wanted = TaskChange.parse(req.body);
-    await checkCondition(req, id);
-    sendTask(res, id, await timed(res, store.update(id, wanted)));
-  };
-
-  /** 412 for a change that a condition forbids, but 404 if there is no such task. */
-  async function checkCondition(req: Request<{ id: string }>, id: number): Promise<void> {
-    if (precondition(req) === undefined) return;
-    throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
-  }
-
-  router
-    .route('/api/tasks/:id')
-    .get(async (req, res) => {
-      const { id } = TaskPath.parse(req.params);
-      const json = await timed(res, store.get(id));
-      const met = json === undefined ? undefined : precondition(req);
-      if (met === 304) return void res.status(304).end();
-      if (met === 412) throw conditionFailed();
-      sendTask(res, id, json);
-    })
-    .put(jsonBody, change)
-    .patch(jsonBody, change)
-    .delete(async (req, res) => {
-      const { id } = TaskPath.parse(req.params);
-      await checkCondition(req, id);
-      if (!(await timed(res, store.remove(id)))) throw taskNotFound(id);
-      res.json({ message: `Task ${id} deleted` });
-    })
-    .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));
-
-  return router;
+async function createOnce(
+  store: TaskStore,
+  req: Request,
+  res: Response,
+  task: NewTask,
+): Promise<CreatedOnce> {
+  const { 'idempotency-key': key } = IdempotencyKey.parse(req.headers);
+  const outcome = await store.createOnce(key, task);
+  if (typeof outcome === 'string') throw notCreated[outcome]();
+  if (outcome.replayed) res.set('Idempotency-Replayed', 'true');
+  return outcome;
 }
 
-/** Waits for the store, and tells the client how many milliseconds that took, and the request until then. */
+const get = (store: TaskStore): TaskHandler => {
+  return async (req, res) => {
+    const { id } = TaskPath.parse(req.params);
+    const json = await timed(res, store.get(id));
+    const met = json === undefined ? undefined : precondition(req);
+    if (met === 304) return void res.status(304).end();
+    if (met === 412) throw conditionFailed();
+    sendTask(res, id, json);
+  };
+};
+
+const change = (store: TaskStore): TaskHandler => {
+  return async (req, res) => {
+    const { id } = TaskPath.parse(req.params);
+    const wanted = TaskChange.parse(req.body);
+    await checkCondition(store, req, id);
+    sendTask(res, id, await timed(res, store.update(id, wanted)));
+  };
+};
+
+const remove = (store: TaskStore): TaskHandler => {
+  return async (req, res) => {
+    const { id } = TaskPath.parse(req.params);
+    await checkCondition(store, req, id);
+    if (!(await timed(res, store.remove(id)))) throw taskNotFound(id);
+    res.json({ message: `Task ${id} deleted` });
+  };
+};
+
+/** 412 for a change that a condition forbids, but 404 if there is no such task. */
+async function checkCondition(store: TaskStore, req: TaskRequest, id: number): Promise<void> {
+  if (precondition(req) === undefined) return;
+  throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
+}
+
+/** Waits for the store. Server-Timing tells how long that took, and the request so far. */
 async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
   const askedAt = performance.now();
   const got = await result;
   const now = performance.now();
-  res.setHeader(
-    'Server-Timing',
-    `api;dur=${(now - res.locals.startedAt).toFixed(1)}, db;dur=${(now - askedAt).toFixed(1)}`,
-  );
+  const api = (now - res.locals.startedAt).toFixed(1);
+  const db = (now - askedAt).toFixed(1);
+  res.setHeader('Server-Timing', `api;dur=${api}, db;dur=${db}`);
   return got;
 }
 
 function nextPage({ limit, status, q }: ListQuery, cursor: string): string {
-  const parameters = new URLSearchParams({
-    limit: String(limit),
-    ...(status && { status }),
-    ...(q && { q }),
-    cursor,
-  });
+  const filters = { ...(status && { status }), ...(q && { q }) };
+  const parameters = new URLSearchParams({ limit: String(limit), ...filters, cursor });
   return `/api/tasks?${parameters.toString()}`;
 }
 
+const retryLater = { 'Retry-After': '1' };
 const notCreated: Record<NotCreated, () => HttpError> = {
   running: () =>
-    new HttpError(409, 'A request with this Idempotency-Key is still running', {
-      'Retry-After': '1',
-    }),
+    new HttpError(409, 'A request with this Idempotency-Key is still running', retryLater),
   deleted: () => new HttpError(410, 'The task of this Idempotency-Key was deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
@@ -150,7 +134,7 @@ function sendTask(res: Response, id: number, json: TaskJson | undefined): void {
   sendJson(res, `{"task":${json}}`);
 }
 
-/** What res.json() does, for JSON that is ready: without looking at it again. */
+/** Like res.json(), for JSON that is ready. */
 function sendJson(res: Response, json: string | Buffer): void {
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
   res.setHeader('Content-Length', Buffer.byteLength(json));

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
-// .meta() says to readers of the API's documentation what a refinement checks.
+// .meta() tells the API's documentation what a refinement checks.
 
-/** Text that PostgreSQL takes as it is: at most `max` Unicode code points, no NUL, no half of a surrogate pair. */
+/** Text that PostgreSQL can store: at most `max` code points, no NUL, no lone surrogate. */
 function checkText(schema: z.ZodString, max: number) {
   return schema
     .refine((text) => text.isWellFormed(), 'must be valid Unicode')
@@ -23,25 +23,30 @@ function wholeNumber(text: z.ZodString, max: number) {
     .meta({ type: 'integer', minimum: 1, maximum: max });
 }
 
-const string = (missing?: string) =>
-  z.string({
-    error: ({ input }) => (input === undefined && missing ? missing : 'must be a string'),
-  });
+const string = z.string('must be a string').trim();
+const title = notEmpty(checkText(string, 255));
+const status = notEmpty(checkText(string, 50));
 
-const title = (missing?: string) => notEmpty(checkText(string(missing).trim(), 255));
-const status = notEmpty(checkText(string().trim(), 50));
+/** A field that must be given. errors.ts recognises a missing one by `params`. */
+const required = <Schema extends z.ZodType>(name: string, schema: Schema) =>
+  z.preprocess((value, context) => {
+    const message = `Missing '${name}' in request body`;
+    if (value === undefined)
+      context.addIssue({ code: 'custom', params: { missing: true }, message });
+    return value;
+  }, schema);
 
 const body = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.object(shape, 'Request body must be a JSON object');
 
 /** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
 export const NewTask = body({
-  title: title("Missing 'title' in request body"),
+  title: required('title', title),
   status: status.default('pending'),
 });
 export type NewTask = z.infer<typeof NewTask>;
 
-/** Names one POST, so that it can be sent again without making a second task. */
+/** Names a POST, so that sending it again makes no second task. */
 export const IdempotencyKey = z.object({
   'idempotency-key': z
     .string()
@@ -50,7 +55,7 @@ export const IdempotencyKey = z.object({
 
 /** The body of PUT and PATCH: what is absent stays as it is. */
 export const TaskChange = body({
-  title: title().optional(),
+  title: title.optional(),
   status: status.optional(),
 })
   .refine(
@@ -63,7 +68,7 @@ export type TaskChange = z.infer<typeof TaskChange>;
 /** The id in a path: decimal digits in the range of the SERIAL column. */
 export const TaskPath = z.object({ id: wholeNumber(z.string(), 2_147_483_647) });
 
-/** Where a page ended: the next one starts after this row. Opaque for clients, base64url of its two parts. */
+/** The last row of a page; the next page starts after it. Clients get it as opaque base64url. */
 export interface Cursor {
   created_at: string;
   id: number;
@@ -92,7 +97,7 @@ function decodeCursor(cursor: string): Cursor | undefined {
   }
 }
 
-// A parameter that is given twice arrives as an array.
+// A parameter given twice arrives as an array.
 const parameter = () => z.string('must be given once');
 
 /** The query of the list. */

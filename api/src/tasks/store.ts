@@ -1,7 +1,5 @@
 import { hash } from 'node:crypto';
-import { connections, type Db } from '../db.ts';
-import { TurnTimeout } from '../db-errors.ts';
-import { openLimit, share } from '../share.ts';
+import type { Db, Statement } from '../db.ts';
 import { type CreatedOnce, createTaskOnce, type NotCreated } from './idempotency.ts';
 import { type Row, type TaskJson, taskJson } from './row.ts';
 import {
@@ -12,24 +10,24 @@ import {
   type TaskChange,
 } from './schema.ts';
 
-/** One page of the list, newest first: `{"tasks": […], "next_cursor": …}`. */
+/** One page of the list, newest first. */
 export interface Page {
-  /** Made once, and sent as it is to all who share it. */
+  /** `{"tasks": […], "next_cursor": …}`, ready to send. */
   json: Buffer;
-  /** Names the content: equal pages have equal tags, from whichever replica. Hashed once for all who share the page. */
+  /** Names the content: equal pages have equal tags, on every replica. */
   etag: string;
   /** Where the next page starts; undefined on the last one. */
   nextCursor: string | undefined;
 }
 
-/** What the API asks of the database, one statement each. */
+/** What the API asks of the database. */
 export interface TaskStore {
   list: (query: ListQuery) => Promise<Page>;
   /** Undefined: there is no such task. */
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolved means committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task, or returns the one that `key` made in the last 24 hours. */
+  /** Creates the task, or returns the one that `key` created in the last 24 hours. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -37,137 +35,84 @@ export interface TaskStore {
   remove: (id: number) => Promise<boolean>;
 }
 
-export interface StoreOptions {
-  /** Unless false, requests that arrive together share a statement (false is for comparison in benchmarks). */
-  sharing?: boolean;
-  /** Called when a shared statement starts, with the number of requests it serves. */
-  onBatch?: (statement: string, size: number) => void;
-}
-
-export function openTaskStore(db: Db, { sharing = true, onBatch }: StoreOptions = {}): TaskStore {
-  const shared: typeof share = sharing
-    ? share
-    : (execute) => async (input) => only(await execute([input]));
-  const limit = openLimit(); // for everything that waits for the database
-
-  // In the database, changes to one task or uses of one key would each hold a connection while
-  // waiting for each other. They take turns here instead, in order of arrival.
-  const takeTurns = shared<Turn, unknown>(async (turns) => [await only(turns).run()], {
-    key: ({ of }) => of,
-    maxBatch: 1,
-    limit,
-  });
-  const inTurn = <Result>(of: string, run: () => Promise<Result>) =>
-    takeTurns({ of, run }) as Promise<Result>;
-
+export function openTaskStore(db: Db): TaskStore {
   return {
-    list: shared(
-      async (queries) => Array(queries.length).fill(await listTasks(db, only(queries))) as Page[],
-      {
-        key: (query) => JSON.stringify(query),
-        maxBatch: Infinity, // they all want the same page
-        maxInFlight: 2,
-        limit,
-        onStart: (size) => onBatch?.('list', size),
-      },
-    ),
-    get: shared((ids) => getTasks(db, ids), {
-      maxInFlight: connections.get,
-      limit,
-      onStart: (size) => onBatch?.('get', size),
-    }),
-    create: shared((tasks) => createTasks(db, tasks), {
-      maxInFlight: connections.create,
-      limit,
-      onStart: (size) => onBatch?.('create', size),
-    }),
-    createOnce: (key, task) =>
-      inTurn(`key ${key}`, () => createTaskOnce(db, key, task)).catch(stillRunning),
-    update: (id, change) => inTurn(`task ${id}`, () => updateTask(db, id, change)),
-    remove: (id) => inTurn(`task ${id}`, () => deleteTask(db, id)),
+    list: (query) => listTasks(db, query),
+    get: (id) => getTask(db, id),
+    create: (task) => createTask(db, task),
+    createOnce: (key, task) => createTaskOnce(db, key, task),
+    update: (id, change) => updateTask(db, id, change),
+    remove: (id) => deleteTask(db, id),
   };
 }
 
-interface Turn {
-  /** What it changes; there is one turn of it at a time. */
-  of: string;
-  run: () => Promise<unknown>;
+async function listTasks(db: Db, query: ListQuery): Promise<Page> {
+  const rows = await db.read<Pick<Row, 'json'>>(listStatement(query));
+  const tasks = rows.slice(0, query.limit).map((row) => row.json);
+  const last = tasks.at(-1);
+  const hasMore = rows.length > query.limit;
+  const nextCursor = hasMore && last ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
+  const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
+  const json = Buffer.from(`{"tasks":[${tasks.join(',')}]${next}}`);
+  return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
 }
 
-/** An earlier request with the same key took longer than this one may wait. */
-function stillRunning(error: unknown): 'running' {
-  if (error instanceof TurnTimeout) return 'running';
-  throw error;
-}
-
-function only<Item>(items: Item[]): Item {
-  const [item] = items;
-  if (item === undefined) throw new Error('nothing given');
-  return item;
-}
-
-// How a search compares titles: canonical form, no case. lower() alone would tell ς from σ, and
+// How a search compares titles: in canonical form, without case. lower() alone would tell ς from σ.
 // normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
-/** A LIKE pattern that finds `part` anywhere, in the same canonical form; its case is kept. */
+/** A LIKE pattern that finds `part` anywhere, in canonical form; its case is kept. */
 const patternOf = (part: string) => `%${part.normalize('NFC').replace(/[\\%_]/g, '\\$&')}%`;
 
-async function listTasks(db: Db, { limit, status, q, cursor }: ListQuery): Promise<Page> {
-  const values: unknown[] = [limit + 1]; // one more than asked for tells whether more rows follow
-  const value = (given: unknown) => `$${values.push(given)}`;
-
-  const conditions: string[] = [];
-  if (status !== undefined) conditions.push(`status = ${value(status)}`);
-  if (q) conditions.push(`${comparedTitle} LIKE lower(upper(${value(patternOf(q))}))`);
-  if (cursor)
-    conditions.push(`(created_at, -id) < (${value(cursor.created_at)}, -${value(cursor.id)}::int)`);
-  const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-
-  // No prepared statement for a search: rare words need the index, frequent ones do not.
-  const name = q ? '' : `list${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
-  const rows = await db.read<Pick<Row, 'json'>>({
-    name,
-    // Newest first, then by id. Both descending, as one row comparison against the cursor needs it: see 02_indexes.sql.
-    text: `SELECT ${taskJson} FROM tasks ${where} ORDER BY created_at DESC, -id DESC LIMIT $1`,
-    values,
+function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
+  const values: unknown[] = [limit + 1]; // the extra row tells whether there is a next page
+  const parameter = (value: unknown) => {
+    values.push(value);
+    return `$${values.length}`;
+  };
+  const conditions = ['true'];
+  if (status !== undefined) conditions.push(`status = ${parameter(status)}`);
+  if (q) conditions.push(`${comparedTitle} LIKE lower(upper(${parameter(patternOf(q))}))`);
+  if (cursor) {
+    const [createdAt, id] = [parameter(cursor.created_at), parameter(cursor.id)];
+    conditions.push(`(created_at, -id) < (${createdAt}, -${id}::int)`);
+  }
+  const filters = `${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
+  return {
+    // A search is not prepared: rare words need the index, frequent ones do not.
+    name: q ? '' : `list${filters}`,
     kind: q ? 'search' : 'list',
-  });
-  const page = rows.slice(0, limit).map((row) => row.json);
-  const last = page.at(-1);
-  const nextCursor =
-    rows.length > limit && last !== undefined
-      ? encodeCursor(JSON.parse(last) as Cursor)
-      : undefined;
-  const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
-  const json = Buffer.from(`{"tasks":[${page.join(',')}]${next}}`);
-  return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
-}
-
-async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]> {
-  const rows = await db.read<Row>({
-    name: 'get',
-    text: `SELECT id, ${taskJson} FROM tasks WHERE id = ANY($1::int[])`,
-    values: [ids],
-    kind: 'get',
-  });
-  const found = new Map(rows.map(({ id, json }) => [id, json]));
-  return ids.map((id) => found.get(id));
-}
-
-/** One INSERT, one commit. The rows get ascending ids in the order of `tasks`. */
-async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
-  const rows = await db.write<Row>({
-    name: 'create',
+    // Both columns descend, so that the cursor is one row comparison: see 02_indexes.sql.
+    // The inner SELECT keeps PostgreSQL from writing JSON of rows that the limit drops.
     text: `
-      INSERT INTO tasks (title, status)
-      SELECT title, status FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (title, status, n) ORDER BY n
-      RETURNING id, ${taskJson}`,
-    values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
-    kind: 'create',
+      SELECT ${taskJson} FROM (
+        SELECT * FROM tasks WHERE ${conditions.join(' AND ')}
+        ORDER BY created_at DESC, -id DESC LIMIT $1
+      ) AS page`,
+    values,
+  };
+}
+
+async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
+  const [row] = await db.read<Row>({
+    name: 'get',
+    kind: 'get',
+    text: `SELECT id, ${taskJson} FROM tasks WHERE id = $1`,
+    values: [id],
   });
-  return rows.toSorted((a, b) => a.id - b.id);
+  return row?.json;
+}
+
+async function createTask(db: Db, { title, status }: NewTask): Promise<Row> {
+  const [row] = await db.write<Row>({
+    name: 'create',
+    kind: 'create',
+    text: `INSERT INTO tasks (title, status) VALUES ($1, $2) RETURNING id, ${taskJson}`,
+    values: [title, status],
+  });
+  if (!row) throw new Error('INSERT returned no row');
+  return row;
 }
 
 async function updateTask(
@@ -175,12 +120,14 @@ async function updateTask(
   id: number,
   { title, status }: TaskChange,
 ): Promise<TaskJson | undefined> {
-  const rows = await db.write<Row>({
+  const [row] = await db.write<Row>({
     name: 'update',
-    text: `UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status) WHERE id = $1 RETURNING id, ${taskJson}`,
+    text: `
+      UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status)
+      WHERE id = $1 RETURNING id, ${taskJson}`,
     values: [id, title, status],
   });
-  return rows[0]?.json;
+  return row?.json;
 }
 
 async function deleteTask(db: Db, id: number): Promise<boolean> {

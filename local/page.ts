@@ -2,15 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import express, { type RequestHandler } from 'express';
 
-/** The web page where no nginx serves it: the same files under the same paths, with the same headers. */
+/** The web page where no nginx serves it: the same files, paths and headers. */
 export function webPage(directory: string): RequestHandler[] {
-  const isForBrowser: RequestHandler = (req, res, next) => {
-    if (req.path === '/nginx-health') return void res.status(204).end(); // the page learns that there is no nginx
-    const isRead = req.method === 'GET' || req.method === 'HEAD';
-    if (isRead && req.path === '/' && /text\/html/i.test(req.get('Accept') ?? ''))
-      req.url = '/index.html';
-    next();
-  };
   const policyFile = join(directory, '../content-security-policy.txt'); // the one that nginx sends
   const policy = readFileSync(policyFile, 'utf8').trim().replaceAll('\n', ' ');
   const files = express.static(directory, {
@@ -28,5 +21,18 @@ export function webPage(directory: string): RequestHandler[] {
       res.setHeader('Vary', 'Accept');
     },
   });
-  return [isForBrowser, files];
+  return [noNginx, pageForBrowsers, files];
 }
+
+/** The page asks for /nginx-health to learn whether there is an nginx. */
+const noNginx: RequestHandler = (req, res, next) => {
+  if (req.path !== '/nginx-health') return next();
+  res.status(204).end();
+};
+
+const pageForBrowsers: RequestHandler = (req, _res, next) => {
+  const isRead = req.method === 'GET' || req.method === 'HEAD';
+  const wantsHtml = /text\/html/i.test(req.get('Accept') ?? '');
+  if (isRead && wantsHtml && req.path === '/') req.url = '/index.html';
+  next();
+};

@@ -1,0 +1,36 @@
+const wrongCa = "DB_SSL_CA must be the CA certificate that signed the server's";
+const oldSchema = 'run scripts/apply-schema.sh';
+
+/** What to do, by SQLSTATE or by Node's code. */
+const advice: Record<string, string> = {
+  '28P01': 'DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one',
+  '3D000': 'DB_NAME must be the database that POSTGRES_DB made when the volume was new',
+  '23505': `the sequence is behind the rows; ${oldSchema}`,
+  '42P01': oldSchema, // undefined table
+  '42703': oldSchema, // undefined column
+  '2200H': 'tasks.id is an INTEGER, and no ids are left',
+  ENOTFOUND: 'is the database running, and DB_HOST its name?',
+  EAI_AGAIN: 'is the database running, and DB_HOST its name?',
+  ECONNREFUSED: 'nothing listens at DB_HOST:DB_PORT; is the database running?',
+  ERR_TLS_CERT_ALTNAME_INVALID: "DB_SSL=verify-full wants DB_HOST in the server's certificate",
+  DEPTH_ZERO_SELF_SIGNED_CERT: wrongCa,
+  SELF_SIGNED_CERT_IN_CHAIN: wrongCa,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: wrongCa,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: wrongCa,
+};
+
+/** For the log: what happened, and what to do where that is known. */
+export function explain(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message || cause.name : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const what = advice[code] ?? tlsAdvice(code, message);
+  return what === undefined ? message : `${message}: ${what}`;
+}
+
+function tlsAdvice(code: string, message: string): string | undefined {
+  if (message === 'The server does not support SSL connections')
+    return 'DB_SSL=off, or turn on ssl in the server';
+  if (code === '28000' && message.includes('no encryption'))
+    return 'if the server requires TLS, set DB_SSL=require or verify-full';
+  return undefined;
+}

@@ -1,0 +1,36 @@
+import express, { type RequestHandler } from 'express';
+import { HttpError } from './errors.ts';
+
+const noJson = () => new HttpError(400, 'Request body must be JSON');
+
+/** express.json() would skip a request without a body or with another type. */
+const requireJson: RequestHandler = (req, _res, next) => {
+  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
+  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
+  if (!req.is('application/json'))
+    throw new HttpError(415, 'Content-Type must be application/json');
+  next();
+};
+
+// `fatal` refuses invalid UTF-8 instead of replacing it: we must store what was sent.
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** express.json() would also take UTF-16, and an empty text as {}. */
+function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer, charset: string): void {
+  if (charset !== 'utf-8') throw new HttpError(415, 'JSON must be in UTF-8');
+  if (textOf(bytes) === '') throw noJson();
+}
+
+function textOf(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw noJson();
+  }
+}
+
+/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
+export const jsonBody = [
+  requireJson,
+  express.json({ strict: false, limit: '64kb', verify: requireUtf8 }),
+];

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+const parseErrors: Record<string, [status: string, error: string]> = {
+  HPE_INVALID_METHOD: ['405 Method Not Allowed', 'Method not allowed'],
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'Request headers are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
+};
+
+/** The responses of a connection that have not ended, oldest first. */
+const unfinished = new WeakMap<Duplex, Set<ServerResponse>>();
+
+/** To be called for each request, so that answerParseError knows what comes before it. */
+export function trackResponse({ socket }: IncomingMessage, res: ServerResponse): void {
+  const responses = unfinished.get(socket) ?? new Set();
+  unfinished.set(socket, responses.add(res));
+  res.on('close', () => responses.delete(res));
+}
+
+/** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
+export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
+  const [answering] = unfinished.get(socket) ?? [];
+  // If that request is complete, the error is in a later one. Its answer must come first, and then
+  // the connection closes: the client would take this answer for that one.
+  if (answering && (answering.req.complete || answering.headersSent)) {
+    answering.shouldKeepAlive = false;
+    return;
+  }
+  if (socket.writable) socket.end(answerTo(err.code ?? ''));
+  else socket.destroy();
+}
+
+function answerTo(code: string): string {
+  const [status, error] = parseErrors[code] ?? ['400 Bad Request', 'Bad request'];
+  const body = JSON.stringify({ error });
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${body.length}`,
+    `X-Request-Id: ${randomUUID()}`,
+    'Connection: close',
+  ];
+  if (code === 'HPE_INVALID_METHOD') head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE');
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}

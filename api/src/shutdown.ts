@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Phase } from './app.ts';
+import type { Db } from './db.ts';
+import type { Listener } from './listen.ts';
+
+/** What the application sees of the shutdown. */
+export interface Lifecycle {
+  phase: Phase;
+}
+
+interface Parts {
+  listening: Promise<Listener>;
+  db: Db;
+  log: Logger;
+}
+
+/** SIGTERM drains; SIGINT, or the end of `npm start`, skips the wait for the proxy. */
+export function shutDownOnSignal(lifecycle: Lifecycle, parts: Parts): void {
+  const shutDown = async (end: (parts: Parts) => Promise<void>, message: string) => {
+    lifecycle.phase = 'draining';
+    parts.log.info(message);
+    setTimeout(() => process.exit(1), 20_000).unref(); // Docker kills after 30 s
+    await end(parts);
+    parts.log.info('stopped');
+    process.exit(0);
+  };
+  const drain = () => {
+    if (lifecycle.phase === 'serving')
+      void shutDown((running) => leaveProxy(lifecycle, running), 'draining');
+  };
+  const stop = () => {
+    if (lifecycle.phase !== 'serving') process.exit(1); // the second signal does not wait
+    void shutDown(close, 'stopping');
+  };
+  process.on('SIGTERM', drain);
+  process.on('SIGINT', stop);
+  process.on('disconnect', stop);
+}
+
+/**
+ * Ends without a failed request of the proxy. When a port closes, the kernel resets connections
+ * that the process has not accepted yet, and the proxy cannot know what became of a POST on one of
+ * them. So answers tell the proxy to use another replica first.
+ */
+async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
+  await connectionsClosed(await parts.listening, 6_000); // the proxy closes idle ones after 5 s
+  lifecycle.phase = 'leaving';
+  await sleep(3_000);
+  await close(parts);
+}
+
+/** Closes the port, waits for the requests in flight, and then closes the pool. */
+async function close({ listening, db }: Parts): Promise<void> {
+  const listener = await listening;
+  const closed = listener.close();
+  // Their last request was still in flight when the port closed.
+  setInterval(() => listener.closeIdleConnections(), 100).unref();
+  await closed;
+  await db.close();
+}
+
+async function connectionsClosed(listener: Listener, atMostMs: number): Promise<void> {
+  const deadline = Date.now() + atMostMs;
+  while (Date.now() < deadline && (await listener.connections()) > 0) await sleep(100);
+}

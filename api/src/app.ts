@@ -14,7 +14,7 @@ import { openSharedTaskStore } from './tasks/shared-store.ts';
 import type { TaskStore } from './tasks/store.ts';
 import { requireToken } from './token.ts';
 
-/** A draining process answers and asks to close. A leaving one sends the proxy elsewhere. */
+/** Draining: answers, and closes connections. Leaving: sends each request to another replica. */
 export type Phase = 'serving' | 'draining' | 'leaving';
 
 export interface AppOptions {
@@ -23,7 +23,7 @@ export interface AppOptions {
   store?: TaskStore;
   log: Logger;
   version: string;
-  /** If set, /api wants `Authorization: Bearer <token>`. */
+  /** If set, /api requires `Authorization: Bearer <token>`. */
   apiToken?: string | undefined;
   /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
@@ -31,11 +31,11 @@ export interface AppOptions {
   before?: RequestHandler[];
   /** How far the shutdown is. Default: serving. */
   phase?: () => Phase;
-  /** What GET /metrics reports. Default: a new one. */
+  /** The metrics that GET /metrics reports. Default: a new registry. */
   registry?: Registry;
 }
 
-/** The application without a port or a process. A request meets it from top to bottom. */
+/** The application without a port or a process. A request passes through it from top to bottom. */
 export function createApp(options: AppOptions): Express {
   const { db, log, version, apiToken, replica, before, phase = () => 'serving' } = options;
   const metrics = openMetrics(options.registry ?? new Registry(), db);
@@ -77,9 +77,9 @@ function commonHeaders(phase: () => Phase, replica: string | undefined): Request
   return (_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     if (replica !== undefined) res.set('X-Served-By', replica);
-    // The proxy then opens its next connection to another replica.
+    // The proxy then does not use this connection again.
     if (phase() !== 'serving') res.set('Connection', 'close');
-    // The only 502 of the API: nginx asks another replica, whatever the method is.
+    // The API's only 502: nginx then asks another replica, whatever the method.
     if (phase() === 'leaving') throw new HttpError(502, 'The API is shutting down');
     next();
   };

@@ -20,15 +20,15 @@ const Environment = z.object({
   DB_SSL: z
     .enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full')
     .default('off'),
-  DB_SSL_CA: z.string().optional(), // set to a path; parsed to the certificates in that file
+  DB_SSL_CA: z.string().optional(), // given as a path; becomes the certificates in that file
   PORT: port.default(8080),
-  HOST: z.string().optional(), // the address to listen on; unset: all of them
+  HOST: z.string().optional(), // the address to listen on; default: all addresses
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'is not a log level; use trace, debug, info, warn, error, fatal or silent',
     })
     .default('info'),
-  // The engine sets it to the container's id. A value that no header may have counts as unset.
+  // The engine sets it to the container's id. A value not allowed in a header counts as unset.
   HOSTNAME: z
     .string()
     .regex(/^[\w.-]+$/)
@@ -63,12 +63,12 @@ export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
 
 /**
  * TLS to the database, with the modes of libpq: `require` accepts any certificate; `verify-full`
- * wants one for DB_HOST, signed by a certificate in DB_SSL_CA or, if unset, by a public authority.
+ * needs one for DB_HOST, signed by a certificate in DB_SSL_CA or, if unset, by a public authority.
  */
 export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
   if (DB_SSL === 'off') return false;
   if (DB_SSL === 'require') return { rejectUnauthorized: false };
-  // pg passes the host on only if it is a name; for an address it would check for localhost.
+  // pg passes on only a name. For an address, Node would look for localhost in the certificate.
   return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
 }
 

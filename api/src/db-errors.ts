@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { explain } from './explain.ts';
 
-// What can become of a statement that has no result.
+// The ways in which a statement can fail.
 
 /** Not applied: there was no connection for it, or the server refused or cancelled it. */
 export class DatabaseUnavailable extends Error {
@@ -18,15 +18,15 @@ export class SchemaOutdated extends DatabaseUnavailable {
   override name = 'SchemaOutdated';
 }
 
-/** Not sent: it waited too long for those before it. */
+/** Not sent: it waited too long for its turn. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
 }
 
-/** Not applied: it waited too long for a lock of another transaction. */
+/** Not applied: it waited too long for a lock that another transaction holds. */
 export class LockTimeout extends DatabaseBusy {
   override name = 'LockTimeout';
-  /** Where the server was in the statement; names the table if it waited for a row. */
+  /** The server's context of the error; it names the table if the statement waited for a row. */
   readonly where: string;
 
   constructor(message: string, where = '') {
@@ -40,14 +40,14 @@ export class OutcomeUnknown extends Error {
   override name = 'OutcomeUnknown';
 }
 
-/** For a statement that got none of `connections`, such as `2 connections for search`. */
+/** The error of a statement that got none of `connections`, say `2 connections for search`. */
 export function connectionError(cause: unknown, connections: string): DatabaseUnavailable {
   if (poolIsBusy(cause)) return new DatabaseBusy(`all ${connections} are in use`);
   const isBusy = cause instanceof pg.DatabaseError && isTransient(cause);
   return new (isBusy ? DatabaseBusy : DatabaseUnavailable)(explain(cause));
 }
 
-/** For a statement that the server refused: it was not applied, and the connection still works. */
+/** The error of a refused statement: it was not applied, and the connection still works. */
 export function refusal(cause: pg.DatabaseError): Error {
   if (cause.code === '55P03') return new LockTimeout(explain(cause), cause.where);
   if (isTransient(cause)) return new DatabaseBusy(explain(cause));

@@ -10,7 +10,7 @@ export interface Statement {
   name: string;
   text: string;
   values: unknown[];
-  /** Whose connections it uses. Default: `list` for a read, `change` for a write. */
+  /** Which connections it uses. Default: `list` for a read, `change` for a write. */
   kind?: Kind;
 }
 
@@ -18,7 +18,7 @@ export interface Statement {
 export interface Db {
   /** Runs a statement that changes nothing. Throws DatabaseUnavailable, or the SQL error. */
   read<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
-  /** Runs a statement that changes rows. Returned means committed. Also throws OutcomeUnknown. */
+  /** Runs a statement that changes rows, and commits it. Also throws OutcomeUnknown. */
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** How the connections are used now. */
   connections(): Record<Kind, Connections>;
@@ -60,7 +60,7 @@ export function openDb(config: Config, log: Logger): Db {
     } catch (cause) {
       const isAnswered = cause instanceof pg.DatabaseError;
       const isRefused = isAnswered && (await takesStatements(client));
-      // Unless refused, the server may still be working on it: never reuse the connection.
+      // A statement that was not refused may still be running: never reuse the connection.
       client.release(!isRefused);
       if (isRefused) throw refusal(cause);
       if (!isAnswered) pools.replaceOpenedBefore(startedAt);
@@ -79,7 +79,7 @@ export function openDb(config: Config, log: Logger): Db {
 
 /**
  * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
- * have been under way. The severity cannot tell them apart, because lc_messages translates it.
+ * have been under way. The severity does not tell which it was: lc_messages translates it.
  */
 async function takesStatements(client: pg.PoolClient): Promise<boolean> {
   try {

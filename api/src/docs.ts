@@ -32,7 +32,7 @@ const policy = [
 
 const viewer = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-/** The documentation, as OpenAPI and as a page. It holds no data, so it asks for no token. */
+/** The documentation, as OpenAPI and as a page. It holds no data, so it needs no token. */
 export function docsRoutes(version: string, tokenNeeded: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const get = (path: string, handler: RequestHandler) =>

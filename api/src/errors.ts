@@ -19,7 +19,7 @@ interface ErrorBody {
   details?: { path: string; message: string }[];
 }
 
-/** An answer other than success. Throw it anywhere; errorHandler sends it. */
+/** An answer that is not a success. Throw it anywhere; errorHandler sends it. */
 export class HttpError extends Error {
   override name = 'HttpError';
   readonly status: number;
@@ -32,12 +32,12 @@ export class HttpError extends Error {
   }
 }
 
-/** The last route: nothing else took the request. */
+/** The last route: no other matched the request. */
 export const notFound: RequestHandler = () => {
   throw new HttpError(404, 'Not found');
 };
 
-/** The last handler of a route: the path exists, but not with this method. Answers OPTIONS. */
+/** The last handler of a route: the path does not take this method. Also answers OPTIONS. */
 export function methodNotAllowed(allow: string): RequestHandler {
   return (req, res) => {
     if (req.method !== 'OPTIONS') throw new HttpError(405, 'Method not allowed', { Allow: allow });
@@ -79,7 +79,7 @@ function answerTo(err: unknown): Answer {
   return { status, body: { error: clientErrorMessage(status, err) } };
 }
 
-/** One sentence for people, and the same by field. A missing field is reported alone. */
+/** One sentence for people, and its parts by field. A missing field is reported alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
   const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };
@@ -88,14 +88,14 @@ function validationBody({ issues }: ZodError): ErrorBody {
   return { error: sentences.join('; '), details };
 }
 
-/** Errors of Express and its body parser for a refused request carry a 4xx status. */
+/** When Express or its body parser refuses a request, the error carries a 4xx status. */
 function clientErrorStatus(err: unknown): number | undefined {
   if (!(err instanceof Error) || !('status' in err) || typeof err.status !== 'number')
     return undefined;
   return err.status >= 400 && err.status < 500 ? err.status : undefined;
 }
 
-// By the `type` that the body parser gives its errors.
+// What to answer, by the `type` of the body parser's error.
 const bodyErrors: Record<string, string> = {
   'charset.unsupported': 'JSON must be in UTF-8',
   'encoding.unsupported': 'Content-Encoding must be gzip, deflate, br, zstd or absent',

@@ -9,8 +9,8 @@ const advice: Record<string, string> = {
   '42P01': oldSchema, // undefined table
   '42703': oldSchema, // undefined column
   '2200H': 'tasks.id is an INTEGER, and no ids are left',
-  ENOTFOUND: 'is the database running, and DB_HOST its name?',
-  EAI_AGAIN: 'is the database running, and DB_HOST its name?',
+  ENOTFOUND: 'is the database running, and is DB_HOST its name?',
+  EAI_AGAIN: 'is the database running, and is DB_HOST its name?',
   ECONNREFUSED: 'nothing listens at DB_HOST:DB_PORT; is the database running?',
   ERR_TLS_CERT_ALTNAME_INVALID: "DB_SSL=verify-full wants DB_HOST in the server's certificate",
   DEPTH_ZERO_SELF_SIGNED_CERT: wrongCa,

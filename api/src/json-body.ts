@@ -15,7 +15,7 @@ const requireJson: RequestHandler = (req, _res, next) => {
 // `fatal` refuses invalid UTF-8 instead of replacing it: we must store what was sent.
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** express.json() would also take UTF-16, and an empty text as {}. */
+/** express.json() would also accept UTF-16, and read an empty body as {}. */
 function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer, charset: string): void {
   if (charset !== 'utf-8') throw new HttpError(415, 'JSON must be in UTF-8');
   if (textOf(bytes) === '') throw noJson();

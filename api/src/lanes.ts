@@ -1,6 +1,6 @@
 import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from './db-errors.ts';
 
-/** How many calls may be pending. */
+/** How many calls are pending, and how many may be. */
 export interface Limit {
   pending: number;
   max: number;
@@ -9,15 +9,15 @@ export interface Limit {
 /** At least one. */
 export type Batch<Item> = [Item, ...Item[]];
 
-/** How much may run and wait. */
+/** What shares an execution, and the limits on what runs and waits. */
 export interface LaneOptions<In> {
   /** Calls with equal keys share executions; others never wait for each other. */
   key: (input: In) => string;
   /** The most inputs of one execution. */
   maxBatch: number;
-  /** The most executions of one key at a time: one, plus slow ones. */
+  /** The most executions of one key at a time. All but the newest are slow. */
   maxInFlight: number;
-  /** After so many milliseconds an execution is slow, and no longer holds up the next. */
+  /** After this many milliseconds an execution is slow, and no longer holds up the next. */
   slowAfter: number;
   /** The longest that a call waits for its execution to start, in milliseconds. */
   maxWait: number;
@@ -38,7 +38,7 @@ interface Call<In, Out> {
 interface Lane<In, Out> {
   name: string;
   waiting: Call<In, Out>[];
-  /** When each execution started, in that order. */
+  /** When each execution started, oldest first. */
   running: { startedAt: number }[];
   isScheduled: boolean;
 }

@@ -10,15 +10,15 @@ export interface Listener {
   address: string;
   /** How many connections are open. */
   connections(): Promise<number>;
-  /** Closes the connections that have no request now. */
+  /** Closes the connections that have no request in progress. */
   closeIdleConnections(): void;
   /** Refuses new connections. Resolves when the last one is closed. */
   close(): Promise<void>;
 }
 
-// libuv accepts one connection per socket and turn of the event loop. In a busy process the turns
-// are long, and new connections would wait until the proxy gives up: 504. With SO_REUSEPORT the
-// kernel spreads them over many sockets.
+// In each turn of the event loop, libuv accepts one connection per socket. In a busy process the
+// turns are long, and new connections would wait until the proxy gives up: 504. With SO_REUSEPORT
+// the kernel spreads them over many sockets.
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**
@@ -33,8 +33,8 @@ export async function listen(
   // Resolve once: a name may have several addresses, and all sockets must use the same one.
   const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
-    // The proxy closes idle connections first, after 5 s: if we closed one while it sends a
-    // request, that would be a 502.
+    // Longer than the proxy's 5 s, so that the proxy closes idle connections first. If we closed
+    // one while the proxy was sending a request on it, that would be a 502.
     keepAliveTimeout: 75_000,
     headersTimeout: 80_000,
     requestTimeout: 90_000,
@@ -43,7 +43,7 @@ export async function listen(
     createServer(options, handler).on('request', trackResponse).on('clientError', answerParseError),
   );
 
-  // The probe does not share the port, so it fails if another process shares it.
+  // The probe does not share the port, so it fails if another process has the port, shared or not.
   const probe = createServer();
   await opened(probe, { port, host: given });
   const { address } = probe.address() as AddressInfo;

@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Db } from './db.ts';
 import type { Connections } from './pool.ts';
 
-/** What the API counts of its work. */
+/** What the API measures of its own work. */
 export interface Metrics {
   /** Call it for each request, and call its result with the status when the request ends. */
   requestStarted: (req: Request) => (status: number) => void;
@@ -46,7 +46,7 @@ function requestMetrics(registry: Registry): Metrics['requestStarted'] {
   const registers = [registry];
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Requests by their route; "none" if they met no route',
+    help: 'Requests by their route; "none" if they matched no route',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,

@@ -15,13 +15,13 @@ export const object = (properties: Record<string, object>, optional: string[] = 
 
 export const ref = (path: string) => ({ $ref: `#/components/${path}` });
 
-/** The JSON Schema of a schema that validates: what it takes, or what it makes of that. */
+/** A Zod schema as JSON Schema. `input`: what it accepts. `output`: what it turns that into. */
 export function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
 }
 
-/** Parameters arrive as text; .meta() says what it stands for, after the transformation. */
+/** Parameters arrive as text. The document gives what they are turned into: see .meta(). */
 export function parameters(place: 'path' | 'query' | 'header', { shape }: z.ZodObject): object[] {
   return Object.entries(shape).map(([name, schema]) => ({
     name,
@@ -51,12 +51,12 @@ export const answer = (description: string, schema: object, headers: object = {}
 const failure = (description: string, headers?: object) =>
   answer(description, ref('schemas/Error'), headers);
 
-const howToGiveIt = { 'WWW-Authenticate': header('How to give it', true) };
+const howToGiveIt = { 'WWW-Authenticate': header('How to send the token', true) };
 const later = { 'Retry-After': header('Seconds to wait', true) };
 
-/** Every failure, by the name under which the document has it. */
+/** Every failure, by its name in the document. */
 export const responses = {
-  Invalid: failure('The input is invalid; the sentence says why, `details` says where'),
+  Invalid: failure('The input is invalid: `error` says why, `details` says where'),
   Unauthorized: failure('The API token is missing or wrong', howToGiveIt),
   NotFound: failure('There is no such task'),
   Running: failure('A request with this Idempotency-Key is still running', later),
@@ -68,12 +68,12 @@ export const responses = {
   TooLarge: failure('The body is larger than 64 kB'),
   NoJson: failure('The body is not application/json in UTF-8, or has an unknown Content-Encoding'),
   TooMany: failure('Too many requests, from this address or from all clients together', later),
-  Unforeseen: failure('Unforeseen; the log has the cause under the X-Request-Id'),
+  Unforeseen: failure('An unforeseen error; the log has its cause under the X-Request-Id'),
   NoApi: failure('No replica of the API took the request. Nothing was changed', later),
   Unavailable: failure('The database is unreachable or busy. Nothing was changed', later),
   Unknown: failure(
     'The request was sent, but no answer came: a change may or may not be stored. ' +
-      'Read before you send it again, unless it had an idempotency-key',
+      'Check before you send it again, unless it had an idempotency-key',
   ),
 };
 

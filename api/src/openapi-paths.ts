@@ -105,7 +105,7 @@ const remove: Operation = {
 const open = (summary: string, responses: Record<string, object>) => ({
   get: { summary, security: [], responses },
 });
-/** Not for those outside: nginx does not pass these on. */
+/** Not public: nginx does not pass these on. */
 const internal = (summary: string, responses: Record<string, object>) => ({
   get: { summary, security: [], tags: ['internal'], responses },
 });
@@ -116,7 +116,7 @@ const about = answer(
 );
 
 export const paths: Paths = {
-  '/': open('What this is; for browsers the web page', {
+  '/': open('What this is; for browsers, the web page', {
     200: { ...about, content: { ...about.content, 'text/html': {} } },
   }),
   '/healthz': open('Whether the API can do its work', {
@@ -133,7 +133,7 @@ export const paths: Paths = {
   '/api/openapi.json': open('This document', {
     200: answer('OpenAPI 3.1', { type: 'object', required: ['openapi', 'paths'] }),
   }),
-  '/api/docs': open('This document for people', {
+  '/api/docs': open('This document, for people to read', {
     200: { description: 'A page', content: { 'text/html': {} } },
   }),
   '/livez': internal('Whether the process answers', {

@@ -2,7 +2,7 @@ import { object, responses, schemaOf, text } from './openapi-parts.ts';
 import { type Operation, type Paths, paths } from './openapi-paths.ts';
 import { NewTask, TaskChange } from './tasks/schema.ts';
 
-/** What the API takes and answers, for programs: OpenAPI 3.1. */
+/** What the API accepts and answers, for programs to read: OpenAPI 3.1. */
 export interface OpenApi {
   paths: Paths;
   [key: string]: unknown;
@@ -29,7 +29,7 @@ const token = {
   description: 'The API token, where the server asks for one',
 };
 
-/** The document. `tokenNeeded`: whether the operations below /api want the API token. */
+/** The document. `tokenNeeded`: whether the operations below /api need the API token. */
 export function openApi(version: string, tokenNeeded: boolean): OpenApi {
   return {
     openapi: '3.1.1',
@@ -37,9 +37,8 @@ export function openApi(version: string, tokenNeeded: boolean): OpenApi {
       title: 'Task API',
       version,
       description:
-        'Titles and statuses are trimmed; their length is counted in Unicode code points after ' +
-        'that. HEAD is answered like GET. Every answer has an X-Request-Id, by which the logs ' +
-        'can be searched.',
+        'Titles and statuses are trimmed; what remains is measured in Unicode code points. ' +
+        'HEAD is answered like GET. Every answer has an X-Request-Id, which finds it in the logs.',
     },
     servers: [{ url: '/' }],
     security: tokenNeeded ? [{ token: [] }] : [],
@@ -48,7 +47,7 @@ export function openApi(version: string, tokenNeeded: boolean): OpenApi {
   };
 }
 
-/** Each endpoint for those outside, as `GET /api/tasks/<id>`. */
+/** Each public endpoint, in the form `GET /api/tasks/<id>`. */
 export const endpoints = Object.entries(paths).flatMap(endpointsOf);
 
 function endpointsOf([path, operations]: [string, Record<string, Operation>]): string[] {

@@ -11,7 +11,7 @@ const parseErrors: Record<string, [status: string, error: string]> = {
 /** The responses of a connection that have not ended, oldest first. */
 const unfinished = new WeakMap<Duplex, Set<ServerResponse>>();
 
-/** To be called for each request, so that answerParseError knows what comes before it. */
+/** Call it for each request: answerParseError must know which answers come before its own. */
 export function trackResponse({ socket }: IncomingMessage, res: ServerResponse): void {
   const responses = unfinished.get(socket) ?? new Set();
   unfinished.set(socket, responses.add(res));
@@ -21,8 +21,8 @@ export function trackResponse({ socket }: IncomingMessage, res: ServerResponse):
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
   const [answering] = unfinished.get(socket) ?? [];
-  // If that request is complete, the error is in a later one. Its answer must come first, and then
-  // the connection closes: the client would take this answer for that one.
+  // If the request being answered is complete, the error is in a later one. Send only the answer in
+  // progress, then close: the client would take an answer sent now for that one.
   if (answering && (answering.req.complete || answering.headersSent)) {
     answering.shouldKeepAlive = false;
     return;

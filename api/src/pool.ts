@@ -84,8 +84,8 @@ export class Pools {
   }
 
   /**
-   * When a connection dies without a word from the server, those opened before it are usually dead
-   * too. They are replaced, as each would cost a statement its timeout.
+   * When a connection dies during a statement without a word from the server, those opened before
+   * the statement are usually dead too. They are replaced: each would cost a statement its timeout.
    */
   replaceOpenedBefore(time: number): void {
     this.#lostAt = Math.max(this.#lostAt, time);

@@ -5,8 +5,8 @@ import type { Request } from 'express';
  * client already has it, 412 if the request must not proceed, undefined to go on. `etag` is its
  * tag, if any.
  *
- * req.fresh would not do: it is never true for a browser's fetch, which adds `Cache-Control:
- * no-cache` to its own conditions.
+ * req.fresh would not do: it is never true for a browser's fetch() with a condition, to which the
+ * browser adds `Cache-Control: no-cache`.
  */
 export function precondition(req: Request, etag?: string): 304 | 412 | undefined {
   const ifMatch = req.get('If-Match');

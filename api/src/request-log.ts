@@ -5,8 +5,8 @@ import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
 import type { Metrics } from './metrics.ts';
 
 /**
- * One log line and one count per request, and the X-Request-Id that finds it. The id is the one
- * that the proxy or the client gave, if it is well-formed.
+ * One log line and one count per request, and the X-Request-Id that finds the line. The id is the
+ * one that the proxy or the client gave, if it is well-formed.
  */
 export function requestLog(
   log: Logger,
@@ -20,7 +20,7 @@ export function requestLog(
     const id = requestId(req);
     res.setHeader('X-Request-Id', id);
 
-    // 'close' comes after the last byte, or when the client is gone before.
+    // 'close' comes after the last byte, or earlier if the client goes away.
     res.on('close', () => {
       const isAnswered = res.writableFinished;
       const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client

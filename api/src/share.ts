@@ -1,6 +1,6 @@
 import { type Batch, type LaneOptions, Lanes, type Limit } from './lanes.ts';
 
-/** How much may run and wait. Calls have one key and a limit of their own unless given. */
+/** Without `key`, all calls share one. Without `limit`, no other share counts towards it. */
 export type ShareOptions<In> = Partial<LaneOptions<In>>;
 
 const defaults = {

@@ -39,9 +39,9 @@ export function shutDownOnSignal(lifecycle: Lifecycle, parts: Parts): void {
 }
 
 /**
- * Ends without a failed request of the proxy. When a port closes, the kernel resets connections
+ * Ends without failing a request from the proxy. When a port closes, the kernel resets connections
  * that the process has not accepted yet, and the proxy cannot know what became of a POST on one of
- * them. So answers tell the proxy to use another replica first.
+ * them. So, before the port closes, answers make the proxy use another replica.
  */
 async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
   await connectionsClosed(await parts.listening, 6_000); // the proxy closes idle ones after 5 s
@@ -50,11 +50,11 @@ async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
   await close(parts);
 }
 
-/** Closes the port, waits for the requests in flight, and then closes the pool. */
+/** Closes the port, waits for the requests in flight, then closes the database connections. */
 async function close({ listening, db }: Parts): Promise<void> {
   const listener = await listening;
   const closed = listener.close();
-  // Their last request was still in flight when the port closed.
+  // Closes those that were not idle yet when the port closed.
   setInterval(() => listener.closeIdleConnections(), 100).unref();
   await closed;
   await db.close();

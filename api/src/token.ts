@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { RequestHandler } from 'express';
 import { HttpError } from './errors.ts';
 
-/** Requires `Authorization: Bearer <token>`. A comparison in constant time needs equal lengths. */
+/** Requires `Authorization: Bearer <token>`. Compares hashes: they always have equal lengths. */
 export function requireToken(token: string): RequestHandler {
   const expected = sha256(token);
   return (req, _res, next) => {

@@ -15,9 +15,9 @@ const continued = 600_000; // milliseconds; a page loaded later than that sends 
 
 /** @type {Task[]} tasks that can be undone */
 let undoable = [];
-/** @type {Task[]} tasks that cannot, and have no answer yet */
+/** @type {Task[]} tasks that cannot be undone, and have no answer yet */
 let sure = [];
-/** @type {Task[]} those of them that are not sent yet */
+/** @type {Task[]} those of `sure` that are not sent yet */
 let queue = [];
 let timer = 0;
 /** The row that gets the focus when Undo disappears. */

@@ -24,7 +24,7 @@ export function write(selector, text, /** @type {ParentNode} */ within = documen
 
 /**
  * @param {State} web @param {State} api @param {State} db
- * @param {string} summary the same as a sentence
+ * @param {string} summary the three states in a sentence
  */
 export function showTiers(web, api, db, summary) {
   for (const [name, state] of Object.entries({ web, api, db })) {
@@ -39,7 +39,7 @@ export function showTiers(web, api, db, summary) {
 /**
  * What each tier took by itself: in Server-Timing, the time of a tier includes those behind it.
  * @param {number} total milliseconds until the answer @param {string} header
- * @returns {[name: string, ms: number][]} from the outside in, without what is not known
+ * @returns {[name: string, ms: number][]} from the outside in, without those not known
  */
 function split(total, header) {
   /** @type {[string, number][]} */

@@ -9,7 +9,7 @@ const pageSize = 50;
 const mostAtOnce = 500; // tasks in one answer
 const common = ['pending', 'in_progress', 'completed', 'archived'];
 const widestStatus = 11; // the most characters that fit into a small select
-const statuses = new Set(common); // and what else the API lists
+const statuses = new Set(common); // and any other that the API lists
 const finished = /^(complete|completed|done|archived)$/;
 /** What "Delete completed" deletes: archived tasks are meant to be kept. @param {Task} task */
 export const isCompleted = ({ status }) => status !== 'archived' && finished.test(status);
@@ -128,7 +128,7 @@ async function loadMore() {
   if (find('#more').hidden) focusOn(page?.[0]?.id, 'input');
 }
 
-/** Another filter, or another person: nothing of the old list counts any more. */
+/** Another filter, or another person: nothing of the old list is valid any more. */
 export function startAnew() {
   state.changes++;
   search++;

@@ -101,7 +101,7 @@ export function conditions(plan: Plan): string[] {
   const [rounds, others] = [plan.roundsWith(64), plan.roundsWith(1)];
   return [
     `${machine}, wrk on the same machine, ${rows} rows`,
-    `median of ${rounds} rounds of ${plan.seconds} s (${others} with 1 and 256 connections)`,
+    `median of ${rounds} rounds of ${plan.seconds} s (${others} rounds with 1 or 256 connections)`,
   ];
 }
 
@@ -114,8 +114,8 @@ Look at the ratios: the figures themselves depend on the machine.
 
 ![Requests per second](performance.svg)
 
-- **ceiling**: this API with a constant of the same size instead of the database: the most that
-  nginx, Express and the logs allow
+- **ceiling**: this API with a constant of the same size instead of the database, which shows the
+  most that nginx, Express and the logs allow
 - **taskapp**: this API; requests that arrive together share a statement (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request
 - **fastify**: a minimal server with Fastify 5 and pg (\`tools/bench/variant.ts\`)

@@ -8,8 +8,8 @@ import type { NewTask } from './schema.ts';
 /** `replayed`: an earlier request with this key made the task; this is its current state. */
 export type CreatedOnce = Row & { replayed: boolean };
 /**
- * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': its
- * request has not ended.
+ * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': the
+ * earlier request with the key has not ended.
  */
 export type NotCreated = 'other task' | 'deleted' | 'running';
 
@@ -42,7 +42,7 @@ async function claimKey(
 ): Promise<Row | undefined> {
   const [created] = await db.write<Row>({
     name: 'create-once',
-    // A known key consumes no id of the sequence. One whose first request still runs may.
+    // A known key uses up no id of the sequence, unless its first request is still running.
     text: `
       WITH claimed AS (
         INSERT INTO idempotency_keys AS old (key, request, task_id)
@@ -86,7 +86,7 @@ function hashOf(key: string, { title, status }: NewTask): Buffer {
 
 const tenMinutes = 600_000; // milliseconds
 
-/** Deletes old keys now and then every ten minutes, even if no new key arrives. */
+/** Deletes old keys at once and every ten minutes after that, even if no new key arrives. */
 export function startForgetting(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
   const forget = () => {
     forgetOldKeys(db).catch((error: Error) =>

@@ -100,7 +100,7 @@ async function checkCondition(store: TaskStore, req: TaskRequest, id: number): P
   throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
 }
 
-/** Waits for the store. Server-Timing tells how long that took, and the request so far. */
+/** Waits for the store. Server-Timing says how long that took, and the whole request so far. */
 async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
   const askedAt = performance.now();
   const got = await result;

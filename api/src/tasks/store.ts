@@ -25,11 +25,11 @@ export interface TaskStore {
   list: (query: ListQuery) => Promise<Page>;
   /** Undefined: there is no such task. */
   get: (id: number) => Promise<TaskJson | undefined>;
-  /** Resolved means committed. */
+  /** Resolves when the task is committed. */
   create: (task: NewTask) => Promise<Row>;
   /** Creates the task, or returns the one that `key` created in the last 24 hours. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
-  /** Changes what is given. Undefined: there is no such task. */
+  /** Changes only what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
   /** False: there was no such task. */
   remove: (id: number) => Promise<boolean>;
@@ -57,7 +57,8 @@ async function listTasks(db: Db, query: ListQuery): Promise<Page> {
   return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
 }
 
-// How a search compares titles: in canonical form, without case. lower() alone would tell ς from σ.
+// How a search compares titles: in canonical form, ignoring case. lower() alone would keep ς and σ
+// apart.
 // normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
@@ -84,7 +85,7 @@ function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
     name: q ? '' : `list${filters}`,
     kind: q ? 'search' : 'list',
     // Both columns descend, so that the cursor is one row comparison: see 02_indexes.sql.
-    // The inner SELECT keeps PostgreSQL from writing JSON of rows that the limit drops.
+    // The inner SELECT keeps PostgreSQL from writing JSON for rows that the limit drops.
     text: `
       SELECT ${taskJson} FROM (
         SELECT * FROM tasks WHERE ${conditions.join(' AND ')}

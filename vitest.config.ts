@@ -14,7 +14,7 @@ const provisioning = 'test/stack/provision.test.ts';
 
 const onTheEngine = {
   globalSetup: ['test/lib/engine.ts'],
-  maxWorkers: 2, // each stack has its own name and ports, and most of a test is waiting
+  maxWorkers: 1, // a stack that starts changes the network, and Chromium then drops its requests
   testTimeout: 120_000,
   hookTimeout: 300_000, // the first one builds the images
 };
@@ -47,7 +47,6 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'provision',
       include: [provisioning],
-      maxWorkers: 1, // installs three distributions at once, which takes the whole machine
       sequence: { groupOrder: 2 },
     },
   };
@@ -74,7 +73,6 @@ export default defineConfig(({ mode }) => {
       name: 'faults',
       include: ['test/faults/*.test.ts'],
       globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
-      maxWorkers: 1, // they measure
       sequence: { groupOrder: 3 },
     },
   };

@@ -1,21 +1,22 @@
 import querystring from 'node:querystring';
-import { ZodError } from 'zod';
 
-const encodedReplacement = /%EF%BF%BD/gi; // U+FFFD itself
-
-/**
- * All parameters, however many. One that is given twice is an array. Throws for a value that is not
- * UTF-8: a decoder replaces such bytes with U+FFFD, and we would search for other text.
- */
+/** All parameters, however many. One that is given twice is an array. */
 export function parseQuery(text: string | null): querystring.ParsedUrlQuery {
-  if (text === null) return {};
-  for (const [name, value] of new URLSearchParams(text.replaceAll(encodedReplacement, '?'))) {
-    if (value.includes('\ufffd')) throw notUnicode(name);
-  }
-  return querystring.parse(text, '&', '=', { maxKeys: 0 });
+  const options = { maxKeys: 0, decodeURIComponent: decodeParameter };
+  return querystring.parse(text ?? '', '&', '=', options);
 }
 
-const notUnicode = (name: string) =>
-  new ZodError([
-    { code: 'custom', path: [name], message: 'must be valid Unicode', input: undefined },
-  ]);
+const loneSurrogate = '\ud800';
+
+/**
+ * Accepts a stray `%`. A value that is not UTF-8 becomes text that no parameter may have: its schema
+ * then reports it together with all other faults of the query.
+ */
+function decodeParameter(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    const decoded = querystring.unescape(text); // has U+FFFD where bytes are not UTF-8
+    return decoded.includes('\ufffd') ? loneSurrogate : decoded;
+  }
+}

@@ -249,6 +249,15 @@ describe('GET /api/tasks', () => {
     }
   });
 
+  it('names every fault of a query, whatever else is not UTF-8, and ignores what it does not know', async () => {
+    const { body } = await api().get('/api/tasks?limit=x&q=%FF').expect(400);
+    const { details } = body as { details: { path: string; message: string }[] };
+    expect(details.map(({ path }) => path)).toEqual(['limit', 'q']);
+    const twice = await api().get('/api/tasks?q=a&q=%FF').expect(400);
+    expect(twice.body).toMatchObject({ error: "'q' must be given once" });
+    await api().get('/api/tasks?x=%FF').expect(200);
+  });
+
   it('takes a % that begins no escape as it is', async () => {
     const client = api();
     const title = `${unique('').trim()}100%`;
@@ -541,10 +550,18 @@ describe('POST /api/tasks', () => {
 
   it('takes application/json with a charset, and answers 415 for an encoding it cannot read', async () => {
     const post = () => api().post('/api/tasks');
-    await post()
-      .set('Content-Type', 'Application/JSON; charset=utf-8')
-      .send('{"title":"x"}')
-      .expect(201);
+    for (const charset of ['utf-8', '"UTF-8"', 'utf8']) {
+      await post()
+        .set('Content-Type', `Application/JSON; charset=${charset}`)
+        .send('{"title":"x"}')
+        .expect(201);
+    }
+    for (const charset of ['', 'utf-16']) {
+      await post()
+        .set('Content-Type', `application/json; charset=${charset}`)
+        .send('{"title":"x"}')
+        .expect(415);
+    }
     const { body } = await post()
       .type('json')
       .set('Content-Encoding', 'compress')

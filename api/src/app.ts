@@ -44,7 +44,7 @@ export function createApp(options: AppOptions): Express {
   const get = (path: string, handler: RequestHandler) =>
     app.route(path).get(handler).all(methodNotAllowed('GET, HEAD'));
 
-  app.use(requestLog(log, metrics, () => phase() === 'leaving'));
+  app.use(requestLog(log, metrics));
   app.use(commonHeaders(phase, replica));
   if (before) app.use(before);
   const isDraining = () => phase() !== 'serving';
@@ -80,7 +80,8 @@ function commonHeaders(phase: () => Phase, replica: string | undefined): Request
     // The proxy then does not use this connection again.
     if (phase() !== 'serving') res.set('Connection', 'close');
     // The API's only 502: nginx then asks another replica, whatever the method.
-    if (phase() === 'leaving') throw new HttpError(502, 'The API is shutting down');
+    if (phase() === 'leaving')
+      throw new HttpError(502, 'The API is shutting down', { 'Retry-After': '1' });
     next();
   };
 }

@@ -1,3 +1,4 @@
+import { Buffer, isUtf8 } from 'node:buffer';
 import express, { type RequestHandler } from 'express';
 import { HttpError } from './errors.ts';
 
@@ -21,20 +22,15 @@ const requireJson: RequestHandler = (req, _res, next) => {
   next();
 };
 
-// `fatal` refuses invalid UTF-8 instead of replacing it: we must store what was sent.
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const byteOrderMark = Buffer.from('\ufeff');
 
-/** express.json() would read an empty body as {}. */
+/**
+ * express.json() would replace what is not UTF-8, but we must store what was sent. It would read an
+ * empty body as {}, also one that is only a byte order mark.
+ */
 function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer): void {
-  if (textOf(bytes) === '') throw noJson();
-}
-
-function textOf(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    throw noJson();
-  }
+  const isEmpty = bytes.length === 0 || bytes.equals(byteOrderMark);
+  if (isEmpty || !isUtf8(bytes)) throw noJson();
 }
 
 /** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */

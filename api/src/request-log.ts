@@ -8,11 +8,7 @@ import type { Metrics } from './metrics.ts';
  * One log line and one count per request, and the X-Request-Id that finds the line. The id is the
  * one that the proxy or the client gave, if it is well-formed.
  */
-export function requestLog(
-  log: Logger,
-  metrics: Metrics,
-  isLeaving: () => boolean,
-): RequestHandler {
+export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const startedAt = performance.now();
     res.locals.startedAt = startedAt;
@@ -33,7 +29,7 @@ export function requestLog(
         ...cause(res.locals.error),
       };
       const message = isAnswered ? 'request completed' : 'request aborted';
-      log[levelOf(req, res, isLeaving())](line, message);
+      log[levelOf(req, res)](line, message);
     });
     next();
   };
@@ -47,8 +43,9 @@ function requestId(req: Request): string {
 
 const probes = new Set(['/healthz', '/livez', '/metrics']);
 
-function levelOf(req: Request, res: Response, isLeaving: boolean): 'error' | 'info' | 'trace' {
-  if (res.statusCode >= 500 && !isLeaving) return 'error';
+function levelOf(req: Request, res: Response): 'error' | 'info' | 'trace' {
+  const isRefusal = res.statusCode === 502; // we shut down, and another replica answers instead
+  if (res.statusCode >= 500 && !isRefusal) return 'error';
   return probes.has(req.path) ? 'trace' : 'info';
 }
 

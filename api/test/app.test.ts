@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import type { Phase } from '../src/app.ts';
 import type { Db } from '../src/db.ts';
 import { connections, type Kind } from '../src/pool.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
@@ -244,6 +245,25 @@ describe('the log', () => {
           msg: 'request completed',
         },
       ]);
+  });
+
+  it('has no error for a request that a leaving process refuses, but for one that fails meanwhile', async () => {
+    const { log, lines } = logged();
+    let phase: Phase = 'leaving';
+    const client = api({ log, phase: () => phase });
+    await client.post('/api/tasks').send({ title: 'x' }).expect(502).expect('Connection', 'close');
+    await expect.poll(() => lines).toMatchObject([{ level: info, res: { status: 502 } }]);
+
+    phase = 'draining';
+    const get = () => {
+      phase = 'leaving';
+      return Promise.reject(new Error('broken'));
+    };
+    const store = { ...openTaskStore(database()), get };
+    await api({ log, phase: () => phase, store })
+      .get('/api/tasks/1')
+      .expect(500);
+    await expect.poll(() => lines.at(1)).toMatchObject({ level: error, res: { status: 500 } });
   });
 
   it('tells the cause when the database is away, without a stack', async () => {

@@ -105,7 +105,10 @@ export interface LoadOptions extends Server {
   perSecond?: number;
   /** Connected ones, to be used first. */
   connections?: Connection[];
-  /** Requests under way at most. What is due beyond is not sent but counted as `unsent`. */
+  /**
+   * Requests under way at most. What is due beyond is not sent but counted as `unsent`. Docker's proxy for published ports ends for good
+   * at about 3,300 connections, when it has no file descriptors left.
+   */
   atOnce?: number;
   /** What may be answered. */
   accepted?: number[];
@@ -138,7 +141,7 @@ export class Load {
     this.#options = {
       perSecond: 100,
       connections: [],
-      atOnce: Infinity,
+      atOnce: 1_000,
       accepted: [200, 201],
       isMixed: false,
       ...options,

@@ -139,7 +139,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   it('answers every request of a heavy load while one replica after the other is restarted', async () => {
     // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
     const accepted = [200, 201, 429, 503];
-    const running = new Load({ ...(await target()), perSecond: 600, accepted });
+    const running = new Load({ ...(await target()), perSecond: 600, atOnce: 500, accepted });
     for (const id of await containers('api')) {
       await docker('stop', '--time', '30', id);
       await docker('start', id);

@@ -48,8 +48,11 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   const version = () => /^TAG=(.+)$/m.exec(settings())?.[1] ?? '';
   const secret = (file: string) => readFileSync(join(directory, 'secrets', file), 'utf8');
 
+  /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
   async function target(): Promise<LoadOptions> {
-    const url = `https://127.0.0.1:${(await compose('port', 'web', '443')).trim().split(':').at(-1)}`;
+    const [web = ''] = await containers('web');
+    const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
+    const url = `https://${(await docker('inspect', '--format', format, web)).trim()}`;
     const headers = { Authorization: `Bearer ${secret('api_token')}` };
     return { url, headers, ca: readFileSync(join(directory, 'secrets/tls.crt')) };
   }

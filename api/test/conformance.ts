@@ -23,7 +23,7 @@ type Request = Pick<IncomingMessage, 'method' | 'url'>;
 
 interface Answer {
   description: string;
-  headers?: Record<string, { required: boolean }>;
+  headers?: Record<string, { $ref: string }>;
   content?: Record<string, { schema?: object }>;
 }
 
@@ -41,6 +41,15 @@ function answerOf(
   const { responses } = document.components as { responses: Record<string, Answer> };
   const answer = responses[name];
   return answer && { keys: ['components', 'responses', name], answer };
+}
+
+/** The headers that an answer must have. */
+function requiredHeaders({ headers = {} }: Answer): string[] {
+  const { headers: described } = document.components as {
+    headers: Record<string, { required: boolean }>;
+  };
+  const isRequired = ($ref: string) => described[$ref.split('/').at(-1) ?? '']?.required;
+  return Object.keys(headers).filter((name) => isRequired(headers[name]?.$ref ?? ''));
 }
 
 /** What is not as documented. */
@@ -68,10 +77,8 @@ function fault(
 
   const documented = answerOf(path, method, res.statusCode);
   if (!documented) return `the status ${res.statusCode} is not documented`;
-  const missing = Object.entries(documented.answer.headers ?? {}).find(
-    ([name, { required }]) => required && !res.hasHeader(name),
-  );
-  if (missing) return `the documented header ${missing[0]} is missing`;
+  const missing = requiredHeaders(documented.answer).find((name) => !res.hasHeader(name));
+  if (missing) return `the documented header ${missing} is missing`;
   if (!documented.answer.content) return body === '' ? undefined : 'there is a body';
   const type = String(res.getHeader('Content-Type')).split(';')[0] ?? '';
   const content = documented.answer.content[type];

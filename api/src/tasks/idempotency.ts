@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Db } from '../db.ts';
 import { LockTimeout } from '../db-errors.ts';
-import { type Row, taskJson } from './row.ts';
+import { columnList, type Row, taskJson } from './row.ts';
 import type { NewTask } from './schema.ts';
 
 /** `replayed`: an earlier request with this key made the task; this is its current state. */
@@ -38,7 +38,7 @@ async function claimKey(
   db: Db,
   key: string,
   request: Buffer,
-  { title, status }: NewTask,
+  task: NewTask,
 ): Promise<Row | undefined> {
   const [created] = await db.write<Row>({
     name: 'create-once',
@@ -57,9 +57,10 @@ async function claimKey(
         WHERE old.created_at < now() - interval '24 hours'
         RETURNING task_id
       )
-      INSERT INTO tasks (id, title, status) SELECT task_id, $3, $4 FROM claimed
+      INSERT INTO tasks (id, ${columnList})
+      SELECT task_id, ${columnList} FROM claimed, json_populate_record(NULL::tasks, $3)
       RETURNING id, ${taskJson}`,
-    values: [key, request, title, status],
+    values: [key, request, JSON.stringify(task)],
   });
   return created;
 }
@@ -80,8 +81,8 @@ async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedO
 }
 
 /** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
-function hashOf(key: string, { title, status }: NewTask): Buffer {
-  return hash('sha256', `${key}\0${title}\0${status}`, 'buffer');
+function hashOf(key: string, task: NewTask): Buffer {
+  return hash('sha256', [key, ...Object.values(task)].join('\0'), 'buffer');
 }
 
 const tenMinutes = 600_000; // milliseconds

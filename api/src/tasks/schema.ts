@@ -24,8 +24,22 @@ function wholeNumber(text: z.ZodString, max: number) {
 }
 
 const string = z.string('must be a string').trim();
-const title = notEmpty(checkText(string, 255));
-const status = notEmpty(checkText(string, 50));
+
+/** The fields that a request sets. Each is a column of `tasks` with the same name. */
+const fields = {
+  title: notEmpty(checkText(string, 255)),
+  status: notEmpty(checkText(string, 50)),
+};
+export const columns = Object.keys(fields);
+
+const maxId = 2_147_483_647; // of a SERIAL column
+
+/** A task in an answer. PostgreSQL writes it: see row.ts. */
+export const Task = z.strictObject({
+  id: z.int().min(1).max(maxId),
+  ...fields,
+  created_at: z.iso.datetime({ offset: true }),
+});
 
 /** A field that must be given. errors.ts recognises a missing one by `params`. */
 const required = <Schema extends z.ZodType>(name: string, schema: Schema) =>
@@ -41,8 +55,9 @@ const body = <Shape extends z.ZodRawShape>(shape: Shape) =>
 
 /** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
 export const NewTask = body({
-  title: required('title', title),
-  status: status.default('pending'),
+  ...fields,
+  title: required('title', fields.title),
+  status: fields.status.default('pending'),
 });
 export type NewTask = z.infer<typeof NewTask>;
 
@@ -54,19 +69,17 @@ export const IdempotencyKey = z.object({
 });
 
 /** The body of PUT and PATCH: what is absent stays as it is. */
-export const TaskChange = body({
-  title: title.optional(),
-  status: status.optional(),
-})
+export const TaskChange = body(fields)
+  .partial()
   .refine(
-    (change) => change.title !== undefined || change.status !== undefined,
+    (change) => Object.values(change).some((value) => value !== undefined),
     "Give 'title', 'status' or both",
   )
-  .meta({ anyOf: [{ required: ['title'] }, { required: ['status'] }] });
+  .meta({ anyOf: columns.map((name) => ({ required: [name] })) });
 export type TaskChange = z.infer<typeof TaskChange>;
 
 /** The id in a path: decimal digits in the range of the SERIAL column. */
-export const TaskPath = z.object({ id: wholeNumber(z.string(), 2_147_483_647) });
+export const TaskPath = z.object({ id: wholeNumber(z.string(), maxId) });
 
 /** The last row of a page; the next page starts after it. Clients get it as opaque base64url. */
 export interface Cursor {

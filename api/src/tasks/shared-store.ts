@@ -2,7 +2,7 @@ import type { Db } from '../db.ts';
 import { TurnTimeout } from '../db-errors.ts';
 import { connections } from '../pool.ts';
 import { openLimit, share, type ShareOptions } from '../share.ts';
-import { type Row, type TaskJson, taskJson } from './row.ts';
+import { columnList, type Row, type TaskJson, taskJson } from './row.ts';
 import type { ListQuery, NewTask } from './schema.ts';
 import { openTaskStore, type TaskStore } from './store.ts';
 
@@ -89,11 +89,11 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
     name: 'create-many',
     kind: 'create',
     text: `
-      INSERT INTO tasks (title, status)
-      SELECT title, status
-      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (title, status, n) ORDER BY n
+      INSERT INTO tasks (${columnList})
+      SELECT ${columnList}
+      FROM json_populate_recordset(NULL::tasks, $1) WITH ORDINALITY ORDER BY ordinality
       RETURNING id, ${taskJson}`,
-    values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
+    values: [JSON.stringify(tasks)],
   });
   return rows.toSorted((a, b) => a.id - b.id);
 }

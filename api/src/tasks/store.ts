@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Db, Statement } from '../db.ts';
 import { type CreatedOnce, createTaskOnce, type NotCreated } from './idempotency.ts';
-import { type Row, type TaskJson, taskJson } from './row.ts';
+import { columnList, type Row, type TaskJson, taskJson } from './row.ts';
 import {
   type Cursor,
   encodeCursor,
@@ -104,28 +104,30 @@ async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
   return row?.json;
 }
 
-async function createTask(db: Db, { title, status }: NewTask): Promise<Row> {
+async function createTask(db: Db, task: NewTask): Promise<Row> {
   const [row] = await db.write<Row>({
     name: 'create',
     kind: 'create',
-    text: `INSERT INTO tasks (title, status) VALUES ($1, $2) RETURNING id, ${taskJson}`,
-    values: [title, status],
+    text: `
+      INSERT INTO tasks (${columnList})
+      SELECT ${columnList} FROM json_populate_record(NULL::tasks, $1)
+      RETURNING id, ${taskJson}`,
+    values: [JSON.stringify(task)],
   });
   if (!row) throw new Error('INSERT returned no row');
   return row;
 }
 
-async function updateTask(
-  db: Db,
-  id: number,
-  { title, status }: TaskChange,
-): Promise<TaskJson | undefined> {
+/** Columns that are absent from the JSON keep the value of the row. */
+async function updateTask(db: Db, id: number, change: TaskChange): Promise<TaskJson | undefined> {
   const [row] = await db.write<Row>({
     name: 'update',
     text: `
-      UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status)
-      WHERE id = $1 RETURNING id, ${taskJson}`,
-    values: [id, title, status],
+      UPDATE tasks
+      SET (${columnList}) = (SELECT ${columnList} FROM json_populate_record(tasks, $2))
+      WHERE id = $1
+      RETURNING id, ${taskJson}`,
+    values: [id, JSON.stringify(change)],
   });
   return row?.json;
 }

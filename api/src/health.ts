@@ -10,8 +10,8 @@ const usedColumns = {
   tasks: ['id', ...columns, 'created_at'],
   idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
 };
-const readable = Object.entries(usedColumns).map(([table, columns]) => {
-  const qualified = columns.map((column) => `${table}.${column}`); // errors then name the table
+const readable = Object.entries(usedColumns).map(([table, names]) => {
+  const qualified = names.map((column) => `${table}.${column}`); // errors then name the table
   return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
 });
 const text = `SELECT ${readable.join(', ')}`;

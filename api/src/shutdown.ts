@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Phase } from './app.ts';
 import type { Db } from './db.ts';
 import type { Listener } from './listen.ts';
+
+/** Draining: answers, and closes connections. Leaving: sends each request to another replica. */
+export type Phase = 'serving' | 'draining' | 'leaving';
 
 /** What the application sees of the shutdown. */
 export interface Lifecycle {

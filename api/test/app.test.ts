@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { Phase } from '../src/app.ts';
+import type { Phase } from '../src/shutdown.ts';
 import type { Db } from '../src/db.ts';
 import { connections, type Kind } from '../src/pool.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
 import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
-import type { Page } from '../src/tasks/store.ts';
+import type { Page } from '../src/tasks/list.ts';
 import { createTask, api, database, unique } from './helper.ts';
 
 /** Counts the statements that reach the database. */

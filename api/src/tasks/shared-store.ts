@@ -2,8 +2,14 @@ import type { Db } from '../db.ts';
 import { TurnTimeout } from '../db-errors.ts';
 import { connections } from '../pool.ts';
 import { openLimit, share, type ShareOptions } from '../share.ts';
-import { columnList, type Row, type TaskJson, taskJson } from './row.ts';
-import type { ListQuery, NewTask } from './schema.ts';
+import {
+  columnList,
+  type ListQuery,
+  type NewTask,
+  type Row,
+  type TaskJson,
+  taskJson,
+} from './schema.ts';
 import { openTaskStore, type TaskStore } from './store.ts';
 
 /** Turns of one subject run one at a time, in order of arrival. */

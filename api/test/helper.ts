@@ -45,11 +45,13 @@ export const initFile = (name: string) =>
   readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
 
 /** A new database without rows: as the API sees it, and a connection of its owner. */
-export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: string }> {
+export async function ownDatabase(
+  schema = initFile('01_schema.sql'),
+): Promise<{ db: Db; owner: pg.Client; name: string }> {
   const name = `own_${crypto.randomUUID().replaceAll('-', '')}`;
   await (await owner()).query(`CREATE DATABASE ${name}`);
   const admin = await owner(name);
-  await admin.query(initFile('01_schema.sql'));
+  await admin.query(schema);
   return { db: database({ ...inject('owner'), DB_NAME: name }), owner: admin, name };
 }
 

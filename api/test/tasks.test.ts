@@ -1,6 +1,6 @@
 import type { Response } from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { api, createTask, type Task, unique } from './helper.ts';
+import { api, createTask, owner, type Task, unique } from './helper.ts';
 
 interface Page {
   tasks: Task[];
@@ -680,6 +680,20 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
       error: 'Request body must be JSON',
     });
     await send(client, 1).type('text/plain').send('x').expect(415);
+  });
+
+  it('keeps what another replica changes at the same time', async () => {
+    const client = api();
+    const { id } = await createTask(client, { title: 'before', status: 'pending' });
+    const other = await owner();
+    await other.query('BEGIN');
+    await other.query('UPDATE tasks SET title = $2 WHERE id = $1', [id, 'by the other']);
+    const changed = send(client, id).send({ status: 'done' }).expect(200);
+    const waits = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`;
+    const sent = changed.then(({ body }) => body as unknown);
+    await expect.poll(async () => (await other.query(waits)).rowCount).toBeGreaterThan(0);
+    await other.query('COMMIT');
+    expect(await sent).toMatchObject({ task: { title: 'by the other', status: 'done' } });
   });
 });
 

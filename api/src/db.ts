@@ -78,8 +78,9 @@ export function openDb(config: Config, log: Logger): Db {
  * have been under way. The severity does not tell which it was: lc_messages translates it.
  */
 async function takesStatements(client: pg.PoolClient): Promise<boolean> {
+  const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 1_000 };
   try {
-    await client.query(''); // an empty statement
+    await client.query(empty);
     return true;
   } catch {
     return false;

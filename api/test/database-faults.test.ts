@@ -361,6 +361,17 @@ describe('a connection that the server ends', () => {
     await expect(database(env).write(divisionByZero)).rejects.toThrow(OutcomeUnknown);
   });
 
+  it('waits no second time as long as for a statement when it is silent after an error', async () => {
+    const { env, proxy } = await faultyNetwork();
+    proxy.rewrite = (chunk) => {
+      if (chunk.includes('C22012')) proxy.hold(); // what follows this chunk
+      return chunk;
+    };
+    const startedAt = performance.now();
+    await expect(database(env).write(divisionByZero)).rejects.toThrow(OutcomeUnknown);
+    expect(performance.now() - startedAt).toBeLessThan(3_000); // a statement may take 6 s
+  });
+
   it('takes no other connection with it', async () => {
     const db = database();
     const [name, values] = ['', []];

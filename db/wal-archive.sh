@@ -56,7 +56,7 @@ state() { # prints: SYSTEM STATUS_OF_THE_SLOT
     FROM pg_control_system()"
 }
 
-# can_continue STRETCH SYSTEM STATUS: whether it is of this server, and the server still has the WAL
+# can_continue STRETCH SYSTEM STATUS: whether it comes from this server, and the server still has the WAL
 # that is not here yet.
 can_continue() {
   [ -n "$1" ] && [ "$(cat "$1/system")" = "$2" ] && [[ $3 != @(lost|missing) ]]

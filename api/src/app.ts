@@ -26,7 +26,7 @@ export interface AppOptions {
   replica?: string | undefined;
   /** Handlers that a request meets before the routes. */
   before?: RequestHandler[];
-  /** How far the shutdown is. Default: serving. */
+  /** The phase of the shutdown. Default: serving. */
   phase?: () => Phase;
   /** The metrics that GET /metrics reports. Default: a new registry. */
   registry?: Registry;

@@ -55,7 +55,7 @@ export function openDb(config: Config, log: Logger): Db {
       return rows;
     } catch (cause) {
       const isAnswered = cause instanceof pg.DatabaseError;
-      const isRefused = isAnswered && (await takesStatements(client));
+      const isRefused = isAnswered && (await isUsable(client));
       // A statement that was not refused may still be running: never reuse the connection.
       client.release(!isRefused);
       if (isRefused) throw refusal(cause);
@@ -75,9 +75,10 @@ export function openDb(config: Config, log: Logger): Db {
 
 /**
  * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
- * have been under way. The severity does not tell which it was: lc_messages translates it.
+ * have been under way. pg reports only the severity that lc_messages translates, so we cannot tell
+ * which it was.
  */
-async function takesStatements(client: pg.PoolClient): Promise<boolean> {
+async function isUsable(client: pg.PoolClient): Promise<boolean> {
   const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 1_000 };
   try {
     await client.query(empty);

@@ -7,7 +7,7 @@ import { HttpError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { Phase } from './shutdown.ts';
 
-// What a request passes before its route, in this order.
+// What a request goes through before its handler, in this order.
 
 /**
  * One log line and one count per request, and the X-Request-Id that finds the line. The id is the
@@ -49,7 +49,7 @@ function requestId(req: Request): string {
 const probes = new Set(['/healthz', '/livez', '/metrics']);
 
 function levelOf(req: Request, res: Response): 'error' | 'info' | 'trace' {
-  const isRefusal = res.statusCode === 502; // we shut down, and another replica answers instead
+  const isRefusal = res.statusCode === 502; // we are shutting down, and another replica answers
   if (res.statusCode >= 500 && !isRefusal) return 'error';
   return probes.has(req.path) ? 'trace' : 'info';
 }
@@ -61,7 +61,7 @@ function cause(error: Error | undefined): object {
   return isExplained ? { cause: `${error.name}: ${error.message}` } : { err: error };
 }
 
-/** X-Served-By names the replica. `phase`: how far the shutdown is. */
+/** X-Served-By names the replica. `phase` is the phase of the shutdown. */
 export function commonHeaders(phase: () => Phase, replica: string | undefined): RequestHandler {
   return (_req, res, next) => {
     res.set('Cache-Control', 'no-store');
@@ -94,8 +94,8 @@ const noJson = () => new HttpError(400, 'Request body must be JSON');
 const charset = /charset="?([^;"]*)/i;
 
 /**
- * express.json() would skip a request without a body or with another type. It knows the charset as
- * utf-8 only; many clients write utf8.
+ * express.json() would skip a request without a body or with another type. It accepts the charset
+ * utf-8, but not utf8, which many clients send.
  */
 const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
@@ -113,7 +113,7 @@ const byteOrderMark = Buffer.from('\ufeff');
 
 /**
  * express.json() would replace what is not UTF-8, but we must store what was sent. It would read an
- * empty body as {}, also one that is only a byte order mark.
+ * empty body, or one with only a byte order mark, as {}.
  */
 function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer): void {
   const isEmpty = bytes.length === 0 || bytes.equals(byteOrderMark);
@@ -123,5 +123,6 @@ function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer): void {
 /** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
 export const jsonBody = [
   requireJson,
-  express.json({ strict: false, limit: '64kb', verify: requireUtf8 }),
+  // requireJson has looked at the type.
+  express.json({ strict: false, limit: '64kb', type: () => true, verify: requireUtf8 }),
 ];

@@ -11,13 +11,13 @@ export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
 /** At least one. */
 type Batch<Item> = [Item, ...Item[]];
 
-/** What shares an execution, and the limits on what runs and waits. */
+/** Which calls share an execution, and how many may run and wait. */
 interface Options<In> {
   /** Calls with equal keys share executions; others never wait for each other. */
   key: (input: In) => string;
   /** The most inputs of one execution. */
   maxBatch: number;
-  /** The most executions of one key at a time. All but the newest are slow. */
+  /** How many executions of one key may run at once. The next starts when the newest is slow. */
   maxInFlight: number;
   /** After this many milliseconds an execution is slow, and no longer holds up the next. */
   slowAfter: number;
@@ -29,7 +29,7 @@ interface Options<In> {
   onStart: (size: number) => void;
 }
 
-/** Without `key`, all calls share one. Without `limit`, no other share counts towards it. */
+/** Without `key`, all calls share one. Without `limit`, the share has a limit of its own. */
 export type ShareOptions<In> = Partial<Options<In>>;
 
 const defaults = {
@@ -48,7 +48,8 @@ const defaults = {
  * A call never gets the result of an execution that started before the call arrived. So a request
  * sees everything committed before it, by any replica. A lone call is executed at once.
  *
- * A stalled execution holds up only its own calls: once it is slow, the next one starts beside it.
+ * Once an execution is slow, the next one may start beside it, up to `maxInFlight`. With 1, calls
+ * wait for it.
  *
  * Rejects with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if a call
  * waited too long. In both cases nothing was executed for it.
@@ -160,7 +161,7 @@ class Lanes<In, Out> {
     }
   }
 
-  /** One after another: they use one connection, and take no longer than a call may wait. */
+  /** One after another, on one connection. None starts later than `maxWait` after the first. */
   async #settleEach(calls: Batch<Call<In, Out>>): Promise<void> {
     const latest = performance.now() + this.#options.maxWait;
     for (const call of calls) {

@@ -1,7 +1,7 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
 import { hash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startForgetting } from '../src/tasks/idempotency.ts';
+import { startDeletingOldKeys } from '../src/tasks/idempotency.ts';
 import {
   api,
   createTask,
@@ -178,7 +178,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     const keys = async () =>
       (await other.query<{ key: string }>('SELECT key FROM idempotency_keys ORDER BY key')).rows;
     const young = [{ key: 'young1' }, { key: 'young2' }];
-    const timer = startForgetting(db, silent, 20); // milliseconds
+    const timer = startDeletingOldKeys(db, silent, 20); // milliseconds
     onTestFinished(() => clearInterval(timer));
     await expect.poll(keys).toEqual(young);
     await other.query(make, ['later', 25, 3]);

@@ -6,24 +6,24 @@ import type { Db } from '../db.ts';
 const tenMinutes = 600_000; // milliseconds
 
 /** Deletes old keys at once and every ten minutes after that, even if no new key arrives. */
-export function startForgetting(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
-  const forget = () => {
-    forgetOldKeys(db).catch((error: Error) =>
+export function startDeletingOldKeys(db: Db, log: Logger, interval = tenMinutes): NodeJS.Timeout {
+  const deleteKeys = () => {
+    deleteOldKeys(db).catch((error: Error) =>
       log.warn(`cannot delete old idempotency keys: ${error.message}`),
     );
   };
-  forget();
-  return setInterval(forget, interval).unref();
+  deleteKeys();
+  return setInterval(deleteKeys, interval).unref();
 }
 
 const batch = 1_000; // rows per statement, to keep it short
 
 /** Deletes keys older than 24 hours, except one that a request is reusing right now. */
-export async function forgetOldKeys(db: Db): Promise<void> {
-  let forgotten = [];
+export async function deleteOldKeys(db: Db): Promise<void> {
+  let deleted = [];
   do {
-    forgotten = await db.write({
-      name: 'forget-keys',
+    deleted = await db.write({
+      name: 'delete-old-keys',
       text: `
         DELETE FROM idempotency_keys WHERE key IN (
           SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
@@ -31,5 +31,5 @@ export async function forgetOldKeys(db: Db): Promise<void> {
         RETURNING key`,
       values: [batch],
     });
-  } while (forgotten.length === batch);
+  } while (deleted.length === batch);
 }

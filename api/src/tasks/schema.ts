@@ -45,7 +45,7 @@ export const Task = z.strictObject({
 export const columnList = columns.join(', ');
 
 /**
- * The SQL that makes this JSON of a row. created_at keeps its microseconds, which a Date would
+ * The SQL expression that turns a row into the JSON of a Task. created_at keeps its microseconds, which a Date would
  * lose, and the API builds no object per row.
  */
 export const taskJson = `(
@@ -81,7 +81,7 @@ export const NewTask = body({
 });
 export type NewTask = z.infer<typeof NewTask>;
 
-/** Names a POST, so that sending it again makes no second task. */
+/** Identifies a POST: repeating it does not create a second task. */
 export const IdempotencyKey = z.object({
   'idempotency-key': z
     .string()

@@ -72,7 +72,7 @@ export function openSharedTaskStore(
   };
 }
 
-/** An earlier request with the same key took longer than this one may wait. */
+/** 'running' if the request before, with the same key, outlasted the wait for it. */
 function stillRunning(error: unknown): 'running' {
   if (error instanceof TurnTimeout) return 'running';
   throw error;

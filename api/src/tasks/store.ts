@@ -12,7 +12,7 @@ import {
   taskJson,
 } from './schema.ts';
 
-/** `replayed`: an earlier request with this key made the task; this is its current state. */
+/** `replayed`: an earlier request with this key created the task; this is its current state. */
 export type CreatedOnce = Row & { replayed: boolean };
 /**
  * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': the
@@ -81,7 +81,7 @@ async function createTaskOnce(
   return created ? { ...created, replayed: false } : taskOfKey(db, key, request);
 }
 
-/** Another transaction holds the key. */
+/** Undefined if another transaction holds the key. Any other error is thrown again. */
 function noneIfLocked(error: unknown): undefined {
   if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return undefined;
   throw error;

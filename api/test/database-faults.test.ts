@@ -1,14 +1,22 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
 import { connections, type Kind } from '../src/pool.ts';
 import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
-import { api, createTask, database, faultyNetwork, inUse, owner, unique } from './helper.ts';
+import {
+  api,
+  createTask,
+  database,
+  faultyNetwork,
+  inUse,
+  lockFor,
+  owner,
+  secretFile,
+  unique,
+} from './helper.ts';
 
 const unavailable = { error: 'Database connection failed' };
 
@@ -222,9 +230,7 @@ describe('a row that somebody else has locked', () => {
     const locker = database();
     const client = api();
     const before = await createTask(client);
-    // One statement is one transaction: it holds its lock while it sleeps.
-    const text = `WITH locked AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id) SELECT pg_sleep(4), id FROM locked`;
-    const lock = locker.write({ name: 'lock', text, values: [before.id] });
+    const lock = lockFor(locker, before.id, 4);
     await sleep(300);
     const { body } = await client
       .patch(`/api/tasks/${before.id}`)
@@ -435,10 +441,7 @@ it('a database that is away is never called busy, however many requests wait for
 
 it('a password that is being changed costs no request', async () => {
   const login = inject('database');
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-password-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  const file = join(directory, 'db_pass');
-  writeFileSync(file, 'not that of the role any more');
+  const file = secretFile('not that of the role any more');
   const db = database({ DB_PASS: '', DB_PASS_FILE: file });
   const read = db.read({ name: '', text: 'SELECT 1 AS one', values: [] });
   await sleep(300);

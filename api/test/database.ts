@@ -1,5 +1,5 @@
-// One real PostgreSQL for all tests of the API, made by db/init: the Compose file's image where a Docker Engine answers,
-// else the embedded one.
+// One real PostgreSQL for all tests of the API, set up by db/init: a container of the image in
+// compose.yml where a Docker Engine answers, else the embedded one.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

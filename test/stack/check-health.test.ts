@@ -104,7 +104,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   beforeAll(() => stack.up());
   afterAll(() => stack.destroy());
 
-  it('says OK of every container, endpoint and part of the machine, without colours in a file', async () => {
+  it('says OK of every container, endpoint and part of the machine, without colours', async () => {
     const { code, output, lines } = await check({ env });
     expect(
       output
@@ -142,7 +142,8 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     expect(code).toBe(0);
   });
 
-  const real = `"${execFileSync('sh', ['-c', 'command -v docker || true']).toString().trim()}" "$@"`;
+  const program = execFileSync('sh', ['-c', 'command -v docker || true']).toString().trim();
+  const real = `"${program}" "$@"`;
   it.each([
     ['an array, as before Compose 2.21', `{ echo '['; ${real} | sed '$!s/$/,/'; echo ']'; }`],
     ['an object for each line, as since then', real],
@@ -219,43 +220,39 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   });
 
   it('names what a database that is older than the code lacks, and what mends it', async () => {
-    const sql = (statement: string) =>
-      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
     const schema = async () => (await check({ env })).output.match(/schema: .*/)?.[0];
-    await sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
-    await sql('ALTER INDEX tasks_title_search RENAME TO search_elsewhere');
+    await stack.sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
+    await stack.sql('ALTER INDEX tasks_title_search RENAME TO search_elsewhere');
     try {
       const { lines, output } = await check({ env });
       expect(lines).toContain('/healthz: FAIL');
       const both = 'idempotency_keys, tasks_title_search';
       expect(output).toContain(`schema: lacks ${both}; scripts/apply-schema.sh`);
-      await sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
+      await stack.sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
       expect(await schema()).toContain('lacks tasks_title_search; scripts/apply-schema.sh');
-      await sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
-      await sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
+      await stack.sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
+      await stack.sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
       expect(await schema()).toContain('lacks column idempotency_keys.task_id; scripts/apply');
     } finally {
-      await sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
+      await stack.sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
     }
     expect(await schema()).toBe('schema: has what db/init makes');
   });
 
   it('names the sequence that is behind the rows, and what sets it right', async () => {
-    const sql = (statement: string) =>
-      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
-    await sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);
+    await stack.sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);
     try {
       const { lines, output, code } = await check({ env });
       expect(lines).toContain('tasks_id_seq: FAIL');
       expect(output).toContain('so new tasks fail; scripts/apply-schema.sh sets it past them');
       expect(code).toBe(1);
     } finally {
-      await sql('DELETE FROM tasks WHERE id = 1000');
+      await stack.sql('DELETE FROM tasks WHERE id = 1000');
     }
     expect((await check({ env })).lines).toContain('tasks_id_seq: OK');
   });
 
-  it('fails three times when the API is stopped: its container, and both answers that need it', async () => {
+  it('fails three times when the API is stopped: its container and two endpoints', async () => {
     await stack.compose('stop', 'api');
     try {
       const { code, lines, output } = await check({ env });
@@ -467,7 +464,8 @@ describe('check-health.sh without an engine', () => {
     execFileSync('openssl', [...request, '-days', `${days}`, '-keyout', key, '-out', cert], {
       stdio: 'pipe',
     });
-    const url = `https://${await listen(createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, application))}`;
+    const pair = { key: readFileSync(key), cert: readFileSync(cert) };
+    const url = `https://${await listen(createTlsServer(pair, application))}`;
     const { lines } = await check({ args: ['--url', url], server: { ...well, docker } });
     expect(lines.slice(1, 3)).toEqual(['/nginx-health: OK', '/healthz: OK']);
     expect(lines).toContain(`certificate: ${status}`);

@@ -1,4 +1,5 @@
-// The contract as a function: what must be answered to a request, from its bytes alone. It shares no code with the API.
+// The contract as a function: the right answer to a request, from its bytes alone. It shares no
+// code with the API.
 import { isUtf8 } from 'node:buffer';
 import { METHODS } from 'node:http';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
@@ -26,7 +27,7 @@ export interface Filter {
   q: string | undefined;
 }
 
-/** What must come back: a status and, unless more is said, exactly this text. */
+/** What must come back: the status, and exactly this text unless other fields say more. */
 export interface Expected {
   status: number;
   text?: string;
@@ -229,7 +230,7 @@ function invalid(wrong: Fault[]): Expected {
   });
 }
 
-/** What is wrong with a text; `raw` is trimmed before unless it comes from the query. */
+/** What is wrong with a text. It is trimmed first, unless it comes from the query. */
 function faults(
   path: string,
   raw: unknown,
@@ -291,14 +292,15 @@ function isCursor(text: string): boolean {
       time.startsWith('0000')
     )
       return false;
-    if (!new Date(time).toISOString().startsWith(time.slice(0, 19))) return false; // there is no 31 February
+    // 31 February does not exist.
+    if (!new Date(time).toISOString().startsWith(time.slice(0, 19))) return false;
     return Number.isInteger(id) && (id as number) >= 1 && (id as number) <= 2_147_483_647;
   } catch {
     return false;
   }
 }
 
-/** What is no escape stays as it is. */
+/** Decodes the escapes; a % that begins none stays. */
 function percentDecoded(text: string): Buffer {
   return Buffer.from(
     text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>

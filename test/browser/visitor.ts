@@ -9,7 +9,13 @@ import {
 } from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
 
-/** Chromium, as root too, without what it would ask the network for by itself. The caller closes it. */
+/** For what the page shows after an answer. */
+export const soon = { timeout: 15_000, interval: 100 };
+
+/** Text that no other test uses. */
+export const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
+
+/** Chromium, also as root, without requests of its own. The caller closes it. */
 export function openBrowser(): Promise<Browser> {
   const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map(
     (part) => `--disable-${part}`,
@@ -30,7 +36,7 @@ export interface Task {
 export class Visitor {
   readonly page: Page;
   readonly url: string;
-  /** What the console and the page's own code complain about, and requests to other hosts. */
+  /** What the console and the page complain about, and requests to other hosts. */
   readonly problems: string[] = [];
   /** Requests for the tasks, in their order. */
   readonly requests: Request[] = [];
@@ -60,7 +66,7 @@ export class Visitor {
     onTestFinished(() => context.close());
     const visitor = new Visitor(await context.newPage(), url);
     visitor.page.setDefaultTimeout(15_000);
-    // Chromium gives up what is under way when the network of the machine changes, as it does when containers have just started.
+    // Chromium drops its requests when the machine's network changes, as when a container starts.
     const load = (): Promise<unknown> =>
       visitor.page.goto(url).catch((error: Error) => {
         if (error.message.includes('ERR_NETWORK_CHANGED')) return load();

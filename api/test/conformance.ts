@@ -29,7 +29,7 @@ interface Answer {
   content?: Record<string, { schema?: object }>;
 }
 
-/** Where `$ref` leads to, and what is there. */
+/** The documented answer, behind its `$ref` if it has one, and the keys that lead to it. */
 function answerOf(
   path: string,
   method: string,

@@ -79,7 +79,7 @@ describe('a connection that breaks', () => {
       const answer = await api().get('/api/tasks').query({ q: title });
       return (answer.body as { tasks: unknown[] }).tasks.length;
     };
-    await expect.poll(stored).toBe(1); // and here it is
+    await expect.poll(stored).toBe(1);
   });
 });
 
@@ -139,7 +139,7 @@ async function locked(...ids: number[]): Promise<() => Promise<unknown>> {
   return () => locker.query('ROLLBACK');
 }
 
-/** Checks that everything except changes to locked rows works meanwhile. */
+/** Checks that everything but changes to locked rows still works. */
 async function othersWork(client: ReturnType<typeof api>): Promise<void> {
   const other = await createTask(client);
   await client.get('/api/tasks').expect(200);
@@ -392,7 +392,7 @@ const touch = (id: number) => ({
   values: [id],
 });
 
-/** The server process that serves the next statement. */
+/** The pid of the server process that runs the next statement. */
 async function backend(db: Db, kind: Kind = 'list'): Promise<number | undefined> {
   const text = 'SELECT pg_backend_pid() AS pid';
   const [row] = await db.read<{ pid: number }>({ name: 'pid', text, values: [], kind });

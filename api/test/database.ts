@@ -11,7 +11,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** DB_HOST and its siblings, as the API reads them from its environment. */
     database: Record<string, string>;
-    /** The same for the owner of the database, for tests that need more than the API may. */
+    /** The same for the owner of the database, for what the API may not do. */
     owner: Record<string, string>;
   }
 }

@@ -34,7 +34,7 @@ async function databaseWith(tasks: number): Promise<Db> {
   return db;
 }
 
-/** The blocks that the statement behind a page touches, and the ways it takes. */
+/** The blocks that the statement of a page reads, and the nodes of its plan. */
 async function costOf(db: Db, query: Record<string, string>) {
   const statements: Statement[] = [];
   const recording: Db = {

@@ -146,7 +146,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect(running.body).toEqual({ error: 'A request with this Idempotency-Key is still running' });
     expect(running.headers['retry-after']).toBe('1');
     expect(await tasksCalled(title)).toEqual([]);
-    await other.query('ROLLBACK'); // that one has failed
+    await other.query('ROLLBACK'); // as if that request failed
     await send().expect(201);
     expect(await tasksCalled(title)).toHaveLength(1);
   });
@@ -252,8 +252,9 @@ describe('a database of the last release, whose keys have title and status', () 
     INSERT INTO tasks (id, title, status, created_at)
     SELECT task_id, title, status, created_at FROM claimed
     RETURNING id, title`;
-  const find =
-    'SELECT task_id, title = $2 AND status = $3 AS same FROM idempotency_keys WHERE key = $1';
+  const find = `
+    SELECT task_id, title = $2 AND status = $3 AS same
+    FROM idempotency_keys WHERE key = $1`;
 
   async function lastRelease() {
     const { db, owner: other } = await ownDatabase();

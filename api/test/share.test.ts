@@ -1,4 +1,4 @@
-// The rules of sharing, on executions that the test holds in its hand.
+// The rules of sharing, on executions that the test controls.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from '../src/db-errors.ts';

@@ -19,7 +19,7 @@ function counted(db: Db = database()) {
   return { db: counting, count };
 }
 
-/** Delays one answer in ten so much that the next statement starts beside it. */
+/** Delays one answer in ten, long enough for the next statement to start beside it. */
 function slowNowAndThen(): Db {
   const db = database();
   const late = async <Result>(result: Promise<Result>) => {

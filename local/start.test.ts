@@ -124,7 +124,7 @@ describe('npm start', () => {
     await refusesASecondStart();
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
 
-    // Twice, as npm may pass on what the terminal has sent already.
+    // Twice, because npm may pass on what the terminal also sends.
     first.child.kill('SIGINT');
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);

@@ -43,7 +43,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     return { visitor, page, type, draft, drafts, text, times };
   }
 
-  /** Handles each creation as `how` says; other requests pass. */
+  /** Handles each POST with `how`; other requests pass. */
   const onPost = (visitor: Visitor, how: (title: string, route: Route) => Promise<unknown>) =>
     visitor.page.route('**/api/tasks', (route) => {
       const { title } = titleOf(route.request());

@@ -78,7 +78,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     ]);
   });
 
-  it('lists, adds, finishes, edits in place and changes the status, as the API says', async () => {
+  it('lists, adds, finishes, edits in place and changes the status, also in the API', async () => {
     const visitor = await visit();
     const { page } = visitor;
     await visitor.row('Learn Docker Compose').waitFor();
@@ -396,7 +396,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     expect((await visitor.titles()).slice(0, shown.length)).toEqual(shown);
     expect(await page.title()).toBe('Task app');
     expect(await page.locator('#list :is(script, img, a, iframe, svg, style, b)').count()).toBe(0);
-    // None makes the page wider than a small screen.
+    // No title makes the page wider than a small screen.
     await page.setViewportSize({ width: 320, height: 800 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(320);
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
 import { openBrowser, soon, unique, Visitor } from './visitor.ts';
 
-/** In the page: the statuses, of those that are not long, that their lists cut off. */
+/** In the page: the short statuses that their lists cut off. */
 const cutStatuses = `
   [...document.querySelectorAll('#list select')].filter((select) => {
     if (select.value.length > 11) return false;

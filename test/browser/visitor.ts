@@ -9,7 +9,7 @@ import {
 } from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
 
-/** For what the page shows after an answer. */
+/** How long to wait for what the page shows after an answer. */
 export const soon = { timeout: 15_000, interval: 100 };
 
 /** Text that no other test uses. */
@@ -38,7 +38,7 @@ export class Visitor {
   readonly url: string;
   /** What the console and the page complain about, and requests to other hosts. */
   readonly problems: string[] = [];
-  /** Requests for the tasks, in their order. */
+  /** Requests to /api/, in their order. */
   readonly requests: Request[] = [];
 
   private constructor(page: Page, url: string) {
@@ -76,7 +76,7 @@ export class Visitor {
     return visitor;
   }
 
-  /** Problems that are not the browser's own words for an answer of 4xx or 5xx, or for none. */
+  /** Problems, without what the browser itself says of a 4xx, a 5xx or no answer. */
   get surprises(): string[] {
     return this.problems.filter((problem) => !problem.startsWith('Failed to load resource: '));
   }
@@ -118,7 +118,7 @@ export class Visitor {
     return ((await answer.json()) as { tasks: Task[] }).tasks;
   }
 
-  /** Creates a task as somebody else would. */
+  /** Creates a task as another client would. */
   async create(title: string, status = 'pending'): Promise<{ status: number; task?: Task }> {
     const answer = await this.page.request.post(`${this.url}/api/tasks`, {
       data: { title, status },

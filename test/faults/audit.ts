@@ -33,7 +33,7 @@ export interface Findings {
   missing: string[];
   /** There more than once. */
   duplicated: string[];
-  /** Refused and there all the same. */
+  /** Refused but there. */
   refused: string[];
 }
 
@@ -120,7 +120,7 @@ export class AuditedLoad {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     while (this.#running) {
       const { outcome } = await send(agent);
-      if (outcome !== 'ok') await sleep(50); // as a client that wants to be served would
+      if (outcome !== 'ok') await sleep(50); // as a polite client would
     }
     agent.destroy();
   }

@@ -6,7 +6,7 @@ import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } fro
 
 /** A request, as it is sent. Each character of `target` and of the headers is one byte. */
 export interface Input {
-  /** Which class of inputs it belongs to. */
+  /** Its class of inputs. */
   kind: string;
   method: string;
   target: string;
@@ -32,7 +32,7 @@ export interface Expected {
   status: number;
   text?: string;
   allow?: string;
-  /** The fields of a task that must have been made. */
+  /** The fields of the task that must now exist. */
   created?: Fields;
   /** The tasks that may be listed. */
   listed?: Filter;
@@ -54,7 +54,7 @@ const methodNotAllowed = (allow: string) => error(405, 'Method not allowed', all
 
 const limits = { body: 65_536, line: 8_192, headers: 16_384, headerCount: 1_000 }; // bytes
 
-/** `task` is the one whose id is in the path, if there is one; `token` the API token. */
+/** `task` is the one with the id in the path, if any; `token` is the API token. */
 export function expected(input: Input, task: Task | undefined, token: string): Expected {
   const { method, target, headers, body } = input;
   const whole = answerOfNginx(input) ?? answerOfApi();
@@ -142,7 +142,7 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     return answer(task?.id === Number(id) ? task : undefined);
   }
 
-  /** The JSON value of the body, or what is answered if there is none. */
+  /** The JSON value of the body, or the answer if there is none. */
   function bodyValue(): { json: unknown } | { refused: Expected } {
     const noJson = { refused: error(400, 'Request body must be JSON') };
     if (body.length === 0 && headers['transfer-encoding'] === undefined) return noJson;
@@ -210,7 +210,7 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
   if (method === 'TRACE')
     return methodNotAllowed(path === '/nginx-health' ? 'GET, HEAD' : anyMethod);
   if (body.length > limits.body) return tooLarge;
-  const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // what ends with a slash is another name
+  const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // a slash at the end makes another name
   const name = `/${normal.join('/')}${normal.length > 0 ? folder : ''}`;
   if (name === '/nginx-health')
     return ['GET', 'HEAD'].includes(method)

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 const call = (command: string, ...args: string[]) =>
   execFileSync(command, args, { stdio: 'pipe' }).toString().trim();
 
-/** Why no file systems in files can be made here; undefined if they can. */
+/** Why this machine cannot have file systems in files; undefined if it can. */
 export function diskFault(): string | undefined {
   try {
     if (process.getuid?.() !== 0) return 'only root can attach a loop device';
@@ -38,7 +38,7 @@ export class Disk {
     this.#mount(() => rmdirSync(join(this.#mounted, 'lost+found')));
   }
 
-  /** Takes all that is free, until free(). */
+  /** Uses all free space, until free(). */
   fill(): void {
     this.#mount(() => {
       for (const size of ['1M', '4k']) {

@@ -45,7 +45,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     disk.remove();
   });
 
-  /** The host's ids of the processes of a container whose command line fits. */
+  /** The host's pids of a container's processes with a matching command line. */
   async function processes(container: Inspection, pattern: RegExp): Promise<number[]> {
     const lines = (await docker('top', container.Id, '-eo', 'pid,args'))
       .trim()
@@ -63,7 +63,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     kill(pid, 'SIGKILL'); // `docker kill` would switch the restart policy off
   };
 
-  /** Ends with the test, also with one that fails. */
+  /** A load that ends with the test, even a failing one. */
   function startLoad(): AuditedLoad {
     const load = new AuditedLoad(stack);
     onTestFinished(() => load.stop());
@@ -123,7 +123,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const times = `slowest answer ${seconds(slowest)}, back after ${seconds(back)}`;
     measured(`${acknowledged}; ${unknown}; ${times} (${counts.join(', ')})`);
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
-    expect(counts.length > 2 || slowest > 1_000).toBe(true); // it was felt
+    expect(counts.length > 2 || slowest > 1_000).toBe(true); // clients noticed the fault
     expect(slowest).toBeLessThan(11_000);
     expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
     expect(back).toBeLessThan(backWithin[tier]);
@@ -159,9 +159,9 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     it.runIf(full)('all sessions of the API are terminated, again and again', () =>
       survives('db', async () => {
         for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) {
-          await stack.sql(
-            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'`,
-          );
+          await stack.sql(`
+            SELECT pg_terminate_backend(pid)
+            FROM pg_stat_activity WHERE usename = 'taskapp_api'`);
         }
       }),
     );
@@ -322,7 +322,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   /** Kills the server. Returns the acknowledged writes, and what a disk without power kept. */
   async function failPower(load: AuditedLoad): Promise<{ titles: string[]; writes: Attempt[] }> {
     const container = await stack.inspect('db');
-    await pause(container.Id); // so that the file is of one moment
+    await pause(container.Id); // so that the file does not change
     await sleep(300);
     const writes = load.writes
       .filter(({ outcome }) => outcome === 'ok')

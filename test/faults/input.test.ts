@@ -24,7 +24,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
   beforeAll(async () => {
     stack = new Production();
     await stack.start();
-    // The pools are full before the count begins: ten different statements at once in each replica.
+    // Fills the pools before the count begins: ten different statements at once in each replica.
     await Promise.all(
       Array.from({ length: 200 }, (_, n) =>
         stack.https(`/api/tasks?status=warm-up-${n}`, { agent }),
@@ -80,7 +80,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     return task;
   }
 
-  /** What was accepted is there under its id, and is found by its title. */
+  /** Checks that an accepted task is there under its id, and that its title finds it. */
   async function isStoredAsSent({ headers, text }: Answer, fields: Fields): Promise<void> {
     const { task } = JSON.parse(text) as { task: Task };
     expect(text).toBe(

@@ -169,7 +169,7 @@ const anyValue = fc.oneof(
   of<unknown>(null, true, false, 0, -1, 1e308, 5, [], {}, ['x'], { toString: 'x' }),
 );
 
-/** JSON with the same meaning: every character may be an escape. */
+/** JSON, with an escape for every character beyond ASCII if `escaped`. */
 const stringify = (value: unknown, escaped: boolean) => {
   const plain = JSON.stringify(value);
   return escaped
@@ -479,7 +479,7 @@ const encodings: [string, (body: Buffer) => Buffer][] = [
   ['*', (body) => body],
 ];
 
-/** JSON of exactly so many bytes. */
+/** A document of exactly this many bytes. */
 const documentOf = (bytes: number) =>
   `{"title":"size ${bytes}","x":"${'x'.repeat(bytes - 23 - String(bytes).length)}"}`;
 const kB64 = 65_536;

@@ -198,9 +198,9 @@ describe.skipIf(inject('notRunBecause') || !full)(
           return context.skip(reason);
         }
         if (what === 'read')
-          await stack.sql(
-            `INSERT INTO tasks (title) SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`,
-          );
+          await stack.sql(`
+            INSERT INTO tasks (title)
+            SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`);
         // slowhttptest has no option for other headers, but it sends the cookies as they are.
         const cookies = `a=b\r\nAuthorization: Bearer ${stack.token}`;
         const seconds = 14;

@@ -23,7 +23,7 @@ export interface Vector {
   name: string;
   bytes: (request: Request) => string;
   nginx: Fate;
-  /** Without nginx in front, as it is only for what is in the same network. */
+  /** Without nginx in front, as only another container in the same network can ask. */
   api: Fate;
 }
 
@@ -224,7 +224,7 @@ vector(
   'two requests',
 );
 
-// Lines. nginx takes a bare LF for the end of a line, as RFC 9112 allows; the API does not.
+// Lines. nginx accepts a bare LF as the end of a line, as RFC 9112 allows; the API does not.
 vector(
   'bare LF everywhere',
   (request) =>

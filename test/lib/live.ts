@@ -8,7 +8,7 @@ export interface Server {
   url: string;
   /** Sent with each request. */
   headers?: Record<string, string>;
-  /** The certificate of a server that has signed it itself, for the name localhost. */
+  /** A self-signed certificate of the server, for the name localhost. */
   ca?: Buffer;
 }
 
@@ -125,7 +125,7 @@ export class Load {
   readonly acknowledged: string[] = [];
   /** How many answers had which status. */
   readonly answers: Record<number, number> = {};
-  /** Milliseconds from the sending to the end of the answer. */
+  /** Milliseconds from sending to the end of the answer. */
   readonly times: number[] = [];
   sent = 0;
   unsent = 0;
@@ -218,7 +218,7 @@ export class Load {
   }
 }
 
-/** What the fastest `percent` of these took at most. */
+/** The time within which `percent` of these ended. */
 export function percentile(times: number[], percent: number): number {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;

@@ -15,9 +15,9 @@ interface Pair {
 
 /** A TCP proxy with the faults that a network can have. */
 export class TcpProxy {
-  /** Milliseconds that each chunk is late, in both directions. */
+  /** Delays each chunk by so many milliseconds, in both directions. */
   delayMs = 0;
-  /** What a connection passes on per second, in each direction. */
+  /** The most that a connection passes on per second, in each direction. */
   bytesPerSecond = Infinity;
   /** Changes what the server sends. */
   rewrite = (chunk: Buffer): Buffer => chunk;

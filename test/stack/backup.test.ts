@@ -320,7 +320,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       'int CHECK (odd(a))',
       /cannot be restored/,
     ],
-    // Not immutable as it says: in another database the column has another value.
+    // Not as immutable as it says: in another database the column has another value.
     [
       'a column changes',
       "text LANGUAGE sql IMMUTABLE AS 'SELECT current_database()::text'",
@@ -350,7 +350,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     const result = ended(child);
     for (let said = ''; !said.includes('restoring it');)
       said += String((await once(child.stderr ?? child, 'data'))[0]);
-    child.kill('SIGSTOP'); // the check goes on when this has been looked at
+    child.kill('SIGSTOP'); // until the sessions are looked at
     const open = `
       SELECT count(*) FROM pg_stat_activity
       WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'`;
@@ -570,7 +570,8 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     await sleep(1_000); // a base backup that ended in the same second does not count
     const between = await psql(
       stack,
-      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC',
+                      'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
     );
     const before = await contents(stack);
     await psql(stack, "INSERT INTO tasks (title) VALUES ('second write')");
@@ -644,7 +645,7 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     expect(last).toBeGreaterThan(Math.min(...confirmed.keys()));
     expect(lost).toBeLessThan(1_000);
 
-    // The archive of the new server begins beside the old one, which stays.
+    // The new server has its own archive beside the old one, which stays.
     await expect
       .poll(async () => (await good(stack, 'restore-to-time.sh', '--list')).trim().split('\n'), {
         timeout: 40_000,

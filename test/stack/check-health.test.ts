@@ -34,7 +34,7 @@ function newDirectory(): string {
   return path;
 }
 
-/** Commands that come before those of the machine. */
+/** A directory with commands that replace those of the machine. */
 function commands(bodies: Record<string, string>): string {
   const path = newDirectory();
   for (const [name, body] of Object.entries(bodies))
@@ -56,7 +56,7 @@ function backups(...list: { hours: number; verified: boolean }[]): string {
   return path;
 }
 
-// A server on which all is well, whatever the machine of the tests is.
+// A healthy server, whatever the state of this machine is.
 const well = {
   ufw: 'echo Status: active',
   'fail2ban-client': 'echo Server replied: pong',
@@ -83,7 +83,7 @@ function check({
     PATH: `${commands(server)}:${path}`,
   };
   const { promise, resolve } = Promise.withResolvers<Result>();
-  // From another directory: the script finds its own.
+  // From another directory, because the script finds its own.
   execFile(
     join(root, 'scripts/check-health.sh'),
     args,

@@ -1,5 +1,5 @@
-// Somebody tries the lab, then follows docs/operations.md in the same directory with the same
-// volume. Also: the settings that make plain `docker compose` mean production.
+// A user tries the lab, then follows docs/operations.md in the same directory with the same volume.
+// Also: the settings that make plain `docker compose` mean production.
 import { execFile, execFileSync } from 'node:child_process';
 import {
   chmodSync,

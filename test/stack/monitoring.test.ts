@@ -237,7 +237,7 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
     expect(rules.map(({ name }) => name)).toContain('BackupTooOld');
     for (const { name, query: text, lastError } of rules) {
       expect([name, lastError]).toEqual([name, undefined]);
-      // What is left of a query without labels, ranges, grouping and functions.
+      // The metrics are what is left without labels, ranges, grouping and functions.
       const names =
         text
           .replaceAll(/\{[^}]*\}|\[[^\]]*\]|\b(by|without) ?\([^)]*\)/g, ' ')

@@ -91,7 +91,7 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
       await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe(name);
     }
 
-    // A mistake does not end it: once it is mended, the server is back.
+    // A mistake in the code stops the server only until it is fixed.
     replace(join(directory, 'api/src/app.ts'), "'Again'", "'Again");
     await expect.poll(application, { timeout: 5_000, interval: 50 }).toBeUndefined();
     replace(join(directory, 'api/src/app.ts'), "'Again", "'Mended'");
@@ -238,7 +238,7 @@ describe.skipIf(inject('notRunBecause'))('a proxy in ~/.docker/config.json', () 
     const plugins = join(homedir(), '.docker/cli-plugins'); // where Compose may be
     if (existsSync(plugins)) symlinkSync(plugins, join(config, 'cli-plugins'));
     const stack = newStack({});
-    await stack.compose('build'); // without the proxy, which would give it no packages
+    await stack.compose('build'); // before the proxy is set, which would block the packages
     stack.env.DOCKER_CONFIG = config;
     await stack.compose('up', '-d', '--wait');
     expect((await stack.inspect('api')).Config.Env).toContain(`http_proxy=${away}`);

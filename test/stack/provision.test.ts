@@ -169,7 +169,7 @@ async function tell(distribution: Distribution): Promise<Story> {
     const more = distribution.packages ? reason : '';
     return { ...story, skip: `no registry has ${distribution.image} for us${more}` };
   }
-  // NET_ADMIN: the firewall that is enabled is that of the container's own network.
+  // NET_ADMIN: provision.sh enables the firewall of the container's own network.
   const options = ['--detach', '--init', '--cap-add', 'NET_ADMIN', '--entrypoint', 'sleep'];
   const environment = Object.entries(distribution.environment ?? {}).flatMap(([name, value]) => [
     '--env',
@@ -275,10 +275,10 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     ];
     for (const name of ['scripts', ...files])
       cpSync(join(root, name), join(app, name), { recursive: true });
-    // Side by side: they wait for packages most of the time.
+    // Side by side, because they mostly wait for packages.
     for (const distribution of distributions) {
       const story = tell(distribution);
-      story.catch(() => undefined); // told by the tests
+      story.catch(() => undefined); // the tests fail with it
       stories.set(distribution.name, story);
     }
   });
@@ -519,9 +519,9 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       journalctl --unit taskapp-backup --output cat
       stat -c %U /opt/taskapp/backups`);
     expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
-    await sh(
-      'systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer',
-    );
+    await sh(`
+      systemctl stop fail2ban taskapp-backup.timer
+      systemctl disable taskapp-backup.timer`);
     expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([
       'provision: [fail2ban] start fail2ban.service',
       'provision: [app] enable taskapp-backup.timer',

@@ -39,9 +39,9 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   it('brings columns and indexes to 200 000 rows under load, and does nothing twice', async () => {
     // As in the last release, but with a small index: a full one would take minutes.
     await sql('DROP INDEX tasks_title_search');
-    await sql(
-      'CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops) WHERE id < 0',
-    );
+    await sql(`
+      CREATE INDEX tasks_title_parts ON tasks
+      USING gin (title gin_trgm_ops) WHERE id < 0`);
     await sql('DROP TABLE idempotency_keys');
     await sql(`
       CREATE TABLE idempotency_keys (

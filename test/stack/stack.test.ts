@@ -116,7 +116,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       const own = await policy('/api/docs');
       expect(own).toMatch(
         /^default-src 'none'; script-src 'self'; style-src 'self'; [^,]*frame-ancestors 'none'$/,
-      ); // a comma: sent twice
+      ); // a comma would mean that it is sent twice
       for (const path of ['/api/docs/', '/api/tasks', '/healthz', '/nginx-health'])
         expect([path, await policy(path)]).toEqual([path, strictest]);
       const viewer = await stack.fetch('/api/docs/swagger-ui-bundle.js');
@@ -334,7 +334,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
 
   it('answers 502 in JSON while the API is away', async () => {
     await stack.compose('stop', 'api');
-    // At first its address is still known and takes no connection; then the name is gone.
+    // At first nginx knows an address that takes no connection; then the name is gone.
     const answer = async () => {
       const response = await stack.fetch('/api/tasks');
       return [response.status, await response.json(), response.headers.get('retry-after')];
@@ -344,7 +344,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       await sleep(700);
     }
     expect((await stack.fetch('/nginx-health')).status).toBe(200);
-    expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended by itself when told to
+    expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended on SIGTERM
     await stack.compose('up', '-d', '--wait', 'api');
     await expect
       .poll(async () => (await stack.fetch('/api/tasks')).status, { timeout: 5_000 })

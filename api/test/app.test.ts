@@ -247,7 +247,7 @@ describe('the log', () => {
       ]);
   });
 
-  it('has no error for a request that a leaving process refuses, but for one that fails meanwhile', async () => {
+  it('has no error for what a leaving process refuses, but for what fails meanwhile', async () => {
     const { log, lines } = logged();
     let phase: Phase = 'leaving';
     const client = api({ log, phase: () => phase });

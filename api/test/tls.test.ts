@@ -46,7 +46,7 @@ function makeCertificate(ca: string, san: string): void {
   openssl('x509', '-req', '-in', 'server.csr', '-out', 'server.crt', ...signed);
 }
 
-/** Writes a file of the server as the server's user. */
+/** Copies a file to the server, as the server's user. */
 async function writeInServer(owner: pg.Client, name: string): Promise<void> {
   const text = owner.escapeLiteral(readFileSync(file(name), 'utf8').trimEnd());
   const lines = `SELECT unnest(string_to_array(${text}, E'\\n'))`;

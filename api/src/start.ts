@@ -57,7 +57,7 @@ function openLog(level: string): Logger {
     formatters: { level: (label) => ({ level: label }) },
   });
   process.on('uncaughtException', (err) => {
-    log.fatal({ err }, 'unforeseen error; the process ends');
+    log.fatal({ err }, 'unexpected error; exiting');
     process.exit(1);
   });
   return log;

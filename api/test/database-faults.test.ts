@@ -73,7 +73,7 @@ describe('a connection that breaks', () => {
     const title = unique('unknown outcome');
     const { body } = await client.post('/api/tasks').send({ title }).expect(504);
     expect(body).toEqual({
-      error: 'Database connection lost, the change may or may not be stored',
+      error: 'Database connection lost; the change may or may not have been stored',
     });
     const stored = async () => {
       const answer = await api().get('/api/tasks').query({ q: title });

@@ -60,7 +60,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect((await send().expect(201)).text).toBe(now.text);
     await client.delete(`/api/tasks/${id}`).expect(200);
     const { body } = await send().expect(410);
-    expect(body).toEqual({ error: 'The task of this Idempotency-Key was deleted' });
+    expect(body).toEqual({ error: 'The task created with this Idempotency-Key has been deleted' });
     await send({ title: 'another' }).expect(422);
     expect(await tasksCalled(title)).toEqual([]);
   });

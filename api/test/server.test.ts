@@ -138,7 +138,7 @@ describe('the environment', () => {
   it('tells in the log what to do when the password does not fit', async () => {
     const { url, output } = await startListening({ DB_PASS: 'not-the-password' });
     expect((await fetch(`${url}/healthz`)).status).toBe(503); // what a health check asks
-    await expect.poll(() => output.stdout).toContain('DB_PASS does not fit DB_USER');
+    await expect.poll(() => output.stdout).toContain('DB_PASS is not the password of DB_USER');
     expect(output.stdout).not.toContain('not-the-password');
   });
 });

@@ -564,7 +564,9 @@ describe('POST /api/tasks', () => {
       .set('Content-Encoding', 'gzip')
       .send('{"title":"x"}')
       .expect(400);
-    expect(notGzip.body).toEqual({ error: 'Request body is not what its headers say' });
+    expect(notGzip.body).toEqual({
+      error: 'Request body does not match its Content-Length or Content-Encoding',
+    });
   });
 
   it('answers 413 for more than 64 kB', async () => {
@@ -574,7 +576,7 @@ describe('POST /api/tasks', () => {
     expect(padded(65_536)).toHaveLength(65_536);
     await client.post('/api/tasks').type('json').send(padded(65_536)).expect(201);
     const { body } = await client.post('/api/tasks').type('json').send(padded(65_537)).expect(413);
-    expect(body).toEqual({ error: 'Request body is too large, the limit is 64 kB' });
+    expect(body).toEqual({ error: 'Request body is too large; the limit is 64 kB' });
   });
 
   it('survives 10 000 nested arrays', async () => {

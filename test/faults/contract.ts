@@ -48,7 +48,7 @@ const error = (status: number, message: string, allow?: string) =>
   json(status, { error: message }, allow);
 const badRequest = error(400, 'Bad request');
 const notFound = error(404, 'Not found');
-const tooLarge = error(413, 'Request body is too large, the limit is 64 kB');
+const tooLarge = error(413, 'Request body is too large; the limit is 64 kB');
 const anyMethod = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const methodNotAllowed = (allow: string) => error(405, 'Method not allowed', allow);
 
@@ -170,7 +170,9 @@ export function expected(input: Input, task: Task | undefined, token: string): E
       try {
         bytes = decompress(body);
       } catch {
-        return { refused: error(400, 'Request body is not what its headers say') };
+        return {
+          refused: error(400, 'Request body does not match its Content-Length or Content-Encoding'),
+        };
       }
       if (bytes.length > limits.body) return { refused: tooLarge };
     } else if (encoding !== 'identity') {

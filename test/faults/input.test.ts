@@ -176,7 +176,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     measured(`${inputsSent} in ${seconds} s, each answered as expected`);
   }, 600_000);
 
-  it('takes characters of every Unicode block and gives them back, also to a search', async () => {
+  it('returns and finds characters of every Unicode block', async () => {
     const titles = titlesOfEveryBlock();
     expect(titles.join('').length).toBeGreaterThan(69_000);
     const run = async () => {

@@ -183,21 +183,31 @@ describe.skipIf(inject('notRunBecause') || !full)(
 
     const clients = 2_000;
     const slow = {
-      headers: ['-H', '-i', '3', '-x', '24'],
-      body: ['-B', '-i', '3', '-x', '10', '-s', '65536', '-f', 'application/json'],
+      'slow with their headers': ['-H', '-i', '3', '-x', '24'],
+      'slow with their body': [
+        '-B',
+        '-i',
+        '3',
+        '-x',
+        '10',
+        '-s',
+        '65536',
+        '-f',
+        'application/json',
+      ],
       // It reads 32 bytes per second of a page that no socket buffer holds, 160 kB.
-      read: ['-X', '-w', '512', '-y', '1024', '-n', '1', '-z', '32'],
+      'slow to read': ['-X', '-w', '512', '-y', '1024', '-n', '1', '-z', '32'],
     };
 
     it.for(Object.keys(slow) as (keyof typeof slow)[])(
-      'serves others beside many clients that are slow with their %s',
+      'serves others beside many clients that are %s',
       async (what, context) => {
         if (!hasSlowClients) {
           const reason = 'slowhttptest is not installed (Debian: apt-get install slowhttptest)';
           if (process.env.REQUIRE_DOCKER === '1' || process.env.CI) throw new Error(reason);
           return context.skip(reason);
         }
-        if (what === 'read')
+        if (what === 'slow to read')
           await stack.sql(`
             INSERT INTO tasks (title)
             SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`);
@@ -240,7 +250,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
         const figures = [
           `${connected} slow clients`,
           `${normal.sent} other requests`,
-          `${percent.toFixed(2)} % answered well`,
+          `${percent.toFixed(2)} % answered correctly`,
           `p99 ${Math.round(percentile(normal.times, 99))} ms`,
         ];
         measured(figures.join(', '));

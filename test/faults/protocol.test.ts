@@ -105,7 +105,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     return `the API saw "${urls}", answers ${statuses.join()}, ${state}: ${text.slice(0, 200)}`;
   }
 
-  it('lets a second request reach the API only where it is one: the positive control', async () => {
+  it('lets two valid requests on one connection reach the API: the positive control', async () => {
     const mark = crypto.randomUUID();
     const { statuses } = await exchange(
       'nginx',
@@ -124,7 +124,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     const result = await fates(end);
     expect(result).toEqual(Object.fromEntries(vectors.map((vector) => [vector.name, vector[end]])));
     const refused = Object.values(result).filter((one) => one === 'refused').length;
-    measured(`${vectors.length} vectors, ${refused} refused, the others read as what they say`);
+    measured(`${vectors.length} vectors, ${refused} refused, the others interpreted as written`);
   });
 
   it('serves the next client its own answer after all that', async () => {
@@ -176,7 +176,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     }
   });
 
-  it('takes a Host for a name only: it is in no answer', async () => {
+  it('echoes the Host header in no response', async () => {
     const body = '{"title":"host"}';
     const more =
       'Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\n' +
@@ -200,7 +200,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     }
   });
 
-  it('gives nothing to other origins: no header of CORS on any answer', async () => {
+  it('sends no CORS header on any response', async () => {
     const preflight =
       'Access-Control-Request-Method: DELETE\r\n' +
       'Access-Control-Request-Headers: authorization, content-type\r\n' +

@@ -11,7 +11,7 @@ import { docker } from '../lib/stack.ts';
 
 const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
 const nodeImage = process.env.NODE_IMAGE ?? 'node:24-trixie-slim';
-const notAnswered = { error: 'The API did not answer: a change may or may not be stored' };
+const notAnswered = { error: 'The API did not answer: a change may or may not have been stored' };
 const notReached = { error: 'The API does not answer' };
 const changes = ['POST', 'PUT', 'PATCH', 'DELETE'];
 

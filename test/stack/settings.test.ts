@@ -59,9 +59,13 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
       'the volume has no database other',
       'the tasks are in the database taskdb',
     ],
-    [{ POSTGRES_DB: 'postgres' }, 'the tasks are in the database taskdb', 'POSTGRES_DB now'],
-    [{ POSTGRES_USER: 'other' }, 'the volume has no login other', 'POSTGRES_USER now'],
-    [{ DB_USER: 'other' }, 'the volume has no login other', 'DB_USER now'],
+    [
+      { POSTGRES_DB: 'postgres' },
+      'the tasks are in the database taskdb',
+      'POSTGRES_DB takes effect',
+    ],
+    [{ POSTGRES_USER: 'other' }, 'the volume has no login other', 'POSTGRES_USER takes effect'],
+    [{ DB_USER: 'other' }, 'the volume has no login other', 'DB_USER takes effect'],
   ])(
     '%o: the health check names it, and setting it back is enough',
     async (change, cause, more) => {

@@ -149,7 +149,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       const large = await stack.fetch('/api/tasks', postJson({ title: 'x'.repeat(70_000) }));
       expect([large.status, await large.json()]).toEqual([
         413,
-        { error: 'Request body is too large, the limit is 64 kB' },
+        { error: 'Request body is too large; the limit is 64 kB' },
       ]);
       const undecodable = await stack.fetch('/api/tasks/%ZZ');
       expect([undecodable.status, await undecodable.json()]).toEqual([

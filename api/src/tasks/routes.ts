@@ -126,7 +126,7 @@ const retryLater = { 'Retry-After': '1' };
 const notCreated: Record<NotCreated, () => HttpError> = {
   running: () =>
     new HttpError(409, 'A request with this Idempotency-Key is still running', retryLater),
-  deleted: () => new HttpError(410, 'The task of this Idempotency-Key was deleted'),
+  deleted: () => new HttpError(410, 'The task created with this Idempotency-Key has been deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
 

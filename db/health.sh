@@ -15,11 +15,11 @@ query() {
   psql --no-psqlrc --no-password -Atq -h 127.0.0.1 -U "$POSTGRES_USER" -v "api=$DB_USER" "$@" 2>&1
 }
 
-# The last init file makes this setting in the database that it runs in.
+# The last init file sets this in the database that it runs in.
 initialised="SELECT string_agg(datname, ', ')
   FROM pg_database JOIN pg_db_role_setting ON setdatabase = pg_database.oid
   WHERE 'taskapp.initialised=yes' = ANY (setconfig)"
-first_start='and counts on the first start only'
+first_start='takes effect on the first start only, and was changed since'
 
 answer=$(
   query -d "$POSTGRES_DB" <<SQL
@@ -31,22 +31,21 @@ SQL
 case $answer in
   'yes|t|'*) ;;
   'yes|f|'*)
-    unhealthy "the volume has no login $DB_USER: that is DB_USER now, $first_start. Set it back," \
-      'or make that login: docker compose exec db bash /docker-entrypoint-initdb.d/04_roles.sh'
+    unhealthy "the volume has no login $DB_USER. DB_USER $first_start. Set it back," \
+      'or create that login: docker compose exec db bash /docker-entrypoint-initdb.d/04_roles.sh'
     ;;
   'no|'?'|'?*)
-    unhealthy "the tasks are in the database ${answer##*|}, not in $POSTGRES_DB: that is" \
-      "POSTGRES_DB now, $first_start. Set it back"
+    unhealthy "the tasks are in the database ${answer##*|}, not in $POSTGRES_DB." \
+      "POSTGRES_DB $first_start. Set it back"
     ;;
   'no|'*)
     unhealthy 'an init file failed on the first start: docker compose logs db | grep initdb.d'
     ;;
   *"role \"$POSTGRES_USER\" does not exist"*)
-    unhealthy "the volume has no login $POSTGRES_USER: that is POSTGRES_USER now, $first_start." \
-      'Set it back'
+    unhealthy "the volume has no login $POSTGRES_USER. POSTGRES_USER $first_start. Set it back"
     ;;
   *"database \"$POSTGRES_DB\" does not exist"*)
-    unhealthy "the volume has no database $POSTGRES_DB: that is POSTGRES_DB now, $first_start." \
+    unhealthy "the volume has no database $POSTGRES_DB. POSTGRES_DB $first_start." \
       "Set it back; the tasks are in the database $(query -d postgres -c "$initialised")"
     ;;
   *)

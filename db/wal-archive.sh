@@ -56,7 +56,7 @@ state() { # prints: SYSTEM STATUS_OF_THE_SLOT
     FROM pg_control_system()"
 }
 
-# can_continue STRETCH SYSTEM STATUS: whether it is of this server, and the server still has the WAL
+# can_continue STRETCH SYSTEM STATUS: whether it comes from this server, and the server still has the WAL
 # that is not here yet.
 can_continue() {
   [ -n "$1" ] && [ "$(cat "$1/system")" = "$2" ] && [[ $3 != @(lost|missing) ]]
@@ -127,7 +127,7 @@ run() {
       read -r system status <<<"$now"
       if ! can_continue "$stretch" "$system" "$status"; then
         kill "$receiver" # the service ends, is restarted, and begins a new stretch
-        fail "the server or its slot is another one: $now"
+        fail "the server or its slot is not the one of this stretch: $now"
       fi
       if [[ $(basename "$(newest "$stretch/base")") < $(hours_ago 24) ]]; then
         base_backup || say 'the base backup failed, see above; trying again'
@@ -142,7 +142,7 @@ run() {
 health() {
   local active
   active=$(query "SELECT active FROM pg_replication_slots WHERE slot_name = '$slot'") || true
-  [ "$active" = t ] || fail 'no WAL arrives'
+  [ "$active" = t ] || fail 'no WAL is arriving'
   [ -n "$(newest "$(newest "$archive")/base")" ] || fail 'there is no base backup yet'
 }
 
@@ -214,7 +214,7 @@ recover() {
 
 fail_recovery() {
   if grep -q 'recovery ended before configured recovery target' "$restore_log"; then
-    fail "the archive has no commit after that time; its end is 'latest': $(last_commit || true)"
+    fail "the archive has no commit after that time; use 'latest' to recover its last: $(last_commit || true)"
   fi
   cat "$restore_log" >&2
   fail 'the recovery failed, see above'

@@ -161,7 +161,8 @@ function stillUsed(data: string): EmbeddedPostgresError {
   const file = join(data, 'postmaster.pid');
   if (fs.existsSync(`${file}.old`)) fs.renameSync(`${file}.old`, file);
   return new EmbeddedPostgresError(
-    `a PostgreSQL that does not answer still uses ${data}; end its processes (ps -ef | grep postgres)`,
+    `a PostgreSQL that does not answer still uses ${data}; ` +
+      'end its processes (ps -ef | grep postgres)',
   );
 }
 
@@ -258,7 +259,8 @@ async function startServer(
   fs.closeSync(log);
   const ended = once(server, 'close').then(() => undefined);
   const stop = async () => {
-    if (server.exitCode === null && server.signalCode === null) server.kill('SIGINT'); // a fast shutdown, with a checkpoint
+    const isUp = server.exitCode === null && server.signalCode === null;
+    if (isUp) server.kill('SIGINT'); // a fast shutdown, with a checkpoint
     await ended;
   };
 

@@ -94,7 +94,7 @@ function start(directory: string, port: number, how: How = {}) {
 }
 
 describe('npm start', () => {
-  it('runs the API on a database of its own, refuses a second start, stops on Ctrl-C and finds its data again', async () => {
+  it('runs on its own database, refuses a second start and keeps its data', async () => {
     const directory = installedCopy();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
@@ -124,7 +124,7 @@ describe('npm start', () => {
     await refusesASecondStart();
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
 
-    // Twice, as npm may pass on what the terminal has sent already.
+    // Twice, because npm may pass on what the terminal also sends.
     first.child.kill('SIGINT');
     first.child.kill('SIGINT');
     expect(await first.ended).toBe(0);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the official image's entrypoint promises, for the stand-in: sources *.envsh, runs *.sh, fills in the
-# templates (an unwritable target is only an error in the log there, too), then becomes nginx.
+# Does what the official image's entrypoint promises: sources *.envsh, runs *.sh, fills in the
+# templates (an unwritable target is only an error in the log there, too) and becomes nginx.
 set -e
 
 if [ "$1" = nginx ]; then

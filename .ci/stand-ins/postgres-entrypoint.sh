@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the official image's entrypoint promises, for the stand-in: on an empty data directory it creates the
-# database and runs the init files with the server on its socket only; then it becomes the server.
+# Does what the official image's entrypoint promises: on an empty data directory it creates the
+# database and runs the init files, with the server on its socket only. Then it becomes the server.
 set -Eeuo pipefail
 
 if [ "${1:0:1}" = - ]; then set -- postgres "$@"; fi
@@ -39,7 +39,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   fi
 
   # shellcheck disable=SC2086 # the arguments are meant to split
-  initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") ${POSTGRES_INITDB_ARGS:-}
+  initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
+    ${POSTGRES_INITDB_ARGS:-}
   printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
 
   export PGPASSWORD=$POSTGRES_PASSWORD

@@ -4,7 +4,8 @@ FROM scratch
 ADD rootfs.tar /
 ENV LANG=C.UTF-8 \
   PGDATA=/var/lib/postgresql/data
-RUN sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" /usr/share/postgresql/17/postgresql.conf.sample \
+RUN sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" \
+  /usr/share/postgresql/17/postgresql.conf.sample \
   && ln -s /usr/lib/postgresql/17/bin/* /usr/local/bin/ \
   && mv /usr/bin/setpriv /usr/libexec/setpriv \
   && mkdir -p /docker-entrypoint-initdb.d "$PGDATA" /var/run/postgresql \

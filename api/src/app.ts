@@ -3,19 +3,16 @@ import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { Db } from './db.ts';
 import { docsRoutes } from './docs.ts';
-import { errorHandler, HttpError, methodNotAllowed, notFound } from './errors.ts';
+import { errorHandler, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
 import { openMetrics } from './metrics.ts';
+import { commonHeaders, requestLog, requireToken } from './middleware.ts';
 import { endpoints } from './openapi.ts';
 import { parseQuery } from './query.ts';
-import { requestLog } from './request-log.ts';
+import type { Phase } from './shutdown.ts';
 import { taskRoutes } from './tasks/routes.ts';
 import { openSharedTaskStore } from './tasks/shared-store.ts';
 import type { TaskStore } from './tasks/store.ts';
-import { requireToken } from './token.ts';
-
-/** Draining: answers, and closes connections. Leaving: sends each request to another replica. */
-export type Phase = 'serving' | 'draining' | 'leaving';
 
 export interface AppOptions {
   db: Db;
@@ -29,7 +26,7 @@ export interface AppOptions {
   replica?: string | undefined;
   /** Handlers that a request meets before the routes. */
   before?: RequestHandler[];
-  /** How far the shutdown is. Default: serving. */
+  /** The phase of the shutdown. Default: serving. */
   phase?: () => Phase;
   /** The metrics that GET /metrics reports. Default: a new registry. */
   registry?: Registry;
@@ -71,19 +68,6 @@ function expressApp(): Express {
   app.set('trust proxy', 1); // nginx is the one hop in front
   app.set('query parser', parseQuery);
   return app;
-}
-
-function commonHeaders(phase: () => Phase, replica: string | undefined): RequestHandler {
-  return (_req, res, next) => {
-    res.set('Cache-Control', 'no-store');
-    if (replica !== undefined) res.set('X-Served-By', replica);
-    // The proxy then does not use this connection again.
-    if (phase() !== 'serving') res.set('Connection', 'close');
-    // The API's only 502: nginx then asks another replica, whatever the method.
-    if (phase() === 'leaving')
-      throw new HttpError(502, 'The API is shutting down', { 'Retry-After': '1' });
-    next();
-  };
 }
 
 function index(version: string): RequestHandler {

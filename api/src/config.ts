@@ -68,7 +68,8 @@ export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
 export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
   if (DB_SSL === 'off') return false;
   if (DB_SSL === 'require') return { rejectUnauthorized: false };
-  // pg passes on only a name. For an address, Node would look for localhost in the certificate.
+  // pg passes the host to TLS only if it is a name. For an IP address, Node would otherwise check
+  // the certificate against localhost.
   return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
 }
 

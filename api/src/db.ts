@@ -1,9 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { connectionError, DatabaseUnavailable, OutcomeUnknown, refusal } from './db-errors.ts';
 import { explain } from './explain.ts';
-import { type Connections, connections, type Kind, Pools } from './pool.ts';
+import {
+  type Connections,
+  connections,
+  type Kind,
+  openPools,
+  type Pools,
+  usageOf,
+} from './pool.ts';
 
 /** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
 export interface Statement {
@@ -31,27 +39,15 @@ export interface Db {
 type Lost = typeof DatabaseUnavailable | typeof OutcomeUnknown;
 
 export function openDb(config: Config, log: Logger): Db {
-  const pools = new Pools(config, log);
-  const waits = { count: 0, seconds: 0 };
-
-  async function connect(kind: Kind): Promise<pg.PoolClient> {
-    const askedAt = performance.now();
-    try {
-      return await pools.connect(kind);
-    } catch (cause) {
-      throw connectionError(cause, `${connections[kind]} connections for ${kind}`);
-    } finally {
-      waits.count++;
-      waits.seconds += (performance.now() - askedAt) / 1_000;
-    }
-  }
+  const pools = openPools(config, log);
+  const live = new LiveConnections(pools, config.DB_PASS_FILE !== undefined);
 
   async function run<Row extends pg.QueryResultRow>(
     statement: Statement,
     kind: Kind,
     Lost: Lost,
   ): Promise<Row[]> {
-    const client = await connect(kind);
+    const client = await live.connect(kind);
     const startedAt = performance.now();
     try {
       const { rows } = await client.query<Row>(statement);
@@ -59,11 +55,11 @@ export function openDb(config: Config, log: Logger): Db {
       return rows;
     } catch (cause) {
       const isAnswered = cause instanceof pg.DatabaseError;
-      const isRefused = isAnswered && (await takesStatements(client));
+      const isRefused = isAnswered && (await isUsable(client));
       // A statement that was not refused may still be running: never reuse the connection.
       client.release(!isRefused);
       if (isRefused) throw refusal(cause);
-      if (!isAnswered) pools.replaceOpenedBefore(startedAt);
+      if (!isAnswered) live.replaceOpenedBefore(startedAt);
       throw new Lost(explain(cause));
     }
   }
@@ -71,21 +67,80 @@ export function openDb(config: Config, log: Logger): Db {
   return {
     read: (statement) => run(statement, statement.kind ?? 'list', DatabaseUnavailable),
     write: (statement) => run(statement, statement.kind ?? 'change', OutcomeUnknown),
-    connections: () => pools.usage(),
-    waits: () => ({ ...waits }),
-    close: () => pools.close(),
+    connections: () => usageOf(pools),
+    waits: () => ({ ...live.waits }),
+    close: async () => void (await Promise.all(Object.values(pools).map((pool) => pool.end()))),
   };
 }
 
 /**
  * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
- * have been under way. The severity does not tell which it was: lc_messages translates it.
+ * have been under way. pg reports only the severity that lc_messages translates, so we cannot tell
+ * which it was.
  */
-async function takesStatements(client: pg.PoolClient): Promise<boolean> {
+async function isUsable(client: pg.PoolClient): Promise<boolean> {
+  const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 1_000 };
   try {
-    await client.query(''); // an empty statement
+    await client.query(empty);
     return true;
   } catch {
     return false;
+  }
+}
+
+// scripts/rotate-password.sh changes the role first, and the file a moment later.
+const passwordRetries = { times: 4, pauseMs: 250 };
+
+/** Hands out connections, except for those that are probably dead. */
+class LiveConnections {
+  readonly waits = { count: 0, seconds: 0 };
+  readonly #pools: Pools;
+  readonly #retries: number;
+  readonly #openedAt = new WeakMap<pg.PoolClient, number>();
+  #lostAt = 0;
+
+  constructor(pools: Pools, passwordMayChange: boolean) {
+    this.#pools = pools;
+    this.#retries = passwordMayChange ? passwordRetries.times : 0;
+    for (const pool of Object.values(pools)) {
+      pool.on('connect', (client) => this.#openedAt.set(client, performance.now()));
+    }
+  }
+
+  /** Waits for a connection. The caller releases it. */
+  async connect(kind: Kind): Promise<pg.PoolClient> {
+    const askedAt = performance.now();
+    try {
+      for (;;) {
+        const client = await this.#connectWithRetries(this.#pools[kind]);
+        if ((this.#openedAt.get(client) ?? 0) >= this.#lostAt) return client;
+        client.release(true);
+      }
+    } catch (cause) {
+      throw connectionError(cause, `${connections[kind]} connections for ${kind}`);
+    } finally {
+      this.waits.count++;
+      this.waits.seconds += (performance.now() - askedAt) / 1_000;
+    }
+  }
+
+  async #connectWithRetries(pool: pg.Pool): Promise<pg.PoolClient> {
+    for (let left = this.#retries; ; left--) {
+      try {
+        return await pool.connect();
+      } catch (cause) {
+        const isRefused = cause instanceof pg.DatabaseError && cause.code === '28P01';
+        if (!isRefused || left === 0) throw cause;
+        await sleep(passwordRetries.pauseMs);
+      }
+    }
+  }
+
+  /**
+   * When a connection dies during a statement without a word from the server, those opened before
+   * the statement are usually dead too. They are replaced: each would cost a statement its timeout.
+   */
+  replaceOpenedBefore(time: number): void {
+    this.#lostAt = Math.max(this.#lostAt, time);
   }
 }

@@ -71,7 +71,7 @@ function answerTo(err: unknown): Answer {
     return { status: 503, headers: { 'Retry-After': '1' }, body };
   }
   if (err instanceof OutcomeUnknown) {
-    const error = 'Database connection lost, the change may or may not be stored';
+    const error = 'Database connection lost; the change may or may not have been stored';
     return { status: 504, body: { error } };
   }
   const status = clientErrorStatus(err);
@@ -100,12 +100,15 @@ const bodyErrors: Record<string, string> = {
   'charset.unsupported': 'JSON must be in UTF-8',
   'encoding.unsupported': 'Content-Encoding must be gzip, deflate, br, zstd or absent',
   'entity.parse.failed': 'Request body must be JSON',
-  'entity.too.large': 'Request body is too large, the limit is 64 kB',
+  'entity.too.large': 'Request body is too large; the limit is 64 kB',
 };
 
 function clientErrorMessage(status: number, err: unknown): string {
   if (err instanceof URIError) return 'Path cannot be decoded';
   const type = err instanceof Error && 'type' in err ? String(err.type) : '';
-  const otherwise = status === 400 ? 'Request body is not what its headers say' : undefined;
+  const otherwise =
+    status === 400
+      ? 'Request body does not match its Content-Length or Content-Encoding'
+      : undefined;
   return bodyErrors[type] ?? otherwise ?? STATUS_CODES[status] ?? 'Bad request';
 }

@@ -1,11 +1,12 @@
-const wrongCa = "DB_SSL_CA must be the CA certificate that signed the server's";
+const wrongCa = "DB_SSL_CA must hold the certificate of the CA that signed the server's";
 const oldSchema = 'run scripts/apply-schema.sh';
 
 /** What to do, by SQLSTATE or by Node's code. */
 const advice: Record<string, string> = {
-  '28P01': 'DB_PASS does not fit DB_USER; scripts/rotate-password.sh gives both a new one',
-  '3D000': 'DB_NAME must be the database that POSTGRES_DB made when the volume was new',
-  '23505': `the sequence is behind the rows; ${oldSchema}`,
+  '28P01':
+    'DB_PASS is not the password of DB_USER; scripts/rotate-password.sh sets a new one everywhere',
+  '3D000': 'DB_NAME must be what POSTGRES_DB was when the volume was created',
+  '23505': `the id sequence is lower than the highest id; ${oldSchema}`,
   '42P01': oldSchema, // undefined table
   '42703': oldSchema, // undefined column
   '2200H': 'tasks.id is an INTEGER, and no ids are left',
@@ -29,7 +30,7 @@ export function explain(cause: unknown): string {
 
 function tlsAdvice(code: string, message: string): string | undefined {
   if (message === 'The server does not support SSL connections')
-    return 'DB_SSL=off, or turn on ssl in the server';
+    return 'set DB_SSL=off, or turn on ssl in the server';
   if (code === '28000' && message.includes('no encryption'))
     return 'if the server requires TLS, set DB_SSL=require or verify-full';
   return undefined;

@@ -3,14 +3,15 @@ import type { Db } from './db.ts';
 import { DatabaseBusy, DatabaseUnavailable, SchemaOutdated } from './db-errors.ts';
 import { connections } from './pool.ts';
 import { share } from './share.ts';
+import { columns } from './tasks/schema.ts';
 
 // Every column that the API uses. A database without one of them is older than the code.
 const usedColumns = {
-  tasks: ['id', 'title', 'status', 'created_at'],
+  tasks: ['id', ...columns, 'created_at'],
   idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
 };
-const readable = Object.entries(usedColumns).map(([table, columns]) => {
-  const qualified = columns.map((column) => `${table}.${column}`); // errors then name the table
+const readable = Object.entries(usedColumns).map(([table, names]) => {
+  const qualified = names.map((column) => `${table}.${column}`); // errors then name the table
   return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
 });
 const text = `SELECT ${readable.join(', ')}`;

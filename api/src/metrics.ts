@@ -19,7 +19,7 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
   connectionMetrics(registry, db);
   const batches = new Histogram({
     name: 'db_batch_size',
-    help: 'Requests that shared a statement',
+    help: 'Number of requests that each statement served',
     labelNames: ['statement'],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200],
     registers: [registry],
@@ -46,7 +46,7 @@ function requestMetrics(registry: Registry): Metrics['requestStarted'] {
   const registers = [registry];
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Requests by their route; "none" if they matched no route',
+    help: 'Duration of requests in seconds, by route; "none" if no route matched',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,

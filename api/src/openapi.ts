@@ -1,58 +1,51 @@
-import { object, responses, schemaOf, text } from './openapi-parts.ts';
-import { type Operation, type Paths, paths } from './openapi-paths.ts';
-import { NewTask, TaskChange } from './tasks/schema.ts';
+import { z } from 'zod';
+import document from './openapi.json' with { type: 'json' };
+import { IdempotencyKey, ListQuery, NewTask, Task, TaskChange, TaskPath } from './tasks/schema.ts';
 
-/** What the API accepts and answers, for programs to read: OpenAPI 3.1. */
-export interface OpenApi {
-  paths: Paths;
+interface Operation {
+  responses: Record<string, object>;
   [key: string]: unknown;
 }
 
-const schemas = {
-  Task: object({
-    id: { type: 'integer', minimum: 1, maximum: 2_147_483_647 },
-    title: text,
-    status: text,
-    created_at: { type: 'string', format: 'date-time' },
-  }),
-  NewTask: schemaOf(NewTask, 'input'),
-  TaskChange: schemaOf(TaskChange, 'input'),
-  Error: object(
-    { error: text, details: { type: 'array', items: object({ path: text, message: text }) } },
-    ['details'],
-  ),
-};
+export interface OpenApi {
+  paths: Record<string, Record<string, Operation>>;
+  [key: string]: unknown;
+}
 
-const token = {
-  type: 'http',
-  scheme: 'bearer',
-  description: 'The API token, where the server asks for one',
-};
-
-/** The document. `tokenNeeded`: whether the operations below /api need the API token. */
+/**
+ * What the API accepts and answers, for programs to read: openapi.json, with the schemas of the
+ * tasks. `tokenNeeded`: whether the operations below /api need the API token.
+ */
 export function openApi(version: string, tokenNeeded: boolean): OpenApi {
+  const { info, components } = document;
   return {
-    openapi: '3.1.1',
-    info: {
-      title: 'Task API',
-      version,
-      description:
-        'Titles and statuses are trimmed; what remains is measured in Unicode code points. ' +
-        'HEAD is answered like GET. Every answer has an X-Request-Id, which finds it in the logs.',
-    },
-    servers: [{ url: '/' }],
+    ...document,
+    info: { ...info, version },
     security: tokenNeeded ? [{ token: [] }] : [],
-    paths,
-    components: { schemas, responses, securitySchemes: { token } },
+    components: { ...components, schemas: { ...components.schemas, ...taskSchemas } },
   };
 }
 
-/** Each public endpoint, in the form `GET /api/tasks/<id>`. */
-export const endpoints = Object.entries(paths).flatMap(endpointsOf);
+const taskSchemas = {
+  Task: schemaOf(Task, 'output'),
+  NewTask: schemaOf(NewTask, 'input'),
+  TaskChange: schemaOf(TaskChange, 'input'),
+  // Parameters arrive as text. The document gives what they are turned into: see .meta().
+  TaskPath: schemaOf(TaskPath, 'output'),
+  ListQuery: schemaOf(ListQuery, 'output'),
+  IdempotencyKey: schemaOf(IdempotencyKey, 'output'),
+};
 
-function endpointsOf([path, operations]: [string, Record<string, Operation>]): string[] {
+/** A Zod schema as JSON Schema. `input`: what it accepts. `output`: what it turns that into. */
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}
+
+/** Each public endpoint, in the form `GET /api/tasks/<id>`. */
+export const endpoints = Object.entries(document.paths).flatMap(([path, operations]) => {
   const name = path.replaceAll(/\{(\w+)\}/g, '<$1>');
-  const isPublic = ([, { tags }]: [string, Operation]) => tags === undefined;
+  const isPublic = ([, operation]: [string, object]) => !('tags' in operation);
   const open = Object.entries(operations).filter(isPublic);
   return open.map(([method]) => `${method.toUpperCase()} ${name}`);
-}
+});

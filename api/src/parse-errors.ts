@@ -21,8 +21,8 @@ export function trackResponse({ socket }: IncomingMessage, res: ServerResponse):
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
   const [answering] = unfinished.get(socket) ?? [];
-  // If the request being answered is complete, the error is in a later one. Send only the answer in
-  // progress, then close: the client would take an answer sent now for that one.
+  // If the request being answered is complete, the error is in a later one. Finish that answer and
+  // close: the client would take anything sent now as part of it.
   if (answering && (answering.req.complete || answering.headersSent)) {
     answering.shouldKeepAlive = false;
     return;

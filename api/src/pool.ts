@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, dbPassword, dbSsl } from './config.ts';
@@ -10,7 +9,7 @@ import { explain } from './explain.ts';
  */
 export const connections = { list: 4, search: 2, get: 3, create: 3, change: 4, health: 2 };
 export type Kind = keyof typeof connections;
-const kinds = Object.keys(connections) as Kind[];
+export type Pools = Record<Kind, pg.Pool>;
 
 /** The connections of one kind of statement. */
 export interface Connections {
@@ -24,7 +23,8 @@ export interface Connections {
 
 // Each wait is shorter than the one around it, so the innermost reports what happened:
 // lock 2 s < statement 5 s < query 6 s < API 9 s < nginx 10 s < drain 20 s < stop 30 s.
-// The API's 9 s are 1 s for a turn, 2 s for a connection and 6 s for the query.
+// The API's 9 s are 1 s for a turn, 2 s for a connection and 6 s for the query. A POST with a key
+// may need two queries; if both are slow, nginx gives up on it.
 const timeouts = {
   lock_timeout: 2_000,
   statement_timeout: 5_000,
@@ -33,85 +33,9 @@ const timeouts = {
   idle_in_transaction_session_timeout: 10_000,
 };
 
-// scripts/rotate-password.sh changes the role first, and the file a moment later.
-const passwordRetries = { times: 4, pauseMs: 250 };
-
 /** A pool per kind. Each connects on first use, and again after an outage of the database. */
-export class Pools {
-  readonly #pools: Record<Kind, pg.Pool>;
-  readonly #openedAt = new WeakMap<pg.PoolClient, number>();
-  readonly #retries: number;
-  #lostAt = 0;
-
-  constructor(config: Config, log: Logger) {
-    this.#pools = ofEach((kind) =>
-      this.#open({ ...optionsOf(config), max: connections[kind] }, log),
-    );
-    this.#retries = config.DB_PASS_FILE === undefined ? 0 : passwordRetries.times;
-  }
-
-  #open(options: pg.PoolConfig, log: Logger): pg.Pool {
-    const pool = new pg.Pool(options);
-    // Without these two handlers a database restart would crash the process. The first covers idle
-    // connections, the second those in use.
-    pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
-    pool.on('connect', (client) => {
-      this.#openedAt.set(client, performance.now());
-      client.on('error', () => {});
-    });
-    return pool;
-  }
-
-  /** Waits for a connection. The caller releases it. */
-  async connect(kind: Kind): Promise<pg.PoolClient> {
-    for (;;) {
-      const client = await this.#connectWithRetries(this.#pools[kind]);
-      if ((this.#openedAt.get(client) ?? 0) >= this.#lostAt) return client;
-      client.release(true);
-    }
-  }
-
-  async #connectWithRetries(pool: pg.Pool): Promise<pg.PoolClient> {
-    for (let left = this.#retries; ; left--) {
-      try {
-        return await pool.connect();
-      } catch (cause) {
-        const isRefused = cause instanceof pg.DatabaseError && cause.code === '28P01';
-        if (!isRefused || left === 0) throw cause;
-        await sleep(passwordRetries.pauseMs);
-      }
-    }
-  }
-
-  /**
-   * When a connection dies during a statement without a word from the server, those opened before
-   * the statement are usually dead too. They are replaced: each would cost a statement its timeout.
-   */
-  replaceOpenedBefore(time: number): void {
-    this.#lostAt = Math.max(this.#lostAt, time);
-  }
-
-  /** How the connections are used now. */
-  usage(): Record<Kind, Connections> {
-    return ofEach((kind) => {
-      const { options, totalCount, idleCount, waitingCount } = this.#pools[kind];
-      return { max: options.max, open: totalCount, idle: idleCount, waiting: waitingCount };
-    });
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(kinds.map((kind) => this.#pools[kind].end()));
-  }
-}
-
-/** One value per kind. */
-function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
-  const entries = kinds.map((kind) => [kind, value(kind)] as const);
-  return Object.fromEntries(entries) as Record<Kind, Value>;
-}
-
-function optionsOf(config: Config): pg.PoolConfig {
-  return {
+export function openPools(config: Config, log: Logger): Pools {
+  const options: pg.PoolConfig = {
     host: config.DB_HOST,
     port: config.DB_PORT,
     database: config.DB_NAME,
@@ -123,4 +47,29 @@ function optionsOf(config: Config): pg.PoolConfig {
     keepAlive: true,
     ...timeouts,
   };
+  return ofEach((kind) => openPool({ ...options, max: connections[kind] }, log));
+}
+
+function openPool(options: pg.PoolConfig, log: Logger): pg.Pool {
+  const pool = new pg.Pool(options);
+  // Without these two handlers a database restart would crash the process. The first covers idle
+  // connections, the second those in use.
+  pool.on('error', (err) => log.warn(`idle database connection lost: ${explain(err)}`));
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** How the connections are used now. */
+export function usageOf(pools: Pools): Record<Kind, Connections> {
+  return ofEach((kind) => {
+    const { options, totalCount, idleCount, waitingCount } = pools[kind];
+    return { max: options.max, open: totalCount, idle: idleCount, waiting: waitingCount };
+  });
+}
+
+/** One value per kind. */
+function ofEach<Value>(value: (kind: Kind) => Value): Record<Kind, Value> {
+  const kinds = Object.keys(connections) as Kind[];
+  const entries = kinds.map((kind) => [kind, value(kind)] as const);
+  return Object.fromEntries(entries) as Record<Kind, Value>;
 }

@@ -9,7 +9,7 @@ export function parseQuery(text: string | null): querystring.ParsedUrlQuery {
 const loneSurrogate = '\ud800';
 
 /**
- * Accepts a stray `%`. A value that is not UTF-8 becomes text that no parameter may have. The
+ * Accepts a stray `%`. A value that is not UTF-8 becomes text that every parameter rejects. The
  * schema then reports it, together with all other faults of the query.
  */
 function decodeParameter(text: string): string {

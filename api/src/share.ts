@@ -1,7 +1,36 @@
-import { type Batch, type LaneOptions, Lanes, type Limit } from './lanes.ts';
+import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from './db-errors.ts';
 
-/** Without `key`, all calls share one. Without `limit`, no other share counts towards it. */
-export type ShareOptions<In> = Partial<LaneOptions<In>>;
+/** How many calls are pending, and how many may be. Several shares can use one. */
+export interface Limit {
+  pending: number;
+  max: number;
+}
+
+export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
+
+/** At least one. */
+type Batch<Item> = [Item, ...Item[]];
+
+/** Which calls share an execution, and how many may run and wait. */
+interface Options<In> {
+  /** Calls with equal keys share executions; others never wait for each other. */
+  key: (input: In) => string;
+  /** The most inputs of one execution. */
+  maxBatch: number;
+  /** How many executions of one key may run at once. The next starts when the newest is slow. */
+  maxInFlight: number;
+  /** After this many milliseconds an execution is slow, and no longer holds up the next. */
+  slowAfter: number;
+  /** The longest that a call waits for its execution to start, in milliseconds. */
+  maxWait: number;
+  /** Bounds the calls of all keys. */
+  limit: Limit;
+  /** Called with the number of inputs when an execution starts. */
+  onStart: (size: number) => void;
+}
+
+/** Without `key`, all calls share one. Without `limit`, the share has a limit of its own. */
+export type ShareOptions<In> = Partial<Options<In>>;
 
 const defaults = {
   key: () => '',
@@ -12,9 +41,6 @@ const defaults = {
   onStart: () => {},
 };
 
-/** Several shares can use one limit. */
-export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
-
 /**
  * Makes one execution serve many calls: calls that arrive while one runs wait and share the next.
  * `execute` gets their inputs in order of arrival and returns an output for each.
@@ -22,7 +48,8 @@ export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
  * A call never gets the result of an execution that started before the call arrived. So a request
  * sees everything committed before it, by any replica. A lone call is executed at once.
  *
- * A stalled execution holds up only its own calls: once it is slow, the next one starts beside it.
+ * Once an execution is slow, the next one may start beside it, up to `maxInFlight`. With 1, calls
+ * wait for it.
  *
  * Rejects with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if a call
  * waited too long. In both cases nothing was executed for it.
@@ -33,4 +60,130 @@ export function share<In, Out>(
 ): (input: In) => Promise<Out> {
   const lanes = new Lanes(execute, { ...defaults, limit: openLimit(), ...options });
   return (input) => lanes.call(input);
+}
+
+interface Call<In, Out> {
+  input: In;
+  arrivedAt: number;
+  resolve: (output: Out) => void;
+  reject: (error: unknown) => void;
+}
+
+/** The calls with one key. */
+interface Lane<In, Out> {
+  name: string;
+  waiting: Call<In, Out>[];
+  /** When each execution started, oldest first. */
+  running: number[];
+  isScheduled: boolean;
+}
+
+/** The calls and their executions. */
+class Lanes<In, Out> {
+  readonly #execute: (inputs: Batch<In>) => Promise<Out[]>;
+  readonly #options: Options<In>;
+  readonly #lanes = new Map<string, Lane<In, Out>>();
+  #timer: NodeJS.Timeout | undefined; // one for all lanes; set only while a call waits
+
+  constructor(execute: (inputs: Batch<In>) => Promise<Out[]>, options: Options<In>) {
+    this.#execute = execute;
+    this.#options = options;
+  }
+
+  call(input: In): Promise<Out> {
+    const { key, limit } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<Out>();
+    if (limit.pending >= limit.max) {
+      reject(new DatabaseUnavailable(`${limit.pending} calls are already waiting`));
+      return promise;
+    }
+    limit.pending++;
+    const lane = this.#laneOf(key(input));
+    lane.waiting.push({ input, arrivedAt: performance.now(), resolve, reject });
+    this.#schedule(lane);
+    return promise;
+  }
+
+  #laneOf(name: string): Lane<In, Out> {
+    const known = this.#lanes.get(name);
+    if (known) return known;
+    const lane = { name, waiting: [], running: [], isScheduled: false };
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  #schedule(lane: Lane<In, Out>): void {
+    if (lane.isScheduled) return;
+    if (lane.waiting.length === 0) {
+      if (lane.running.length === 0) this.#lanes.delete(lane.name);
+    } else if (this.#mayStart(lane)) {
+      lane.isScheduled = true;
+      setImmediate(() => void this.#start(lane)); // after requests that arrived with it are parsed
+    } else if (!this.#timer) {
+      this.#timer = setTimeout(() => this.#lookAtWaiting(), this.#options.slowAfter / 2).unref();
+    }
+  }
+
+  #mayStart({ running }: Lane<In, Out>): boolean {
+    const { maxInFlight, slowAfter } = this.#options;
+    const newest = running.at(-1);
+    if (newest === undefined) return true;
+    return running.length < maxInFlight && newest <= performance.now() - slowAfter;
+  }
+
+  async #start(lane: Lane<In, Out>): Promise<void> {
+    const { maxBatch, onStart, limit } = this.#options;
+    lane.isScheduled = false;
+    const [first, ...others] = lane.waiting.splice(0, maxBatch);
+    if (!first) return this.#schedule(lane); // they timed out
+    const calls: Batch<Call<In, Out>> = [first, ...others];
+    const startedAt = performance.now();
+    lane.running.push(startedAt);
+    onStart(calls.length);
+    this.#schedule(lane); // the rest waits for its turn
+    await this.#settle(calls);
+    limit.pending -= calls.length;
+    lane.running.splice(lane.running.indexOf(startedAt), 1);
+    this.#schedule(lane);
+  }
+
+  async #settle(calls: Batch<Call<In, Out>>): Promise<void> {
+    const [first, ...others] = calls;
+    try {
+      const outputs = await this.#execute([first.input, ...others.map(({ input }) => input)]);
+      calls.forEach((call, n) => call.resolve(outputs[n] as Out));
+    } catch (error) {
+      // The database refused the statement, so nothing was applied. Run each input alone: one bad
+      // input must not fail its neighbours.
+      const isRefused = !(error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown);
+      if (isRefused && calls.length > 1) await this.#settleEach(calls);
+      else for (const call of calls) call.reject(error);
+    }
+  }
+
+  /** One after another, on one connection. None starts later than `maxWait` after the first. */
+  async #settleEach(calls: Batch<Call<In, Out>>): Promise<void> {
+    const latest = performance.now() + this.#options.maxWait;
+    for (const call of calls) {
+      if (performance.now() > latest) call.reject(this.#turnTimeout());
+      else await this.#settle([call]);
+    }
+  }
+
+  /** Rejects calls that waited too long, and starts those that a slow execution held up. */
+  #lookAtWaiting(): void {
+    this.#timer = undefined;
+    const latest = performance.now() - this.#options.maxWait;
+    for (const lane of this.#lanes.values()) {
+      while (lane.waiting[0] && lane.waiting[0].arrivedAt <= latest) {
+        lane.waiting.shift()?.reject(this.#turnTimeout());
+        this.#options.limit.pending--;
+      }
+      this.#schedule(lane);
+    }
+  }
+
+  #turnTimeout(): TurnTimeout {
+    return new TurnTimeout(`waited ${this.#options.maxWait} ms for an execution to start`);
+  }
 }

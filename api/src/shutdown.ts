@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Phase } from './app.ts';
 import type { Db } from './db.ts';
 import type { Listener } from './listen.ts';
+
+/** Draining: answers, and closes connections. Leaving: answers 502; the proxy asks another one. */
+export type Phase = 'serving' | 'draining' | 'leaving';
 
 /** What the application sees of the shutdown. */
 export interface Lifecycle {
@@ -41,7 +43,7 @@ export function shutDownOnSignal(lifecycle: Lifecycle, parts: Parts): void {
 /**
  * Ends without failing a request from the proxy. When a port closes, the kernel resets connections
  * that the process has not accepted yet, and the proxy cannot know what became of a POST on one of
- * them. So, before the port closes, answers make the proxy use another replica.
+ * them. So, before the port closes, every request gets 502, and the proxy asks another replica.
  */
 async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
   await connectionsClosed(await parts.listening, 6_000); // the proxy closes idle ones after 5 s

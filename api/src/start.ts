@@ -6,7 +6,7 @@ import { type Config, ConfigError, readConfig } from './config.ts';
 import { openDb } from './db.ts';
 import { type Listener, listen } from './listen.ts';
 import { type Lifecycle, shutDownOnSignal } from './shutdown.ts';
-import { startForgetting } from './tasks/idempotency.ts';
+import { startDeletingOldKeys } from './tasks/idempotency.ts';
 
 /** Runs the API in this process until a signal ends it. */
 export function startApi(extra: Pick<AppOptions, 'before'> = {}): void {
@@ -28,10 +28,10 @@ export function startApi(extra: Pick<AppOptions, 'before'> = {}): void {
   });
 
   const listening = listen(config.PORT, app, config.HOST).then(
-    (listener) => announced(listener, config, log),
+    (listener) => announce(listener, config, log),
     (error: NodeJS.ErrnoException) => exit(cannotListen(error, config)),
   );
-  void listening.then(() => startForgetting(db, log));
+  void listening.then(() => startDeletingOldKeys(db, log));
   shutDownOnSignal(lifecycle, { listening, db, log });
 }
 
@@ -57,7 +57,7 @@ function openLog(level: string): Logger {
     formatters: { level: (label) => ({ level: label }) },
   });
   process.on('uncaughtException', (err) => {
-    log.fatal({ err }, 'unforeseen error; the process ends');
+    log.fatal({ err }, 'unexpected error; exiting');
     process.exit(1);
   });
   return log;
@@ -68,7 +68,7 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-function announced(listener: Listener, config: Config, log: Logger): Listener {
+function announce(listener: Listener, config: Config, log: Logger): Listener {
   process.send?.({ address: listener.address }); // to `npm start`
   const { PORT, DB_HOST, DB_PORT, DB_NAME } = config;
   log.info(`listening on port ${PORT}, database ${DB_HOST}:${DB_PORT}/${DB_NAME}`);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { Phase } from '../src/app.ts';
+import type { Phase } from '../src/shutdown.ts';
 import type { Db } from '../src/db.ts';
 import { connections, type Kind } from '../src/pool.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
@@ -247,7 +247,7 @@ describe('the log', () => {
       ]);
   });
 
-  it('has no error for a request that a leaving process refuses, but for one that fails meanwhile', async () => {
+  it('has no error for what a leaving process refuses, but for what fails meanwhile', async () => {
     const { log, lines } = logged();
     let phase: Phase = 'leaving';
     const client = api({ log, phase: () => phase });

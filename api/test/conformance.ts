@@ -1,4 +1,4 @@
-// Holds the answers of the API against its own OpenAPI document.
+// Compares the answers of the API with its own OpenAPI document.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -9,10 +9,12 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 formats.default(ajv);
 ajv.addSchema(document, 'openapi');
 
-const pointer = (...keys: string[]) =>
-  `openapi#/${keys.map((key) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`;
+function pointer(...keys: string[]): string {
+  const escaped = keys.map((key) => key.replaceAll('~', '~0').replaceAll('/', '~1'));
+  return `openapi#/${escaped.map(encodeURIComponent).join('/')}`;
+}
 
-/** The check of a value that one schema of the document describes, by the keys that lead to it. */
+/** Validates values against the schema that these keys of the document lead to. */
 export function validator(...keys: string[]): ValidateFunction {
   const validate = ajv.getSchema(pointer(...keys));
   if (!validate) throw new Error(`the document has no ${keys.join(' ')}`);
@@ -23,11 +25,11 @@ type Request = Pick<IncomingMessage, 'method' | 'url'>;
 
 interface Answer {
   description: string;
-  headers?: Record<string, { required: boolean }>;
+  headers?: Record<string, { $ref: string }>;
   content?: Record<string, { schema?: object }>;
 }
 
-/** Where `$ref` leads to, and what is there. */
+/** The documented answer, behind its `$ref` if it has one, and the keys that lead to it. */
 function answerOf(
   path: string,
   method: string,
@@ -41,6 +43,15 @@ function answerOf(
   const { responses } = document.components as { responses: Record<string, Answer> };
   const answer = responses[name];
   return answer && { keys: ['components', 'responses', name], answer };
+}
+
+/** The headers that an answer must have. */
+function requiredHeaders({ headers = {} }: Answer): string[] {
+  const { headers: described } = document.components as {
+    headers: Record<string, { required: boolean }>;
+  };
+  const isRequired = ($ref: string) => described[$ref.split('/').at(-1) ?? '']?.required;
+  return Object.keys(headers).filter((name) => isRequired(headers[name]?.$ref ?? ''));
 }
 
 /** What is not as documented. */
@@ -60,7 +71,7 @@ function fault(
       : `${body} is not as documented: ${ajv.errorsText(validate.errors)}`;
   };
   if (path === undefined || !document.paths[path]?.[method]) {
-    // Of what is not there, only the error is documented: its form.
+    // Of an unknown route, only the form of the error is documented.
     return [401, 404, 405, 500].includes(res.statusCode) && body
       ? faultOf(['components', 'schemas', 'Error'])
       : undefined;
@@ -68,10 +79,8 @@ function fault(
 
   const documented = answerOf(path, method, res.statusCode);
   if (!documented) return `the status ${res.statusCode} is not documented`;
-  const missing = Object.entries(documented.answer.headers ?? {}).find(
-    ([name, { required }]) => required && !res.hasHeader(name),
-  );
-  if (missing) return `the documented header ${missing[0]} is missing`;
+  const missing = requiredHeaders(documented.answer).find((name) => !res.hasHeader(name));
+  if (missing) return `the documented header ${missing} is missing`;
   if (!documented.answer.content) return body === '' ? undefined : 'there is a body';
   const type = String(res.getHeader('Content-Type')).split(';')[0] ?? '';
   const content = documented.answer.content[type];
@@ -81,7 +90,7 @@ function fault(
     : undefined;
 }
 
-/** The same application; what it answers in another way than documented is added to `faults`. */
+/** The same application. Every answer that differs from the document is added to `faults`. */
 export function observed(app: RequestListener, faults: string[]): RequestListener {
   return (req, res) => {
     const chunks: Buffer[] = [];

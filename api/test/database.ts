@@ -1,5 +1,5 @@
-// One real PostgreSQL for all tests of the API, made by db/init: the Compose file's image where a Docker Engine answers,
-// else the embedded one.
+// One real PostgreSQL for all tests of the API, set up by db/init: a container of the image in
+// compose.yml where a Docker Engine answers, else the embedded one.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** DB_HOST and its siblings, as the API reads them from its environment. */
     database: Record<string, string>;
-    /** The same for the owner of the database, for tests that need more than the API may. */
+    /** The same for the owner of the database, for what the API may not do. */
     owner: Record<string, string>;
   }
 }

@@ -1,13 +1,22 @@
-// What a page costs must not depend on how many tasks there are: counted in blocks read, which do not depend on the machine.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+// The cost of a page must not grow with the number of tasks. It is counted in blocks read, which
+// do not depend on the machine.
+import { describe, expect, it } from 'vitest';
 import type { Db, Statement } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
 import { openTaskStore } from '../src/tasks/store.ts';
-import { database, owner } from './helper.ts';
+import { initFile, ownDatabase } from './helper.ts';
 
-const initDir = join(import.meta.dirname, '../../db/init');
+const insertTasks = `
+  INSERT INTO tasks (title, status, created_at)
+  SELECT
+    'task ' || md5(n::text) || CASE
+      WHEN n % 4 = 0 THEN ' every fourth'
+      WHEN n = 7 THEN ' one Zebra'
+      ELSE ''
+    END,
+    CASE WHEN n % 2 = 0 THEN 'even' ELSE 'odd' END,
+    timestamptz '2026-01-01' + CASE WHEN n % 2 = 0 THEN n ELSE $1 / 2 END * interval '1 second'
+  FROM generate_series(1, $1::int) AS n`;
 
 interface Plan {
   'Node Type': string;
@@ -16,25 +25,16 @@ interface Plan {
   Plans?: Plan[];
 }
 
-/** A database of its own with so many tasks, half of them of one created_at, as an import leaves them. */
+/** A database with so many tasks. Half of them share one created_at, as after an import. */
 async function databaseWith(tasks: number): Promise<Db> {
-  const name = `growth_${tasks}_${Date.now()}`;
-  await (await owner()).query(`CREATE DATABASE ${name}`);
-  const admin = await owner(name);
-  const init = (file: string) => admin.query(readFileSync(join(initDir, file), 'utf8'));
-  await init('01_schema.sql');
-  await admin.query(`
-    INSERT INTO tasks (title, status, created_at)
-    SELECT 'task ' || md5(n::text) || CASE WHEN n % 4 = 0 THEN ' every fourth' WHEN n = 7 THEN ' one Zebra' ELSE '' END,
-           CASE WHEN n % 2 = 0 THEN 'even' ELSE 'odd' END,
-           timestamptz '2026-01-01' + CASE WHEN n % 2 = 0 THEN n ELSE ${tasks} / 2 END * interval '1 second'
-    FROM generate_series(1, ${tasks}) AS n`);
-  await init('02_indexes.sql'); // afterwards, which is faster
-  await admin.query('ANALYZE tasks');
-  return database({ ...inject('owner'), DB_NAME: name });
+  const { db, owner } = await ownDatabase();
+  await owner.query(insertTasks, [tasks]);
+  await owner.query(initFile('02_indexes.sql')); // afterwards, which is faster
+  await owner.query('ANALYZE tasks');
+  return db;
 }
 
-/** The blocks that the statement behind a page touches, and the ways it takes. */
+/** The blocks that the statement of a page reads, and the nodes of its plan. */
 async function costOf(db: Db, query: Record<string, string>) {
   const statements: Statement[] = [];
   const recording: Db = {
@@ -52,7 +52,7 @@ async function costOf(db: Db, query: Record<string, string>) {
 }
 
 describe('a page of 100 tasks', () => {
-  it('costs as many blocks among 200 000 tasks as among 2 000, and is found by an index', async () => {
+  it('costs as many blocks among 200 000 tasks as among 2 000, by way of an index', async () => {
     const [small, large] = [await databaseWith(2_000), await databaseWith(200_000)];
     const middle = (tasks: number, offset: number) => {
       const time = new Date(Date.parse('2026-01-01T00:00:00Z') + offset * 1_000)
@@ -80,7 +80,7 @@ describe('a page of 100 tasks', () => {
         true,
       ]);
       expect([name, after.nodes]).toEqual([name, expect.not.arrayContaining(['Seq Scan'])]);
-      // An index of 100 times the rows is a level or two deeper, for each of the few times it is entered.
+      // An index on 100 times the rows is a level or two deeper, and a page enters it a few times.
       expect([name, after.blocks <= before.blocks * 1.3 + 20]).toEqual([name, true]);
     }
   }, 120_000);

@@ -1,27 +1,20 @@
 // /healthz on a database that is older than the code.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { expect, inject, it } from 'vitest';
 import { createApp } from '../src/app.ts';
-import { api, database, owner } from './helper.ts';
+import { api, database, initFile, ownDatabase } from './helper.ts';
 
 const outdated = {
   status: 'unhealthy',
   reason: 'schema is incomplete or older than the code',
 };
-const init = join(import.meta.dirname, '../../db/init');
 
-/** A new database with the schema of db/init. */
-async function ownDatabase() {
-  const name = `health_${crypto.randomUUID().replaceAll('-', '')}`;
-  await (await owner()).query(`CREATE DATABASE ${name}`);
-  const sql = await owner(name);
-  for (const file of ['01_schema.sql', '02_indexes.sql']) {
-    await sql.query(readFileSync(join(init, file), 'utf8'));
-  }
+/** A new database with the schema of db/init, which the API may read. */
+async function readableDatabase() {
+  const { name, owner: sql } = await ownDatabase();
+  await sql.query(initFile('02_indexes.sql'));
   const login = inject('database').DB_USER;
   await sql.query(`
     GRANT CONNECT ON DATABASE ${name} TO ${login};
@@ -30,7 +23,7 @@ async function ownDatabase() {
 }
 
 it('/healthz is 503 while a column of db/init is missing, and the log names it', async () => {
-  const { name, sql } = await ownDatabase();
+  const { name, sql } = await readableDatabase();
   let log = '';
   const write = (chunk: Buffer, _encoding: string, done: () => void) => {
     log += chunk.toString();
@@ -57,7 +50,7 @@ it('/healthz is 503 while a column of db/init is missing, and the log names it',
 });
 
 it('/healthz is 503 while a table is missing', async () => {
-  const { name, sql } = await ownDatabase();
+  const { name, sql } = await readableDatabase();
   await sql.query('DROP TABLE idempotency_keys');
   const client = api({ db: database({ DB_NAME: name }) });
   const { body } = await client.get('/healthz').expect(503);

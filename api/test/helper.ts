@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -19,12 +20,30 @@ export interface Task {
 
 export const silent = pino({ level: 'silent' });
 
-/** A pool on the test database, closed after the test. `overrides` replaces variables, such as DB_PORT. */
+/** A pool on the test database, closed after the test. `overrides` replaces variables. */
 export function database(overrides: Record<string, string> = {}): Db {
   const db = openDb(readConfig({ ...inject('database'), ...overrides }), silent);
   onTestFinished(() => db.close());
   return db;
 }
+
+/** A file with this content, removed after the test. */
+export function secretFile(content: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'taskapp-secret-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'secret');
+  writeFileSync(file, content);
+  return file;
+}
+
+// One statement is one transaction: it holds its lock while it sleeps.
+const lockAndSleep = `
+  WITH locked AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id)
+  SELECT pg_sleep($2) FROM locked`;
+
+/** Sets a task's status to `locked`, and keeps its row locked for so many seconds. */
+export const lockFor = (db: Db, id: number, seconds: number): Promise<unknown> =>
+  db.write({ name: '', text: lockAndSleep, values: [id, seconds] });
 
 /** How many connections of all kinds are in use. */
 export function inUse(db: Db): number {
@@ -45,15 +64,17 @@ export const initFile = (name: string) =>
   readFileSync(join(import.meta.dirname, '../../db/init', name), 'utf8');
 
 /** A new database without rows: as the API sees it, and a connection of its owner. */
-export async function ownDatabase(): Promise<{ db: Db; owner: pg.Client; name: string }> {
+export async function ownDatabase(
+  schema = initFile('01_schema.sql'),
+): Promise<{ db: Db; owner: pg.Client; name: string }> {
   const name = `own_${crypto.randomUUID().replaceAll('-', '')}`;
   await (await owner()).query(`CREATE DATABASE ${name}`);
   const admin = await owner(name);
-  await admin.query(initFile('01_schema.sql'));
+  await admin.query(schema);
   return { db: database({ ...inject('owner'), DB_NAME: name }), owner: admin, name };
 }
 
-/** The API with a supertest client in front. The test fails when an answer is not as the OpenAPI document has it. */
+/** A supertest client of the API. The test fails if an answer breaks the OpenAPI document. */
 export function api(options: Partial<AppOptions> = {}): ReturnType<typeof supertest> {
   const faults: string[] = [];
   onTestFinished(() => expect(faults).toEqual([]));

@@ -1,7 +1,7 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
 import { hash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startForgetting } from '../src/tasks/idempotency.ts';
+import { startDeletingOldKeys } from '../src/tasks/idempotency.ts';
 import {
   api,
   createTask,
@@ -60,7 +60,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect((await send().expect(201)).text).toBe(now.text);
     await client.delete(`/api/tasks/${id}`).expect(200);
     const { body } = await send().expect(410);
-    expect(body).toEqual({ error: 'The task of this Idempotency-Key was deleted' });
+    expect(body).toEqual({ error: 'The task created with this Idempotency-Key has been deleted' });
     await send({ title: 'another' }).expect(422);
     expect(await tasksCalled(title)).toEqual([]);
   });
@@ -101,7 +101,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect(rows).toEqual([{ last: String(ids[0]) }]);
   });
 
-  it('makes one task of 50 concurrent requests over two replicas, and gives all of them its id', async () => {
+  it('makes one task of 50 concurrent requests to two replicas, and gives all its id', async () => {
     const [replicas, title, header] = [[api(), api()], unique('fifty'), key()];
     const clients = Array.from({ length: 25 }, () => replicas).flat();
     const send = async (client: (typeof clients)[number]) =>
@@ -146,7 +146,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     expect(running.body).toEqual({ error: 'A request with this Idempotency-Key is still running' });
     expect(running.headers['retry-after']).toBe('1');
     expect(await tasksCalled(title)).toEqual([]);
-    await other.query('ROLLBACK'); // that one has failed
+    await other.query('ROLLBACK'); // as if that request failed
     await send().expect(201);
     expect(await tasksCalled(title)).toHaveLength(1);
   });
@@ -157,7 +157,8 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
       client.post('/api/tasks').set('Idempotency-Key', header).send({ title }).expect(201);
     const age = (header: string, hours: number) =>
       other.query(
-        `UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2) WHERE key = $1`,
+        `UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2)
+         WHERE key = $1`,
         [header, hours],
       );
     const [young, old] = [key(), key()];
@@ -178,7 +179,7 @@ describe('POST /api/tasks with an Idempotency-Key', () => {
     const keys = async () =>
       (await other.query<{ key: string }>('SELECT key FROM idempotency_keys ORDER BY key')).rows;
     const young = [{ key: 'young1' }, { key: 'young2' }];
-    const timer = startForgetting(db, silent, 20); // milliseconds
+    const timer = startDeletingOldKeys(db, silent, 20); // milliseconds
     onTestFinished(() => clearInterval(timer));
     await expect.poll(keys).toEqual(young);
     await other.query(make, ['later', 25, 3]);
@@ -251,8 +252,9 @@ describe('a database of the last release, whose keys have title and status', () 
     INSERT INTO tasks (id, title, status, created_at)
     SELECT task_id, title, status, created_at FROM claimed
     RETURNING id, title`;
-  const find =
-    'SELECT task_id, title = $2 AND status = $3 AS same FROM idempotency_keys WHERE key = $1';
+  const find = `
+    SELECT task_id, title = $2 AND status = $3 AS same
+    FROM idempotency_keys WHERE key = $1`;
 
   async function lastRelease() {
     const { db, owner: other } = await ownDatabase();
@@ -269,7 +271,7 @@ describe('a database of the last release, whose keys have title and status', () 
     return { client: api({ db }), other, ask, apply: () => other.query(initFile('01_schema.sql')) };
   }
 
-  it('goes on: old and new API know the keys of each other, and the change can run again', async () => {
+  it("goes on: old and new API know each other's keys, and the change can run again", async () => {
     const { client, other, ask, apply } = await lastRelease();
     const send = (header: string, title: string) =>
       client.post('/api/tasks').set('Idempotency-Key', header).send({ title });

@@ -47,12 +47,13 @@ describe('GET /api/openapi.json', () => {
     const documented = Object.entries(document.paths).flatMap(([path, operations]) =>
       Object.keys(operations).map((method) => `${method} ${path}`),
     );
-    const routes = routesOf(stack).filter((route) => !route.startsWith('get /api/docs/')); // the files of the viewer
+    const isViewerFile = (route: string) => route.startsWith('get /api/docs/');
+    const routes = routesOf(stack).filter((route) => !isViewerFile(route));
     expect(routes).toContain('delete /api/tasks/{id}');
     expect(routes.toSorted()).toEqual(documented.toSorted());
   });
 
-  it('says after which failures nothing was changed, and asks nobody to send the others again', () => {
+  it('says which failures changed nothing, and asks for a retry after those only', () => {
     type Described = Record<string, { description: string; headers: object }>;
     const { responses } = document.components as { responses: Described };
     for (const operations of [document.paths['/api/tasks'], document.paths['/api/tasks/{id}']]) {
@@ -78,7 +79,7 @@ describe('GET /api/openapi.json', () => {
       fc.string({ unit: 'binary', maxLength: 60 }),
       fc.integer({ min: 0, max: 300 }).map((n) => '🙂'.repeat(n)),
     );
-    // What JSON Schema cannot say: characters that PostgreSQL does not take, and that spaces around the text do not count.
+    // JSON Schema cannot say which characters PostgreSQL refuses, or that outer spaces are trimmed.
     const plain = text.filter(
       (value) => value.trim() === value && !value.includes('\0') && value.isWellFormed(),
     );
@@ -155,7 +156,7 @@ describe('GET /api/openapi.json', () => {
 });
 
 describe('GET /api/docs', () => {
-  it('is a page that loads nothing but what this server has, under a policy without unsafe-inline', async () => {
+  it('loads only what this server has, under a policy without unsafe-inline', async () => {
     const client = api({ apiToken: unique('token') });
     const { headers, text } = await client
       .get('/api/docs')

@@ -1,18 +1,10 @@
 // The API and db/init/04_roles.sh must read the same password from a secret file.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { readConfig } from '../src/config.ts';
 
-function secretFile(content: string): string {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-secret-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  const file = join(directory, 'secret');
-  writeFileSync(file, content);
-  return file;
-}
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../src/config.ts';
+import { secretFile } from './helper.ts';
 
 /** The password in the SQL of the init file. */
 function passwordOfRole(environment: Record<string, string>): string | undefined {

@@ -7,7 +7,8 @@ type Own = Awaited<ReturnType<typeof ownDatabase>>;
 
 const importRows = (own: Own, from: number, to: number) =>
   own.owner.query(
-    'INSERT INTO tasks (id, title) SELECT n, $1 FROM generate_series($2::int, $3::int) AS n',
+    `INSERT INTO tasks (id, title)
+     SELECT n, $1 FROM generate_series($2::int, $3::int) AS n`,
     ['imported', from, to],
   );
 const applySchema = (own: Own) => own.owner.query(initFile('01_schema.sql'));

@@ -1,15 +1,15 @@
 // The process: its environment, its port, and how it ends.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { freePort } from '../../local/embedded.ts';
-import { database, unique } from './helper.ts';
+import { database, lockFor, secretFile, unique } from './helper.ts';
 
 const program = join(import.meta.dirname, '../src/server.ts');
 
@@ -32,14 +32,6 @@ async function startListening(env: Record<string, string> = {}) {
     .poll(() => server.output.stdout, { timeout: 10_000, interval: 20 })
     .toContain('listening');
   return { ...server, port, url };
-}
-
-function secretFile(content: string): string {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-secret-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  const file = join(directory, 'secret');
-  writeFileSync(file, content);
-  return file;
 }
 
 describe('the environment', () => {
@@ -74,7 +66,7 @@ describe('the environment', () => {
     expect(output.stdout).toBe('');
   });
 
-  it('takes a secret from a file, without the newline at its end, and says where it connects but not with what', async () => {
+  it('reads a secret file without its last newline, and logs the address, no secret', async () => {
     const { DB_PASS = '', ...login } = inject('database');
     const port = await freePort();
     const { output } = start({
@@ -90,7 +82,7 @@ describe('the environment', () => {
     expect(output.stdout).not.toContain(DB_PASS);
   });
 
-  it('reads the password again for each connection, so that it can be changed meanwhile', async () => {
+  it('reads the password again for each connection, so that it can change meanwhile', async () => {
     const { DB_PASS = '', ...login } = inject('database');
     const port = await freePort();
     const file = secretFile('not-yet-the-password');
@@ -146,7 +138,7 @@ describe('the environment', () => {
   it('tells in the log what to do when the password does not fit', async () => {
     const { url, output } = await startListening({ DB_PASS: 'not-the-password' });
     expect((await fetch(`${url}/healthz`)).status).toBe(503); // what a health check asks
-    await expect.poll(() => output.stdout).toContain('DB_PASS does not fit DB_USER');
+    await expect.poll(() => output.stdout).toContain('DB_PASS is not the password of DB_USER');
     expect(output.stdout).not.toContain('not-the-password');
   });
 });
@@ -209,7 +201,8 @@ describe('a request that is not HTTP', () => {
   it('is answered with 400 also when it is the body that is broken, once', async () => {
     const { port, output } = await startListening();
     const head =
-      'POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+      'POST /api/tasks HTTP/1.1\r\nHost: x\r\n' +
+      'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
     for (const body of ['zz\r\n', '3\r\n{}\r\n0\r\n\r\n', '2\r\n{}\n0\r\n\r\n']) {
       const answer = await raw(port, `${head}${body}GET /api/hidden HTTP/1.1\r\nHost: x\r\n\r\n`);
       expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]+{"error":"Bad request"}$/);
@@ -230,8 +223,7 @@ describe('the end', () => {
       values: [unique('locked')],
     });
     const id = row?.id ?? 0;
-    const lock = `WITH t AS (UPDATE tasks SET status = 'locked' WHERE id = $1 RETURNING id) SELECT pg_sleep($2) FROM t`;
-    const locked = db.write({ name: '', text: lock, values: [id, seconds] });
+    const locked = lockFor(db, id, seconds);
     await sleep(200);
     return { id, locked };
   };
@@ -259,7 +251,7 @@ describe('the end', () => {
     },
   );
 
-  it('SIGTERM: requests are answered and asked to close until the proxy has left, then sent to another replica', async () => {
+  it('SIGTERM: answers and closes connections until the proxy has left, then is 502', async () => {
     const { child, ended, url } = await startListening();
     const agent = new Agent({ keepAlive: true });
     onTestFinished(() => agent.destroy());
@@ -293,7 +285,9 @@ describe('the end', () => {
       connection: 'close',
     });
     expect(await ended).toBe(0);
-    expect(Date.now() - closed).toBeGreaterThan(2_000); // the proxy has time to see that before the address disappears
-    expect(Date.now() - closed).toBeLessThan(6_000); // but nobody is waited for once the last connection is closed
+    // The proxy has time to notice before the address disappears.
+    expect(Date.now() - closed).toBeGreaterThan(2_000);
+    // Once the last connection is closed, nothing is waited for.
+    expect(Date.now() - closed).toBeLessThan(6_000);
   });
 });

@@ -1,4 +1,4 @@
-// The rules of sharing, on executions that the test holds in its hand.
+// The rules of sharing, on executions that the test controls.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from '../src/db-errors.ts';
@@ -10,7 +10,7 @@ interface Execution {
   fail: (error: Error) => void;
 }
 
-/** A shared call that answers `<input> by <number of the execution>`, once the test lets the execution end. */
+/** A shared call that answers `<input> by <execution>` once the test ends that execution. */
 function controlled(options?: ShareOptions<string>) {
   const executions: Execution[] = [];
   const call = share<string, string>((inputs) => {
@@ -38,7 +38,7 @@ describe('share', () => {
     expect(await answer).toBe('a by 0');
   });
 
-  it('gives calls that arrive while an execution runs to the next one, in the order of arrival', async () => {
+  it('gives calls that arrive during an execution to the next, in order of arrival', async () => {
     const { call, executions, started } = controlled();
     const first = call('a');
     await started(1);
@@ -210,7 +210,7 @@ describe('share', () => {
     expect(await Promise.all([first, late])).toEqual(['a by 0', 'c by 1']);
   });
 
-  it('tries each alone when the database refuses the batch, so that one bad input fails only itself', async () => {
+  it('tries each alone after a refused batch, so that a bad input fails only itself', async () => {
     const executed: string[][] = [];
     const call = share<string, string>(async (inputs) => {
       executed.push(inputs);

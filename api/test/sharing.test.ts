@@ -1,11 +1,11 @@
-// Sharing on a real database: how much it saves, and that nobody reads a past that was over when the request came in.
+// Sharing on a real database: how much it saves, and that no answer is older than its request.
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
 import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
-import type { Page } from '../src/tasks/store.ts';
+import type { Page } from '../src/tasks/list.ts';
 import { createTask, api, database, unique } from './helper.ts';
 
 /** Counts the statements that reach the database. */
@@ -19,7 +19,7 @@ function counted(db: Db = database()) {
   return { db: counting, count };
 }
 
-/** Delays one answer in ten so much that the next statement starts beside it. */
+/** Delays one answer in ten, long enough for the next statement to start beside it. */
 function slowNowAndThen(): Db {
   const db = database();
   const late = async <Result>(result: Promise<Result>) => {
@@ -64,7 +64,7 @@ describe('requests that arrive together', () => {
     ]);
   });
 
-  it('are created in one commit, each with its own answer, ids in the order of arrival', async () => {
+  it('are created in one commit, each with its own answer, ids in order of arrival', async () => {
     const { db, count } = counted();
     const store = openSharedTaskStore(db);
     const title = unique('together');
@@ -88,7 +88,8 @@ describe('requests that arrive together', () => {
     const { db } = counted();
     const store = openSharedTaskStore(db);
     const title = unique('neighbour');
-    const bad = { title: `${title} bad`, status: 'x'.repeat(51) }; // validation would have refused it
+    // Validation would have refused this status.
+    const bad = { title: `${title} bad`, status: 'x'.repeat(51) };
     const answers = await Promise.allSettled(
       [{ title, status: 'a' }, bad, { title, status: 'b' }].map(store.create),
     );

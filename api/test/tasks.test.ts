@@ -1,6 +1,6 @@
 import type { Response } from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { api, createTask, type Task, unique } from './helper.ts';
+import { api, createTask, owner, type Task, unique } from './helper.ts';
 
 interface Page {
   tasks: Task[];
@@ -44,7 +44,7 @@ describe('GET /api/tasks', () => {
       [4, 'Configure automated backups', 'pending'],
       [5, 'Write architecture documentation', 'pending'],
     ]);
-    // They share one created_at, so only the id can order them: the last page of the list ends with them.
+    // They share one created_at, so only their ids order them, and the last page ends with them.
     let next: string | undefined = '/api/tasks?limit=500';
     let last: Task[] = [];
     while (next) {
@@ -56,7 +56,7 @@ describe('GET /api/tasks', () => {
     expect(new Set(last.map(({ created_at }) => created_at)).size).toBe(1);
   });
 
-  it('puts a new task first, with its keys in the documented order and the time to the microsecond in UTC', async () => {
+  it('puts a new task first: keys in documented order, time in UTC with microseconds', async () => {
     const client = api();
     const status = unique('s');
     const first = await createTask(client, { status });
@@ -100,7 +100,7 @@ describe('GET /api/tasks', () => {
     },
   );
 
-  it('walks all pages by cursor: each task once, in order, although tasks are created and deleted meanwhile', async () => {
+  it('shows each task once on the pages, although tasks are created and deleted', async () => {
     const client = api();
     const status = unique('s');
     const created: Task[] = [];
@@ -118,7 +118,7 @@ describe('GET /api/tasks', () => {
         next_cursor === undefined ? undefined : true,
       );
       await createTask(client, { status }); // lands before the first page
-      await client.delete(`/api/tasks/${tasks.at(-1)?.id}`).expect(200); // the row that the cursor points at
+      await client.delete(`/api/tasks/${tasks.at(-1)?.id}`).expect(200); // the row of the cursor
     }
     expect(seen).toEqual(expected);
   });
@@ -168,7 +168,7 @@ describe('GET /api/tasks', () => {
     expect(await ids(status.slice(0, -1))).toEqual([]);
   });
 
-  it('finds q as a part of the title in any case, with %, _ and \\ as plain characters', async () => {
+  it('finds q anywhere in the title, in any case, with %, _ and \\ taken literally', async () => {
     const client = api();
     const mark = unique('').trim();
     const { id } = await createTask(client, { title: `${mark} ÄPFEL 100%_\\` });
@@ -183,7 +183,7 @@ describe('GET /api/tasks', () => {
     expect(await ids('')).not.toEqual([]); // part of every title
   });
 
-  it('finds q in any Unicode form of the same text, and by any small form of a letter', async () => {
+  it('finds q in any Unicode form, and by any lower-case form of a letter', async () => {
     const client = api();
     const mark = unique('').trim();
     const ids = async (q: string) => {
@@ -249,7 +249,7 @@ describe('GET /api/tasks', () => {
     }
   });
 
-  it('names every fault of a query, whatever else is not UTF-8, and ignores what it does not know', async () => {
+  it('names every fault of a query, UTF-8 or not, and ignores unknown parameters', async () => {
     const { body } = await api().get('/api/tasks?limit=x&q=%FF').expect(400);
     const { details } = body as { details: { path: string; message: string }[] };
     expect(details.map(({ path }) => path)).toEqual(['limit', 'q']);
@@ -272,7 +272,7 @@ describe('GET /api/tasks', () => {
       .expect(400);
   });
 
-  it('answers 304 while nothing has changed, to whoever says which page he has, and 200 after a change', async () => {
+  it('answers If-None-Match with 304 while nothing has changed, then with 200', async () => {
     const client = api();
     const status = unique('s');
     const { id } = await createTask(client, { status });
@@ -284,7 +284,7 @@ describe('GET /api/tasks', () => {
     const { etag = '', ...headers } = (await list().expect(200)).headers as Record<string, string>;
     expect(etag).toMatch(/^"[\w-]{27}"$/);
     expect(headers['cache-control']).toBe('no-store');
-    // Other replicas name the same page alike, nginx makes the tag weak, and a browser asks for no cached answer.
+    // All replicas give a page the same tag, nginx makes it weak, and browsers send no-cache.
     for (const tag of [etag, `W/${etag}`, `"another", ${etag}`]) {
       const same = await api()
         .get('/api/tasks')
@@ -484,20 +484,6 @@ describe('POST /api/tasks', () => {
     expect(body).toEqual({ error: 'Request body must be JSON' });
   });
 
-  it.each([
-    '',
-    '{',
-    '{"title":"x"',
-    "{'title':'x'}",
-    '{"title":"x"}}',
-    'undefined',
-    'NaN',
-    '\ufeff',
-  ])('answers 400 for the broken JSON %j', async (text) => {
-    const { body } = await api().post('/api/tasks').type('json').send(text).expect(400);
-    expect(body).toEqual({ error: 'Request body must be JSON' });
-  });
-
   it('takes JSON behind a byte order mark, but behind one only', async () => {
     const title = unique('mark');
     const { body } = await api()
@@ -548,7 +534,7 @@ describe('POST /api/tasks', () => {
     expect(body).toEqual({ error: 'Content-Type must be application/json' });
   });
 
-  it('takes application/json with a charset, and answers 415 for an encoding it cannot read', async () => {
+  it('takes application/json with a charset, and answers 415 for unknown encodings', async () => {
     const post = () => api().post('/api/tasks');
     for (const charset of ['utf-8', '"UTF-8"', 'utf8']) {
       await post()
@@ -578,7 +564,9 @@ describe('POST /api/tasks', () => {
       .set('Content-Encoding', 'gzip')
       .send('{"title":"x"}')
       .expect(400);
-    expect(notGzip.body).toEqual({ error: 'Request body is not what its headers say' });
+    expect(notGzip.body).toEqual({
+      error: 'Request body does not match its Content-Length or Content-Encoding',
+    });
   });
 
   it('answers 413 for more than 64 kB', async () => {
@@ -588,7 +576,7 @@ describe('POST /api/tasks', () => {
     expect(padded(65_536)).toHaveLength(65_536);
     await client.post('/api/tasks').type('json').send(padded(65_536)).expect(201);
     const { body } = await client.post('/api/tasks').type('json').send(padded(65_537)).expect(413);
-    expect(body).toEqual({ error: 'Request body is too large, the limit is 64 kB' });
+    expect(body).toEqual({ error: 'Request body is too large; the limit is 64 kB' });
   });
 
   it('survives 10 000 nested arrays', async () => {
@@ -611,7 +599,7 @@ describe('GET /api/tasks/<id>', () => {
     expect(body).toEqual({ error: 'Task 2147483647 not found' });
   });
 
-  it('answers 304 for If-None-Match: * and 412 for a tag in If-Match, if there is a task', async () => {
+  it('answers If-None-Match: * with 304 and a tag in If-Match with 412', async () => {
     const client = api();
     const { id } = await createTask(client);
     for (const method of ['get', 'head'] as const) {
@@ -681,6 +669,20 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
     });
     await send(client, 1).type('text/plain').send('x').expect(415);
   });
+
+  it('keeps what another replica changes at the same time', async () => {
+    const client = api();
+    const { id } = await createTask(client, { title: 'before', status: 'pending' });
+    const other = await owner();
+    await other.query('BEGIN');
+    await other.query('UPDATE tasks SET title = $2 WHERE id = $1', [id, 'by the other']);
+    const changed = send(client, id).send({ status: 'done' }).expect(200);
+    const waits = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`;
+    const sent = changed.then(({ body }) => body as unknown);
+    await expect.poll(async () => (await other.query(waits)).rowCount).toBeGreaterThan(0);
+    await other.query('COMMIT');
+    expect(await sent).toMatchObject({ task: { title: 'by the other', status: 'done' } });
+  });
 });
 
 describe('DELETE /api/tasks/<id>', () => {
@@ -735,7 +737,7 @@ describe('a change with a condition', () => {
   );
 });
 
-describe('an id that is none', () => {
+describe('an invalid id', () => {
   it.each(notIds)('%s is answered with 400 by every method', async (id) => {
     const client = api();
     const expected = {

@@ -46,7 +46,7 @@ function makeCertificate(ca: string, san: string): void {
   openssl('x509', '-req', '-in', 'server.csr', '-out', 'server.crt', ...signed);
 }
 
-/** Writes a file of the server as the server's user. */
+/** Copies a file to the server, as the server's user. */
 async function writeInServer(owner: pg.Client, name: string): Promise<void> {
   const text = owner.escapeLiteral(readFileSync(file(name), 'utf8').trimEnd());
   const lines = `SELECT unnest(string_to_array(${text}, E'\\n'))`;
@@ -108,7 +108,7 @@ describe('DB_SSL', () => {
   it('require: refuses a server without TLS', async () => {
     const { error } = await use({ DB_SSL: 'require' }, inject('database'));
     expect(error).toBe(
-      'The server does not support SSL connections: DB_SSL=off, or turn on ssl in the server',
+      'The server does not support SSL connections: set DB_SSL=off, or turn on ssl in the server',
     );
   });
 

@@ -9,7 +9,7 @@ BEGIN;
 CREATE INDEX IF NOT EXISTS tasks_newest_first ON tasks (created_at DESC, (-id) DESC);
 CREATE INDEX IF NOT EXISTS tasks_status_newest_first ON tasks (status, created_at DESC, (-id) DESC);
 
--- Finds any part of a title, whatever its case and Unicode form. api/src/tasks/store.ts has the
+-- Finds any part of a title, whatever its case and Unicode form. api/src/tasks/list.ts has the
 -- same expression. New titles wait in a list that every search scans until it is merged into the
 -- index; a limit of 256 kB keeps both writes and searches fast.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -22,7 +22,7 @@ CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
 -- For finding the keys that have expired.
 CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- Without statistics on the expression, the planner would take every word for rare.
+-- Without statistics on the expression, the planner would assume that every word is rare.
 ANALYZE tasks;
 
 COMMIT;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the API's login, which may only read and write rows, and the monitoring's login, which may
+# Creates the API's login, which may only read and write rows, and the login for monitoring, which may
 # only read statistics. Then marks the database as initialised. This is Bash and not SQL because the
 # passwords come from the environment.
 

@@ -3,11 +3,15 @@
 import type { Browser, Request, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
-import { openBrowser, Visitor } from './visitor.ts';
+import { openBrowser, soon, unique, Visitor } from './visitor.ts';
 
-const soon = { timeout: 15_000, interval: 100 };
-const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
 const promise = ' This tab keeps trying, and stores it once.';
+
+/** In the page: changes the time of the only draft. */
+const makeTwoDaysOlder = `
+  const [draft] = JSON.parse(sessionStorage.getItem('drafts'));
+  draft.since -= 48 * 3_600_000;
+  sessionStorage.setItem('drafts', JSON.stringify([draft]));`;
 
 describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
   let site: Site;
@@ -39,7 +43,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     return { visitor, page, type, draft, drafts, text, times };
   }
 
-  /** Handles each creation as `how` says; other requests pass. */
+  /** Handles each POST with `how`; other requests pass. */
   const onPost = (visitor: Visitor, how: (title: string, route: Route) => Promise<unknown>) =>
     visitor.page.route('**/api/tasks', (route) => {
       const { title } = titleOf(route.request());
@@ -208,10 +212,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
       .getByRole('button', { name: `Discard ${old}` })
       .waitFor();
     await page.unroute('**/api/tasks');
-    await page.evaluate(`
-      const [draft] = JSON.parse(sessionStorage.getItem('drafts'));
-      draft.since -= 48 * 3_600_000;
-      sessionStorage.setItem('drafts', JSON.stringify([draft]));`);
+    await page.evaluate(makeTwoDaysOlder);
     await page.reload();
     const problem = draft(old).locator('.problem');
     await expect

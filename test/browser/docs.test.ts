@@ -2,9 +2,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSiteWithToken, type Site } from './site.ts';
-import { openBrowser, Visitor } from './visitor.ts';
-
-const soon = { timeout: 15_000, interval: 100 };
+import { openBrowser, soon, Visitor } from './visitor.ts';
 
 describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
   let site: Site;
@@ -30,7 +28,7 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
     return visitor;
   }
 
-  it('shows every operation, loads nothing from elsewhere and needs no exception from its policy', async () => {
+  it('shows every operation, loads nothing from elsewhere and keeps to its policy', async () => {
     const visitor = await open();
     const answer = await visitor.page.request.get(`${site.url}/api/openapi.json`);
     const { paths } = (await answer.json()) as { paths: Record<string, Record<string, unknown>> };

@@ -1,13 +1,27 @@
-// The web page in a real Chromium, against the booted base stack, or `npm start` where there is no engine.
+// The web page in a real Chromium, on the booted base stack, or on `npm start` without an engine.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site, type Tier } from './site.ts';
-import { openBrowser, Visitor } from './visitor.ts';
+import { openBrowser, soon, unique, Visitor } from './visitor.ts';
 
-const soon = { timeout: 15_000, interval: 100 };
-const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
+/** In the page: the label or the text of what has the focus. */
+const focusedName = `(
+  document.activeElement.ariaLabel ??
+  document.activeElement.labels?.[0]?.textContent ??
+  document.activeElement.textContent
+).trim()`;
+
+/** In the page: 'none' if something has the focus and does not show it. */
+const focusStyle = `
+  document.activeElement === document.body ||
+    getComputedStyle(document.activeElement).outlineStyle`;
+
+/** In the page: hides the tab, or shows it. */
+const setHidden = (isHidden: boolean) => `
+  Object.defineProperty(document, 'hidden', { get: () => ${isHidden}, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));`;
 
 describe.skipIf(!inject('chromium'))('the web page', () => {
   let site: Site;
@@ -64,7 +78,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     ]);
   });
 
-  it('lists, adds, finishes, edits in place and changes the status, and the API has it', async () => {
+  it('lists, adds, finishes, edits in place and changes the status, also in the API', async () => {
     const visitor = await visit();
     const { page } = visitor;
     await visitor.row('Learn Docker Compose').waitFor();
@@ -212,12 +226,13 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     expect(visitor.problems).toEqual([]);
   });
 
-  it('shows what other people do without a reload, by polls that cost nothing when nothing happens', async () => {
+  it('shows what others do without a reload, by polls that cost nothing when idle', async () => {
     const [one, other] = [await visit(), await visit()];
     const title = unique('from the other');
     await one.ready();
     await other.ready();
-    await other.page.locator('#list li').last().getByRole('button', { name: /^Edit/ }).click(); // what somebody types stays
+    // What somebody is typing stays.
+    await other.page.locator('#list li').last().getByRole('button', { name: /^Edit/ }).click();
     await other.page.keyboard.type('half a tit');
     await one.add(title);
     await other.row(title).waitFor();
@@ -245,20 +260,16 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
   it('asks for nothing while nobody sees it, and at once when somebody does', async () => {
     const visitor = await visit();
     await visitor.ready();
-    const becomes = (state: 'hidden' | 'visible') =>
-      visitor.page.evaluate(`
-        Object.defineProperty(document, 'hidden', { get: () => ${state === 'hidden'}, configurable: true });
-        document.dispatchEvent(new Event('visibilitychange'));`);
-    await becomes('hidden');
-    await visitor.page.waitForTimeout(2_500); // what was under way has ended
+    await visitor.page.evaluate(setHidden(true));
+    await visitor.page.waitForTimeout(2_500); // until nothing is under way
     const before = visitor.requests.length;
     await visitor.page.waitForTimeout(5_000);
     expect(visitor.requests).toHaveLength(before);
-    await becomes('visible');
+    await visitor.page.evaluate(setHidden(false));
     await expect.poll(() => visitor.requests.length, { timeout: 1_500 }).toBeGreaterThan(before);
   });
 
-  it('sends a task again whose answer was lost, under the same key, and it is stored once', async () => {
+  it('sends a task without an answer again, under the same key; it is stored once', async () => {
     const visitor = await visit();
     const title = unique('lost');
     let isLost = false;
@@ -279,7 +290,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     expect(visitor.surprises).toEqual([]);
   });
 
-  it('shows the time by tier, the replica and the id by which both logs have the request', async () => {
+  it('shows the time by tier, the replica and the id that both logs have', async () => {
     const visitor = await visit();
     const title = unique('traced');
     await visitor.add(title);
@@ -309,20 +320,13 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     const visitor = await visit();
     const { page } = visitor;
     await visitor.ready();
-    const focused = () =>
-      page.evaluate<string>(
-        '(document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent).trim()',
-      );
+    const focused = () => page.evaluate<string>(focusedName);
     /** Presses Tab until this has the focus; each stop on the way must show it. */
     const tabTo = async (name: string, key = 'Tab') => {
       for (let n = 0; n < 60; n++) {
         if ((await focused()) === name) return;
         await page.keyboard.press(key);
-        expect(
-          await page.evaluate(
-            'document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle',
-          ),
-        ).not.toBe('none');
+        expect(await page.evaluate(focusStyle)).not.toBe('none');
       }
       throw new Error(`no way to ${name}`);
     };
@@ -374,7 +378,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     const shown = [script];
     for (const title of titles) {
       const { status, task } = await visitor.create(title);
-      // What is no title is refused: nothing but white space, too long, or no text at all.
+      // No title, so refused: white space alone, text that is too long, or no text at all.
       expect([status, title]).toEqual([task ? 201 : 400, title]);
       expect(task !== undefined).toBe(isTitle(title));
       if (task) shown.unshift(title.trim());
@@ -392,7 +396,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     expect((await visitor.titles()).slice(0, shown.length)).toEqual(shown);
     expect(await page.title()).toBe('Task app');
     expect(await page.locator('#list :is(script, img, a, iframe, svg, style, b)').count()).toBe(0);
-    // None makes the page wider than a small screen.
+    // No title makes the page wider than a small screen.
     await page.setViewportSize({ width: 320, height: 800 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(320);
 
@@ -503,7 +507,8 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
         await expect
           .poll(() => failure.textContent(), soon)
           .toMatch(new RegExp(`^${unsent} changed: `));
-        await expect.poll(() => first.isChecked(), soon).toBe(wasChecked); // it shows what is stored
+        // It shows what is stored.
+        await expect.poll(() => first.isChecked(), soon).toBe(wasChecked);
 
         await site.start(tier);
         await visitor.row(title).waitFor({ timeout: 30_000 });
@@ -546,16 +551,17 @@ async function faults(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 
-/** The Big List of Naughty Strings, and what came into Unicode and fashion after it. */
+/** The Big List of Naughty Strings, and what came up after it. */
 function naughtyTitles(): string[] {
   const list = createRequire(import.meta.url)('big-list-of-naughty-strings') as string[];
   const controls = Array.from(
     { length: 31 },
     (_, n) => `control ${String.fromCharCode(n + 1)} character ${n + 1}`,
   );
-  const directions = [
-    ...'\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2028\u2029\u2066\u2067\u2068\u2069\ufeff\ufff9',
-  ].map((mark) => `a${mark}b</span>`);
+  const marks =
+    '\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e' +
+    '\u2028\u2029\u2066\u2067\u2068\u2069\ufeff\ufff9';
+  const directions = [...marks].map((mark) => `a${mark}b</span>`);
   const markup = [
     '{{constructor.constructor("alert(1)")()}}',
     '<svg/onload=alert(1)>',

@@ -46,7 +46,7 @@ export async function openSiteWithToken(): Promise<Site> {
 function tiersOf(stack: Stack): Pick<Site, 'stack' | 'stop' | 'start'> {
   return {
     stack,
-    // Killed, as it would take the API 9 s to end with grace.
+    // Killed, because the API takes 9 s to end gracefully.
     stop: async (tier) => void (await stack.compose(tier === 'api' ? 'kill' : 'stop', tier)),
     start: async (tier) => void (await stack.compose('start', tier)),
   };

@@ -1,10 +1,9 @@
-// The web page where the API asks for a token: production, with TLS and two replicas; or `npm start` with a token.
+// The web page where the API wants a token: in production, with TLS and two replicas, or with
+// `npm start`.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSiteWithToken, type Site } from './site.ts';
-import { openBrowser, Visitor } from './visitor.ts';
-
-const soon = { timeout: 15_000, interval: 100 };
+import { openBrowser, soon, Visitor } from './visitor.ts';
 
 describe.skipIf(!inject('chromium'))('the web page with a token', () => {
   let site: Site;

@@ -2,10 +2,21 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
-import { openBrowser, Visitor } from './visitor.ts';
+import { openBrowser, soon, unique, Visitor } from './visitor.ts';
 
-const soon = { timeout: 15_000, interval: 100 };
-const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
+/** In the page: the short statuses that their lists cut off. */
+const cutStatuses = `
+  [...document.querySelectorAll('#list select')].filter((select) => {
+    if (select.value.length > 11) return false;
+    const [was, option] = [select.offsetWidth, select.selectedOptions[0]];
+    const copy = select.cloneNode();
+    copy.append(new Option(option.text));
+    copy.style.cssText = 'position: absolute; width: max-content; max-width: none';
+    select.after(copy);
+    const wanted = copy.offsetWidth;
+    copy.remove();
+    return wanted > was;
+  }).map((select) => select.value)`;
 
 describe.skipIf(!inject('chromium'))('the view of the web page', () => {
   let site: Site;
@@ -45,19 +56,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
 
     await page.getByLabel('Status', { exact: true }).selectOption('all');
     await visitor.row('Learn Docker Compose').waitFor();
-    const cut = await page.evaluate<string[]>(`
-      [...document.querySelectorAll('#list select')].filter((select) => {
-        if (select.value.length > 11) return false;
-        const [was, option] = [select.offsetWidth, select.selectedOptions[0]];
-        const copy = select.cloneNode();
-        copy.append(new Option(option.text));
-        copy.style.cssText = 'position: absolute; width: max-content; max-width: none';
-        select.after(copy);
-        const wanted = copy.offsetWidth;
-        copy.remove();
-        return wanted > was;
-      }).map((select) => select.value)`);
-    expect(cut).toEqual([]);
+    expect(await page.evaluate<string[]>(cutStatuses)).toEqual([]);
     expect(visitor.problems).toEqual([]);
   });
 

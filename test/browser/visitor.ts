@@ -9,7 +9,13 @@ import {
 } from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
 
-/** Chromium, as root too, without what it would ask the network for by itself. The caller closes it. */
+/** How long to wait for what the page shows after an answer. */
+export const soon = { timeout: 15_000, interval: 100 };
+
+/** Text that no other test uses. */
+export const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
+
+/** Chromium, also as root, without requests of its own. The caller closes it. */
 export function openBrowser(): Promise<Browser> {
   const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map(
     (part) => `--disable-${part}`,
@@ -30,9 +36,9 @@ export interface Task {
 export class Visitor {
   readonly page: Page;
   readonly url: string;
-  /** What the console and the page's own code complain about, and requests to other hosts. */
+  /** What the console and the page complain about, and requests to other hosts. */
   readonly problems: string[] = [];
-  /** Requests for the tasks, in their order. */
+  /** Requests to /api/, in their order. */
   readonly requests: Request[] = [];
 
   private constructor(page: Page, url: string) {
@@ -60,7 +66,7 @@ export class Visitor {
     onTestFinished(() => context.close());
     const visitor = new Visitor(await context.newPage(), url);
     visitor.page.setDefaultTimeout(15_000);
-    // Chromium gives up what is under way when the network of the machine changes, as it does when containers have just started.
+    // Chromium drops its requests when the machine's network changes, as when a container starts.
     const load = (): Promise<unknown> =>
       visitor.page.goto(url).catch((error: Error) => {
         if (error.message.includes('ERR_NETWORK_CHANGED')) return load();
@@ -70,7 +76,7 @@ export class Visitor {
     return visitor;
   }
 
-  /** Problems that are not the browser's own words for an answer of 4xx or 5xx, or for none. */
+  /** Problems, without what the browser itself says of a 4xx, a 5xx or no answer. */
   get surprises(): string[] {
     return this.problems.filter((problem) => !problem.startsWith('Failed to load resource: '));
   }
@@ -112,7 +118,7 @@ export class Visitor {
     return ((await answer.json()) as { tasks: Task[] }).tasks;
   }
 
-  /** Creates a task as somebody else would. */
+  /** Creates a task as another client would. */
   async create(title: string, status = 'pending'): Promise<{ status: number; task?: Task }> {
     const answer = await this.page.request.post(`${this.url}/api/tasks`, {
       data: { title, status },

@@ -1,11 +1,11 @@
-// A load whose every write is on record before it is sent, and what must be in the table afterwards.
+// A load that records each write before sending it, and what must be in the table afterwards.
 import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Production } from '../lib/production.ts';
 
 /**
- * `ok`: 201, read in full; the row is there. `no`: refused (4xx, 502, 503), the row is not there.
- * `unknown`: everything else, also no answer; the row may be there, once.
+ * `ok`: 201, read in full; the row is there. `no`: refused (4xx, 502, 503); the row is not there.
+ * `unknown`: anything else, or no answer; the row may be there, once.
  */
 export type Outcome = 'ok' | 'no' | 'unknown';
 
@@ -13,7 +13,7 @@ export interface Attempt {
   title: string;
   /** Its Idempotency-Key, if it was sent with one. */
   key?: string;
-  /** Undefined as long as nothing has come back. */
+  /** Undefined until something comes back. */
   outcome?: Outcome;
   /** The HTTP status, or what went wrong instead. */
   answer?: number | string;
@@ -27,13 +27,13 @@ export function classify(status: number): Outcome {
   return status === 502 || status === 503 || (status >= 400 && status < 500) ? 'no' : 'unknown';
 }
 
-/** What is wrong with a table, in the titles concerned; nothing if all is right. */
+/** What is wrong with a table, by title; nothing if all is right. */
 export interface Findings {
   /** Acknowledged and not there. */
   missing: string[];
   /** There more than once. */
   duplicated: string[];
-  /** Refused and there all the same. */
+  /** Refused but there. */
   refused: string[];
 }
 
@@ -56,7 +56,7 @@ const writers = 16;
 const writersWithoutKey = 4; // whose writes share statements
 const readers = 2;
 
-/** 16 writers and 2 readers through nginx, each on a connection that it keeps, each with its next request after the answer. */
+/** 16 writers and 2 readers through nginx. Each keeps a connection and waits for each answer. */
 export class AuditedLoad {
   readonly writes: Attempt[] = [];
   readonly reads: Attempt[] = [];
@@ -93,7 +93,7 @@ export class AuditedLoad {
     return titles.split('\n').filter(Boolean);
   }
 
-  /** Sends each write with a key whose outcome is unknown again, until it is known. Returns those that were. */
+  /** Sends writes with a key again until their outcome is known. Returns those it sent. */
   async settle(): Promise<Attempt[]> {
     const unknown = this.writes.filter(
       ({ outcome, key }) => outcome === 'unknown' && key !== undefined,
@@ -102,7 +102,7 @@ export class AuditedLoad {
     await Promise.all(
       unknown.map(async (attempt) => {
         let answer = await this.#post(agent, attempt);
-        // The one at fault may be back only now: refused is not yet settled.
+        // A refusal settles nothing yet: the faulty part may only now be back.
         for (let left = 20; left > 0 && classify(answer.status) === 'no'; left--) {
           await sleep(500);
           answer = await this.#post(agent, attempt);
@@ -120,7 +120,7 @@ export class AuditedLoad {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     while (this.#running) {
       const { outcome } = await send(agent);
-      if (outcome !== 'ok') await sleep(50); // as a client that wants to be served would
+      if (outcome !== 'ok') await sleep(50); // as a polite client would
     }
     agent.destroy();
   }

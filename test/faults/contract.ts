@@ -1,11 +1,12 @@
-// The contract as a function: what must be answered to a request, from its bytes alone. It shares no code with the API.
+// The contract as a function: the right answer to a request, from its bytes alone. It shares no
+// code with the API.
 import { isUtf8 } from 'node:buffer';
 import { METHODS } from 'node:http';
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 
 /** A request, as it is sent. Each character of `target` and of the headers is one byte. */
 export interface Input {
-  /** Which class of inputs it belongs to. */
+  /** Its class of inputs. */
   kind: string;
   method: string;
   target: string;
@@ -26,12 +27,12 @@ export interface Filter {
   q: string | undefined;
 }
 
-/** What must come back: a status and, unless more is said, exactly this text. */
+/** What must come back: the status, and exactly this text unless other fields say more. */
 export interface Expected {
   status: number;
   text?: string;
   allow?: string;
-  /** The fields of a task that must have been made. */
+  /** The fields of the task that must now exist. */
   created?: Fields;
   /** The tasks that may be listed. */
   listed?: Filter;
@@ -47,13 +48,13 @@ const error = (status: number, message: string, allow?: string) =>
   json(status, { error: message }, allow);
 const badRequest = error(400, 'Bad request');
 const notFound = error(404, 'Not found');
-const tooLarge = error(413, 'Request body is too large, the limit is 64 kB');
+const tooLarge = error(413, 'Request body is too large; the limit is 64 kB');
 const anyMethod = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const methodNotAllowed = (allow: string) => error(405, 'Method not allowed', allow);
 
 const limits = { body: 65_536, line: 8_192, headers: 16_384, headerCount: 1_000 }; // bytes
 
-/** `task` is the one whose id is in the path, if there is one; `token` the API token. */
+/** `task` is the one with the id in the path, if any; `token` is the API token. */
 export function expected(input: Input, task: Task | undefined, token: string): Expected {
   const { method, target, headers, body } = input;
   const whole = answerOfNginx(input) ?? answerOfApi();
@@ -141,7 +142,7 @@ export function expected(input: Input, task: Task | undefined, token: string): E
     return answer(task?.id === Number(id) ? task : undefined);
   }
 
-  /** The JSON value of the body, or what is answered if there is none. */
+  /** The JSON value of the body, or the answer if there is none. */
   function bodyValue(): { json: unknown } | { refused: Expected } {
     const noJson = { refused: error(400, 'Request body must be JSON') };
     if (body.length === 0 && headers['transfer-encoding'] === undefined) return noJson;
@@ -169,7 +170,9 @@ export function expected(input: Input, task: Task | undefined, token: string): E
       try {
         bytes = decompress(body);
       } catch {
-        return { refused: error(400, 'Request body is not what its headers say') };
+        return {
+          refused: error(400, 'Request body does not match its Content-Length or Content-Encoding'),
+        };
       }
       if (bytes.length > limits.body) return { refused: tooLarge };
     } else if (encoding !== 'identity') {
@@ -209,7 +212,7 @@ function answerOfNginx({ method, target, headers, body }: Input): Expected | und
   if (method === 'TRACE')
     return methodNotAllowed(path === '/nginx-health' ? 'GET, HEAD' : anyMethod);
   if (body.length > limits.body) return tooLarge;
-  const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // what ends with a slash is another name
+  const folder = /\/\.{0,2}$/.test(decoded) ? '/' : ''; // a slash at the end makes another name
   const name = `/${normal.join('/')}${normal.length > 0 ? folder : ''}`;
   if (name === '/nginx-health')
     return ['GET', 'HEAD'].includes(method)
@@ -229,7 +232,7 @@ function invalid(wrong: Fault[]): Expected {
   });
 }
 
-/** What is wrong with a text; `raw` is trimmed before unless it comes from the query. */
+/** What is wrong with a text. It is trimmed first, unless it comes from the query. */
 function faults(
   path: string,
   raw: unknown,
@@ -291,14 +294,15 @@ function isCursor(text: string): boolean {
       time.startsWith('0000')
     )
       return false;
-    if (!new Date(time).toISOString().startsWith(time.slice(0, 19))) return false; // there is no 31 February
+    // 31 February does not exist.
+    if (!new Date(time).toISOString().startsWith(time.slice(0, 19))) return false;
     return Number.isInteger(id) && (id as number) >= 1 && (id as number) <= 2_147_483_647;
   } catch {
     return false;
   }
 }
 
-/** What is no escape stays as it is. */
+/** Decodes the escapes; a % that begins none stays. */
 function percentDecoded(text: string): Buffer {
   return Buffer.from(
     text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>

@@ -1,17 +1,17 @@
-// A disk for the database that a test can fill, and take the power from: an ext4 file system in a file.
+// A disk for the database that a test can fill or cut the power of: an ext4 file system in a file.
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { docker } from '../lib/stack.ts';
+import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 const call = (command: string, ...args: string[]) =>
   execFileSync(command, args, { stdio: 'pipe' }).toString().trim();
 
-/** Why no file systems in files can be made here; undefined if they can. */
+/** Why this machine cannot have file systems in files; undefined if it can. */
 export function diskFault(): string | undefined {
   try {
     if (process.getuid?.() !== 0) return 'only root can attach a loop device';
@@ -38,19 +38,13 @@ export class Disk {
     this.#mount(() => rmdirSync(join(this.#mounted, 'lost+found')));
   }
 
-  /** Takes all that is free, until free(). */
+  /** Uses all free space, until free(). */
   fill(): void {
     this.#mount(() => {
       for (const size of ['1M', '4k']) {
         try {
-          call(
-            'dd',
-            'if=/dev/zero',
-            `of=${join(this.#mounted, 'fill')}`,
-            `bs=${size}`,
-            'oflag=append',
-            'conv=notrunc',
-          );
+          const file = `of=${join(this.#mounted, 'fill')}`;
+          call('dd', 'if=/dev/zero', file, `bs=${size}`, 'oflag=append', 'conv=notrunc');
         } catch (error) {
           if (!String(error).includes('No space left')) throw error;
         }
@@ -62,7 +56,7 @@ export class Disk {
     this.#mount(() => rmSync(join(this.#mounted, 'fill')));
   }
 
-  /** The database may have it mounted as well: it is one file system, in two places. */
+  /** The database may have it mounted as well: one file system can be in two places. */
   #mount(action: () => void): void {
     if (!existsSync(this.#mounted)) mkdirSync(this.#mounted);
     call('mount', '-t', 'ext4', '-o', 'commit=300', this.device, this.#mounted);
@@ -73,14 +67,15 @@ export class Disk {
     }
   }
 
-  /** Writes what the kernel has in memory: for the next 30 s it then writes nothing by itself, because nothing is old enough. */
+  /** Writes what the kernel has in memory. For 30 s the kernel then writes nothing by itself. */
   sync(): void {
     this.#mount(() => call('sync', '--file-system', this.#mounted));
   }
 
   /**
-   * What a power failure of this moment would leave, as a disk of its own: what is in the memory of the kernel is not on it.
-   * Whoever writes must be frozen, and sync() not long ago, so that the file does not change while it is read.
+   * What a power failure would leave now, as a disk of its own: without what the kernel has in
+   * memory. Freeze all writers and call sync() shortly before, so that the file does not change
+   * while it is read.
    */
   async crashImage(): Promise<CrashImage> {
     const copy = join(this.#directory, `crash-${crypto.randomUUID()}.img`);
@@ -107,33 +102,13 @@ export class CrashImage {
     const device = call('losetup', '--find', '--show', this.#file);
     try {
       await docker('volume', 'create', '--opt', 'type=ext4', '--opt', `device=${device}`, name);
-      await docker(
-        'run',
-        '-d',
-        '--name',
-        name,
-        '--network',
-        'none',
-        '--user',
-        'postgres',
-        '-v',
-        `${name}:/var/lib/postgresql/data`,
-        image,
-      );
+      const data = `${name}:/var/lib/postgresql/data`;
+      const options = ['--network', 'none', '--user', 'postgres', '--volume', data];
+      await docker('run', '--detach', '--name', name, ...options, image);
       const deadline = Date.now() + 60_000;
       for (;;) {
         try {
-          const titles = await docker(
-            'exec',
-            name,
-            'psql',
-            '-U',
-            'taskapp',
-            '-d',
-            'taskdb',
-            '-Atc',
-            'SELECT title FROM tasks',
-          );
+          const titles = await docker('exec', name, ...psql(), '-c', 'SELECT title FROM tasks');
           return titles.split('\n').filter(Boolean);
         } catch (error) {
           const running = await docker('inspect', '--format', '{{.State.Running}}', name);

@@ -1,5 +1,6 @@
-// Each tier told to end while it works: what was begun is finished, exit code 0. And connections that end by themselves, between two
-// requests: the side that sends must never meet the side that closes. Only in the full form.
+// Each tier is told to end while it works: it finishes what it began and exits with 0. And
+// connections that time out between two requests: a sender must never meet a closing connection.
+// Only in the full form.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -8,7 +9,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { type Answer, Connection, Load, type Server } from '../lib/live.ts';
 import { Production } from '../lib/production.ts';
-import { docker, type Inspection } from '../lib/stack.ts';
+import { docker, type Inspection, psql } from '../lib/stack.ts';
 import { full, measured } from './figures.ts';
 
 describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout: 300_000 }, () => {
@@ -26,25 +27,16 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     headers: { Authorization: `Bearer ${stack.token}` },
   });
 
-  /** Locks the task 1, as a slow statement does; resolves to what ends that. */
+  /** Locks task 1, as a slow statement does. Resolves with the function that ends this. */
   const lockTask = async (): Promise<() => void> => {
-    const psql = spawn('docker', [
-      'exec',
-      '--interactive',
-      (await stack.inspect('db')).Id,
-      'psql',
-      '-U',
-      'taskapp',
-      '-d',
-      'taskdb',
-    ]);
-    psql.stdin.write("BEGIN; UPDATE tasks SET status = 'locked' WHERE id = 1;\n");
-    for (let said = ''; !said.includes('UPDATE 1');)
-      said += String((await once(psql.stdout, 'data'))[0]);
-    return () => void psql.stdin.end('COMMIT;\n');
+    const { Id } = await stack.inspect('db');
+    const session = spawn('docker', ['exec', '--interactive', Id, ...psql()]);
+    session.stdin.write("BEGIN; UPDATE tasks SET status = 'locked' WHERE id = 1 RETURNING id;\n");
+    await once(session.stdout, 'data'); // it has the lock
+    return () => void session.stdin.end('COMMIT;\n');
   };
 
-  /** What a server has in hand when it is told to end; each of it has to be answered. */
+  /** What a server has in hand when it is told to end. It has to answer all of it. */
   const work = async (server: Server, name: string) => {
     const idle = Array.from({ length: 10 }, () => new Connection(server));
     await Promise.all(
@@ -73,9 +65,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
       'Content-Type': 'application/json',
       'Content-Length': body.length,
     });
-    socket.write(
-      `POST /api/tasks HTTP/1.1\r\n${head.map(([key, value]) => `${key}: ${value}\r\n`).join('')}\r\n${body.slice(0, 10)}`,
-    );
+    const lines = head.map(([key, value]) => `${key}: ${value}\r\n`).join('');
+    socket.write(`POST /api/tasks HTTP/1.1\r\n${lines}\r\n${body.slice(0, 10)}`);
     return async (): Promise<string> => {
       socket.write(body.slice(10));
       const [answer] = (await once(socket, 'data')) as [Buffer];
@@ -84,7 +75,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     };
   };
 
-  /** `docker stop`: what it took, and how the container has ended. */
+  /** `docker stop`: how long it took, and how the container ended. */
   const stop = async (id: string) => {
     const startedAt = performance.now();
     await docker('stop', id);
@@ -101,7 +92,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
   const rows = async (title: string) =>
     Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title = '${title}'`));
 
-  it('finishes what an API process has in hand on SIGTERM, sent to it and through nginx, and exits with 0', async () => {
+  it('finishes what an API process has in hand on SIGTERM, and exits with 0', async () => {
     const [container] = await stack.inspectAll('api');
     if (!container) throw new Error('no replica');
     const running = new Load(await stack.server());
@@ -120,7 +111,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(await areUnderWay([...direct.slow, ...proxied])).toBe(true);
     direct.unlock();
     expect(await direct.half()).toMatch(/^HTTP\/1\.1 201 /);
-    const late = await direct.idle[0]?.send({ method: 'GET', path: '/api/tasks?limit=1' }); // sent before the client could know
+    // A client that cannot know yet still gets an answer.
+    const late = await direct.idle[0]?.send({ method: 'GET', path: '/api/tasks?limit=1' });
     expect([late?.status, late?.head]).toEqual([200, expect.stringContaining('Connection: close')]);
     expect((await Promise.all(direct.slow)).map(({ status }) => status)).toEqual([
       200, 200, 200, 200, 200,
@@ -140,9 +132,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(await stack.sql('SELECT title FROM tasks WHERE id = 1')).toMatch(
       /^(direct|proxied) \d\n$/,
     );
-    measured(
-      `exit code 0 after ${seconds.toFixed(1)} s; ${running.sent} other requests through nginx meanwhile, none failed`,
-    );
+    const others = `${running.sent} other requests through nginx meanwhile`;
+    measured(`exit code 0 after ${seconds.toFixed(1)} s; ${others}, none failed`);
   });
 
   it('finishes what nginx has in hand on SIGQUIT, and exits with 0', async () => {
@@ -168,7 +159,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     stack.forgetTarget();
   });
 
-  it('shuts the database down in order while it is used, with exit code 0 and without losing a row', async () => {
+  it('shuts the database down cleanly in use, with exit code 0 and without losing a row', async () => {
     const { Id } = await stack.inspect('db');
     const running = new Load({ ...(await stack.server()), accepted: [200, 201, 503, 504] });
     onTestFinished(() => running.stop());
@@ -188,12 +179,11 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title IN (${names})`))).toBe(
       running.acknowledged.length,
     );
-    measured(
-      `exit code 0 after ${seconds.toFixed(1)} s, ${running.acknowledged.length} acknowledged rows all there`,
-    );
+    const acknowledged = `${running.acknowledged.length} acknowledged rows`;
+    measured(`exit code 0 after ${seconds.toFixed(1)} s, ${acknowledged} all there`);
   });
 
-  it('answers POSTs at every distance around the keep-alive limits of the chain without a 502', async () => {
+  it('answers POSTs around each keep-alive limit of the chain without a 502', async () => {
     const server = await stack.server();
     const name = crypto.randomUUID();
     const answers: (Answer | Error)[] = [];
@@ -213,8 +203,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
       };
     };
 
-    // nginx closes its idle connections to the API after 5 s. Requests at the same time leave as many of them, and at this distance
-    // the next ones take them all, while they are closed.
+    // nginx closes idle connections to the API after 5 s. A burst leaves as many of them as it has
+    // requests, and the next burst finds them all while nginx closes them.
     const burst = async (size: number, distances: number[]) => {
       const clients = Array.from({ length: size }, client);
       await Promise.all(clients.map((post) => post()));
@@ -223,8 +213,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
         await Promise.all(clients.map((post) => post()));
       }
     };
-    // nginx closes those of its clients after 65 s, the API its own after 75 s: two requests, from half a second less to half a second
-    // more apart.
+    // nginx closes connections of clients after 65 s, the API its own after 75 s: pairs of requests
+    // are that far apart, give or take half a second.
     const pairs = (limit: number, count: number) =>
       Promise.all(
         Array.from({ length: count }, async (_, n) => {
@@ -240,7 +230,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     );
     await Promise.all([bursts, pairs(65_000, 200), pairs(75_000, 200)]);
 
-    // A client that sends at the moment nginx closes its connection gets nothing; the request was not read then.
+    // A client that sends while nginx closes its connection gets no answer: nginx did not read it.
     const unanswered = answers.filter((answer) => answer instanceof Error);
     const statuses = answers.flatMap((answer) => (answer instanceof Error ? [] : [answer.status]));
     expect(new Set(statuses)).toEqual(new Set([201]));
@@ -249,8 +239,8 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     expect(Number(await stack.sql(`SELECT count(*) FROM tasks WHERE title LIKE '${name}%'`))).toBe(
       statuses.length,
     );
-    measured(
-      `${statuses.length} POSTs answered with 201, ${reused} on a used connection; ${unanswered.length} met a client connection that was just closed`,
-    );
+    const answered = `${statuses.length} POSTs answered with 201, ${reused} on a used connection`;
+    const closed = `${unanswered.length} met a client connection that was just closed`;
+    measured(`${answered}; ${closed}`);
   });
 });

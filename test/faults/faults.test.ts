@@ -16,8 +16,14 @@ import { full, measured } from './figures.ts';
 const notRunBecause = inject('notRunBecause') || diskFault();
 const wanted = full ? 2_000 : 200; // acknowledged writes for each fault
 
-/** From the end of a fault to the last request that was not served, in milliseconds at most. */
-const backWithin = { web: 5_000, api: 5_000, db: 15_000 };
+/** The longest time from the end of a fault to the last request that was not served. */
+const backWithin = { web: 5_000, api: 5_000, db: 15_000 }; // milliseconds
+
+/** A program that takes all the memory it can get. */
+const hog = `
+  const all = [];
+  setInterval(() => all.push(Buffer.alloc(8e6, 1)), 5);
+  setTimeout(() => process.exit(), 20_000);`;
 
 describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () => {
   let disk: Disk;
@@ -39,7 +45,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     disk.remove();
   });
 
-  /** The host's ids of the processes of a container whose command line fits. */
+  /** The host's pids of a container's processes with a matching command line. */
   async function processes(container: Inspection, pattern: RegExp): Promise<number[]> {
     const lines = (await docker('top', container.Id, '-eo', 'pid,args'))
       .trim()
@@ -57,14 +63,14 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     kill(pid, 'SIGKILL'); // `docker kill` would switch the restart policy off
   };
 
-  /** Ends with the test, also with one that fails. */
+  /** A load that ends with the test, even a failing one. */
   function startLoad(): AuditedLoad {
     const load = new AuditedLoad(stack);
     onTestFinished(() => load.stop());
     return load;
   }
 
-  /** The load goes on for a while before the fault, during it, and after it until all is served again. */
+  /** Runs a load before the fault, during it, and after it until everything is served again. */
   async function survives(
     tier: keyof typeof backWithin,
     fault: () => Promise<unknown>,
@@ -103,7 +109,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const slowest = Math.max(...all().map(({ startedAt, endedAt }) => endedAt - startedAt));
     const back = lastFailure() - over;
 
-    // Nothing lost, nothing twice, nothing that was refused; and what is unknown can be settled.
+    // Nothing is lost, there twice, or there though refused. What is unknown can be settled.
     expect(audit(load.writes, await load.stored())).toEqual(nothing);
     const settled = await load.settle();
     const titles = await load.stored();
@@ -111,16 +117,17 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const stored = new Set(titles);
     expect(settled.filter(({ title }) => !stored.has(title))).toEqual([]);
 
-    measured(
-      `${load.acknowledged.toLocaleString('en')} acknowledged, 0 lost; ${settled.length} unknown, all settled; slowest answer ${(slowest / 1_000).toFixed(1)} s, ` +
-        `back after ${(back / 1_000).toFixed(1)} s (${counts.join(', ')})`,
-    );
+    const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+    const acknowledged = `${load.acknowledged.toLocaleString('en')} acknowledged, 0 lost`;
+    const unknown = `${settled.length} unknown, all settled`;
+    const times = `slowest answer ${seconds(slowest)}, back after ${seconds(back)}`;
+    measured(`${acknowledged}; ${unknown}; ${times} (${counts.join(', ')})`);
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
-    expect(counts.length > 2 || slowest > 1_000).toBe(true); // it was felt
+    expect(counts.length > 2 || slowest > 1_000).toBe(true); // clients noticed the fault
     expect(slowest).toBeLessThan(11_000);
     expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
     expect(back).toBeLessThan(backWithin[tier]);
-    // A replica that is itself at fault may be silent, not the other one; and nothing else restarts a process of the API.
+    // Only a faulty replica may be silent, and only its own fault may restart an API process.
     const alive = livez.every((round) =>
       tier === 'api' ? round.some(Boolean) : round.every(Boolean),
     );
@@ -152,9 +159,9 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     it.runIf(full)('all sessions of the API are terminated, again and again', () =>
       survives('db', async () => {
         for (const end = Date.now() + 10_000; Date.now() < end; await sleep(500)) {
-          await stack.sql(
-            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'`,
-          );
+          await stack.sql(`
+            SELECT pg_terminate_backend(pid)
+            FROM pg_stat_activity WHERE usename = 'taskapp_api'`);
         }
       }),
     );
@@ -238,7 +245,8 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         await expect(take()).rejects.toThrow(/too many|remaining connection slots/);
         const ours = `application_name = 'taskapp-api'`;
         await stack.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${ours}`);
-        await expect(take()).rejects.toThrow(/too many|remaining connection slots/); // those that the API had
+        // Now those that the API had.
+        await expect(take()).rejects.toThrow(/too many|remaining connection slots/);
         await sleep(10_000);
         await leave();
       }),
@@ -248,9 +256,10 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       survives('api', async () => {
         const before = await stack.inspect('api');
         const [pid] = await processes(before, /^node /);
-        writeFileSync(`/proc/${pid}/oom_score_adj`, '1000'); // when the memory ends, the kernel shall take this one
-        const hog = `const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)), 5); setTimeout(() => process.exit(), 20_000)`;
-        void docker('exec', before.Id, 'node', '-e', hog).catch(() => undefined); // ends with the container
+        // When memory runs out, the kernel kills the process with the highest score.
+        writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
+        // This command ends with the container.
+        void docker('exec', before.Id, 'node', '-e', hog).catch(() => undefined);
         await expect
           .poll(async () => (await stack.inspect('api')).RestartCount, { timeout: 20_000 })
           .toBeGreaterThan(before.RestartCount);
@@ -264,7 +273,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
         disk.free();
       }),
     );
-    // A transaction log that cannot grow ends the server, which then cannot start until there is room.
+    // The server ends when its transaction log cannot grow, and cannot start until there is room.
     it.runIf(full)('the disk of the database is full, also for the transaction log', () =>
       survives('db', async () => {
         disk.fill();
@@ -310,10 +319,10 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     await docker('unpause', Id);
   }
 
-  /** Kills the server, and returns what a disk without power would have kept of the writes that were acknowledged by then. */
+  /** Kills the server. Returns the acknowledged writes, and what a disk without power kept. */
   async function failPower(load: AuditedLoad): Promise<{ titles: string[]; writes: Attempt[] }> {
     const container = await stack.inspect('db');
-    await pause(container.Id); // so that the file is of one moment
+    await pause(container.Id); // so that the file does not change
     await sleep(300);
     const writes = load.writes
       .filter(({ outcome }) => outcome === 'ok')
@@ -326,7 +335,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   }
 
   describe.runIf(full)(
-    'loses no acknowledged write, and serves again by itself, with a proxy before the database, when',
+    'with a proxy before the database, loses no acknowledged write, and serves again, when',
     () => {
       let proxy: TcpProxy;
 

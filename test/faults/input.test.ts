@@ -1,4 +1,4 @@
-// Bad input: every request is answered as the contract says, what is accepted is stored as it was sent, and nothing else is.
+// Bad input: every answer is the contract's, accepted text is stored as sent, and nothing else is.
 import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -15,7 +15,7 @@ const count = full ? 20_800 : 2_800;
 describe.skipIf(inject('notRunBecause'))('bad input', () => {
   let stack: Production;
   const agent = new Agent({ keepAlive: true, maxSockets: senders });
-  /** What the table must hold besides the seed rows, by the answers. */
+  /** What the answers say the table must hold besides the seed. */
   const stored = new Map<number, Fields>();
   const sent: Record<string, number> = {};
   let databaseLogBefore: number;
@@ -24,7 +24,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
   beforeAll(async () => {
     stack = new Production();
     await stack.start();
-    // The pools are full before the count begins: ten different statements at once in each replica.
+    // Fills the pools before the count begins: ten different statements at once in each replica.
     await Promise.all(
       Array.from({ length: 200 }, (_, n) =>
         stack.https(`/api/tasks?status=warm-up-${n}`, { agent }),
@@ -80,7 +80,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     return task;
   }
 
-  /** What was accepted is there under its id, and is found by its title. */
+  /** Checks that an accepted task is there under its id, and that its title finds it. */
   async function isStoredAsSent({ headers, text }: Answer, fields: Fields): Promise<void> {
     const { task } = JSON.parse(text) as { task: Task };
     expect(text).toBe(
@@ -89,13 +89,10 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     expect(task.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/);
     expect(headers.location).toBe(`/api/tasks/${task.id}`);
     expect((await stack.https(`/api/tasks/${task.id}`, { agent })).text).toBe(text);
-    // Of what has the same part in its title, the newest come first.
-    const found = await stack.https(
-      `/api/tasks?limit=500&q=${encodeURIComponent(fields.title)}&status=${encodeURIComponent(fields.status)}`,
-      {
-        agent,
-      },
-    );
+    // The newest of the matching tasks come first.
+    const { title, status } = fields;
+    const query = `q=${encodeURIComponent(title)}&status=${encodeURIComponent(status)}`;
+    const found = await stack.https(`/api/tasks?limit=500&${query}`, { agent });
     expect(found.text).toContain(JSON.stringify(task));
   }
 
@@ -121,7 +118,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     }
   }
 
-  /** Sends, with a task of its own for inputs that change one; throws unless it is answered as it must be. */
+  /** Sends inputs, some of them to a task of its own. Throws unless the answer is the right one. */
   function sender(): (input: Input) => Promise<void> {
     let own: Task | undefined;
     return async (given) => {
@@ -174,12 +171,12 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     const total = Object.values(sent).reduce((sum, n) => sum + n, 0);
     expect(total).toBeGreaterThanOrEqual(count);
     expect(Object.keys(sent).length).toBeGreaterThanOrEqual(22); // no class was left out
-    measured(
-      `${total} inputs of ${Object.keys(sent).length} classes in ${Math.round((performance.now() - startedAt) / 1_000)} s, each answered as expected`,
-    );
+    const seconds = Math.round((performance.now() - startedAt) / 1_000);
+    const inputsSent = `${total} inputs of ${Object.keys(sent).length} classes`;
+    measured(`${inputsSent} in ${seconds} s, each answered as expected`);
   }, 600_000);
 
-  it('takes characters of every Unicode block and gives them back, also to a search', async () => {
+  it('returns and finds characters of every Unicode block', async () => {
     const titles = titlesOfEveryBlock();
     expect(titles.join('').length).toBeGreaterThan(69_000);
     const run = async () => {
@@ -202,9 +199,10 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
 
   it('stores byte for byte what it accepted, and nothing else', async () => {
     const hex = (text: string) => Buffer.from(text).toString('hex');
-    const rows = await stack.sql(
-      "SELECT id, encode(convert_to(title, 'UTF8'), 'hex'), encode(convert_to(status, 'UTF8'), 'hex') FROM tasks WHERE id > 5 ORDER BY id",
-    );
+    const rows = await stack.sql(`
+      SELECT
+        id, encode(convert_to(title, 'UTF8'), 'hex'), encode(convert_to(status, 'UTF8'), 'hex')
+      FROM tasks WHERE id > 5 ORDER BY id`);
     const wanted = [...stored]
       .toSorted(([a], [b]) => a - b)
       .map(([id, { title, status }]) => `${id}|${hex(title)}|${hex(status)}`);
@@ -223,7 +221,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
     expect(await sqlErrors(databaseLogBefore)).toEqual([]);
     expect(opened).toBeLessThanOrEqual(total / 100);
     measured(`no line in the log of the database; ${opened} sessions for ${total} inputs`);
-    // Both would have been seen.
+    // The control: both are seen when they happen.
     await expect(stack.sql('SELECT 1/0')).rejects.toThrow('division by zero');
     expect(await sqlErrors(databaseLogBefore)).toHaveLength(1);
     expect((await sessions()) - sessionsBefore).toBeGreaterThan(opened);

@@ -1,4 +1,4 @@
-// Generated requests, most of them wrong in one way, each class under the name that the failure shows.
+// Generated requests, most of them wrong in one way, each with the class that a failure names.
 import { METHODS } from 'node:http';
 import {
   brotliCompressSync,
@@ -83,7 +83,7 @@ const text = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: fc.oneof(character, of('\0')), maxLength: 10 }) },
   { weight: 1, arbitrary: fc.string({ unit: fc.oneof(character, surrogate), maxLength: 10 }) },
 );
-/** Around the limits of 50 and 255 code points, with and without what is trimmed. */
+/** Around the limits of 50 and 255 code points, with and without outer spaces. */
 const longText = fc
   .tuple(
     of(1, 49, 50, 51, 254, 255, 256, 257, 1_000),
@@ -169,7 +169,7 @@ const anyValue = fc.oneof(
   of<unknown>(null, true, false, 0, -1, 1e308, 5, [], {}, ['x'], { toString: 'x' }),
 );
 
-/** JSON with the same meaning: every character may be an escape. */
+/** JSON, with an escape for every character beyond ASCII if `escaped`. */
 const stringify = (value: unknown, escaped: boolean) => {
   const plain = JSON.stringify(value);
   return escaped
@@ -192,7 +192,10 @@ const document = fc
       ['title', title],
       ['status', status],
     ].filter(([, value]) => value !== undefined);
-    return `{${members.map(([key, value]) => `${stringify(key, escaped)}:${stringify(value, escaped)}`).join(',')}}`;
+    const pairs = members.map(
+      ([key, value]) => `${stringify(key, escaped)}:${stringify(value, escaped)}`,
+    );
+    return `{${pairs.join(',')}}`;
   });
 
 const good = '{"title":"carrier","status":"done"}';
@@ -476,7 +479,7 @@ const encodings: [string, (body: Buffer) => Buffer][] = [
   ['*', (body) => body],
 ];
 
-/** JSON of exactly so many bytes. */
+/** A document of exactly this many bytes. */
 const documentOf = (bytes: number) =>
   `{"title":"size ${bytes}","x":"${'x'.repeat(bytes - 23 - String(bytes).length)}"}`;
 const kB64 = 65_536;
@@ -971,7 +974,7 @@ export const inputs: Arbitrary<Input> = fc.oneof(
   ...classes.map(([weight, arbitrary]) => ({ weight, arbitrary })),
 );
 
-/** Titles that have, all together, a character of every Unicode block: blocks begin at multiples of 16. */
+/** Titles with a character of every Unicode block between them: blocks start at multiples of 16. */
 export function titlesOfEveryBlock(): string[] {
   const offset = Math.floor(Math.random() * 16);
   const characters: string[] = [];

@@ -1,8 +1,9 @@
-// More than the stack is used to: many requests, more than it can serve, slow clients, large bodies. Nothing may break or be lost.
-// Only in the full form: what a machine that is busy with other tests says of load is worth nothing.
+// More than the stack is used to: many requests, more than it can serve, slow clients, large
+// bodies. Nothing may break or be lost. Only in the full form: a machine that is busy with other
+// tests measures nothing.
 //
-// The clients use nginx's address on the frontend network. The published port of 127.0.0.1 is served by Docker's userland proxy,
-// a process that only clients on the host itself have in their way, and that would be measured too.
+// The clients use nginx's address on the frontend network. On the host, a published port goes
+// through Docker's userland proxy, which would be measured too.
 import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
@@ -45,7 +46,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
       stack = new Production();
       await stack.start();
       server = await stack.server();
-      await load({ perSecond: 50, isMixed: true }, 3_000); // until Node has compiled what runs often
+      await load({ perSecond: 50, isMixed: true }, 3_000); // until Node has compiled its hot code
     });
     afterAll(() => stack.remove());
 
@@ -74,19 +75,24 @@ describe.skipIf(inject('notRunBecause') || !full)(
       expect(done.deleted).toBeGreaterThan(10 * seconds);
       expect(await countTasks()).toBe(before + done.acknowledged.length - done.deleted);
       const [p50, p99] = [percentile(done.times, 50), percentile(done.times, 99)];
-      measured(
-        `${done.sent} requests in ${seconds} s, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, slowest ${Math.round(done.slowestMs)} ms`,
-      );
+      const figures = [
+        `${done.sent} requests in ${seconds} s`,
+        `p50 ${p50.toFixed(1)} ms`,
+        `p99 ${p99.toFixed(1)} ms`,
+        `slowest ${Math.round(done.slowestMs)} ms`,
+      ];
+      measured(figures.join(', '));
     });
 
-    /** Requests per second that 64 connections get which send the next request when they have the answer. */
+    /** Requests per second over 64 connections that each wait for the answer. */
     const knee = async (seconds: number): Promise<number> => {
       let answered = 0;
       const until = performance.now() + seconds * 1_000;
       const client = async (_: unknown, worker: number) => {
         let connection = new Connection(server);
         for (let n = worker; performance.now() < until; n++, answered++) {
-          if (!connection.isOpen) connection = new Connection(server); // nginx closes each after 1 000 requests
+          // nginx closes a connection after 1 000 requests.
+          if (!connection.isOpen) connection = new Connection(server);
           const call: Call =
             n % 5 === 0
               ? { method: 'POST', path: '/api/tasks', body: { title: `knee ${n}` } }
@@ -99,8 +105,9 @@ describe.skipIf(inject('notRunBecause') || !full)(
       return answered / seconds;
     };
 
-    it('answers three times what it can serve with 2xx, 429 or 503 alone, and is fast again within 10 s', async () => {
-      // The client shares the machine. With a quarter of a core for each replica it can offer three times what they serve.
+    it('answers three times its capacity with 2xx, 429 or 503, and recovers in 10 s', async () => {
+      // The client shares the machine. It can send three times what replicas of a quarter of a core
+      // each can serve.
       const replicas = await stack.inspectAll('api');
       const limit = async (cpus: number) =>
         void (await docker('update', '--cpus', String(cpus), ...replicas.map(({ Id }) => Id)));
@@ -110,9 +117,9 @@ describe.skipIf(inject('notRunBecause') || !full)(
       const highest = await knee(5);
       const before = await latency();
 
-      // An open loop: arrivals do not wait for answers. It has connections for more requests than the stack takes at once; what finds
-      // all of them busy is not sent. They are opened before: how many handshakes the machine can do for both sides is another limit,
-      // far below.
+      // An open loop: arrivals do not wait for answers. It has connections for more requests than
+      // the stack takes at once, and sends nothing when all are busy. They are opened before,
+      // because the handshakes of both sides would be a much lower limit of this machine.
       const connections: Connection[] = [];
       while (connections.length < 3_500) {
         const opened = Array.from({ length: 50 }, () => new Connection(server));
@@ -141,7 +148,8 @@ describe.skipIf(inject('notRunBecause') || !full)(
         done.failures.slice(0, 20),
         `${done.failures.length} failures; nginx: ${seen}`,
       ).toEqual([]);
-      expect(await countTasks()).toBe(rows + done.acknowledged.length - done.deleted); // refused means not applied
+      // Refused means not applied.
+      expect(await countTasks()).toBe(rows + done.acknowledged.length - done.deleted);
       const served = (done.answers[200] ?? 0) + (done.answers[201] ?? 0);
       const refused = (done.answers[429] ?? 0) + (done.answers[503] ?? 0);
       expect(served).toBeGreaterThan(0);
@@ -155,33 +163,55 @@ describe.skipIf(inject('notRunBecause') || !full)(
       const recovered = ((performance.now() - endedAt) / 1_000).toFixed(0);
 
       const perSecond = (count: number) => `${Math.round(count / seconds).toLocaleString('en')}/s`;
+      const whole = (rate: number) => `${Math.round(rate).toLocaleString('en')}/s`;
+      const offered = `offered ${perSecond(done.sent)} for ${seconds} s`;
+      const answered = [
+        `served ${perSecond(served)}`,
+        `refused ${perSecond(refused)}`,
+        `slowest ${(done.slowestMs / 1_000).toFixed(1)} s`,
+      ];
+      const p95 = [
+        `p95 before ${before.toFixed(1)} ms`,
+        `${recovered} s later ${after.toFixed(1)} ms`,
+      ];
       measured(
-        `knee ${Math.round(highest).toLocaleString('en')}/s, target ${Math.round(target).toLocaleString('en')}/s, offered ${perSecond(done.sent)} for ${seconds} s: served ${perSecond(served)}, refused ${perSecond(refused)}, slowest ${(done.slowestMs / 1_000).toFixed(1)} s; p95 before ${before.toFixed(1)} ms, ${recovered} s later ${after.toFixed(1)} ms`,
+        `knee ${whole(highest)}, target ${whole(target)}, ${offered}: ` +
+          `${answered.join(', ')}; ${p95.join(', ')}`,
       );
       expect(after).toBeLessThanOrEqual(normal);
     });
 
     const clients = 2_000;
     const slow = {
-      headers: ['-H', '-i', '3', '-x', '24'],
-      body: ['-B', '-i', '3', '-x', '10', '-s', '65536', '-f', 'application/json'],
+      'slow with their headers': ['-H', '-i', '3', '-x', '24'],
+      'slow with their body': [
+        '-B',
+        '-i',
+        '3',
+        '-x',
+        '10',
+        '-s',
+        '65536',
+        '-f',
+        'application/json',
+      ],
       // It reads 32 bytes per second of a page that no socket buffer holds, 160 kB.
-      read: ['-X', '-w', '512', '-y', '1024', '-n', '1', '-z', '32'],
+      'slow to read': ['-X', '-w', '512', '-y', '1024', '-n', '1', '-z', '32'],
     };
 
     it.for(Object.keys(slow) as (keyof typeof slow)[])(
-      'serves others beside many clients that are slow with their %s',
+      'serves others beside many clients that are %s',
       async (what, context) => {
         if (!hasSlowClients) {
           const reason = 'slowhttptest is not installed (Debian: apt-get install slowhttptest)';
           if (process.env.REQUIRE_DOCKER === '1' || process.env.CI) throw new Error(reason);
           return context.skip(reason);
         }
-        if (what === 'read')
-          await stack.sql(
-            `INSERT INTO tasks (title) SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`,
-          );
-        // Of the settings of slowhttptest one can carry the token: it sends the cookies as they are.
+        if (what === 'slow to read')
+          await stack.sql(`
+            INSERT INTO tasks (title)
+            SELECT n || repeat('x', 250) FROM generate_series(1, 500) n`);
+        // slowhttptest has no option for other headers, but it sends the cookies as they are.
         const cookies = `a=b\r\nAuthorization: Bearer ${stack.token}`;
         const seconds = 14;
         const target = [
@@ -217,9 +247,13 @@ describe.skipIf(inject('notRunBecause') || !full)(
           expect.toSatisfy((successes: number) => successes >= 99.5),
           ...normal.failures,
         ]);
-        measured(
-          `${connected} slow clients, ${normal.sent} other requests, ${percent.toFixed(2)} % answered well, p99 ${Math.round(percentile(normal.times, 99))} ms`,
-        );
+        const figures = [
+          `${connected} slow clients`,
+          `${normal.sent} other requests`,
+          `${percent.toFixed(2)} % answered correctly`,
+          `p99 ${Math.round(percentile(normal.times, 99))} ms`,
+        ];
+        measured(figures.join(', '));
       },
     );
 
@@ -244,17 +278,10 @@ describe.skipIf(inject('notRunBecause') || !full)(
 
       const peaks = [];
       for (const service of ['web', 'api']) {
-        const files = '/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes'; // cgroup v2, v1
-        const peak = Number(
-          await stack.compose(
-            'exec',
-            '-T',
-            service,
-            'sh',
-            '-c',
-            `cat ${files} 2>/dev/null || true`,
-          ),
-        );
+        // cgroup v2, v1
+        const files = '/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes';
+        const read = `cat ${files} 2>/dev/null || true`;
+        const peak = Number(await stack.compose('exec', '-T', service, 'sh', '-c', read));
         const { Memory } = (await stack.inspect(service)).HostConfig;
         expect(peak).toBeGreaterThan(0);
         expect(peak).toBeLessThan(Memory);

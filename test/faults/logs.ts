@@ -4,7 +4,7 @@ import { docker } from '../lib/stack.ts';
 // What the entrypoint of nginx's image says before nginx starts.
 const entrypoint = /^(\/docker-entrypoint|\d\d-[\w-]+)\.(sh|envsh): /;
 
-/** The lines of the logs of nginx (without its error log, which is text) and of the API, of all replicas. */
+/** The log lines of nginx (not of its error log, which is text) and of all replicas of the API. */
 export async function logLines(stack: Production): Promise<{ web: string[]; api: string[] }> {
   const lines = (text: string) => text.split('\n').filter((line) => line !== '');
   const web = lines((await stack.logStreams('web')).stdout).filter(
@@ -19,7 +19,7 @@ export async function logLines(stack: Production): Promise<{ web: string[]; api:
   return { web, api: api.flatMap(lines) };
 }
 
-/** What a program that reads the logs as JSON, one object per line, would stumble over. */
+/** The lines that break a program which expects a JSON object on each. */
 export async function linesThatAreNotJson(stack: Production): Promise<string[]> {
   const { web, api } = await logLines(stack);
   if (web.length === 0 || api.length === 0) throw new Error('there is no log');

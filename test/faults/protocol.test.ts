@@ -1,4 +1,4 @@
-// The protocol, byte by byte: nobody gets a request past nginx that nginx has not seen, and nobody passes for somebody else.
+// The protocol, byte by byte: no request gets past nginx unseen, and no client poses as another.
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,10 @@ import { Production } from '../lib/production.ts';
 import { full, measured } from './figures.ts';
 import { linesThatAreNotJson, logLines } from './logs.ts';
 import { type End, vectors } from './smuggling.ts';
+
+/** An error as JSON, after which the connection is closed. */
+const lastError =
+  /^HTTP\/1\.1 (400|405|501|505) [^]+\r\nConnection: close\r\n[^]*\r\n\{"error":"[^"]+"\}$/i;
 
 interface Exchange {
   statuses: number[];
@@ -30,7 +34,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   });
   afterAll(() => stack.remove());
 
-  /** Sends each character as a byte; resolves when the connection is closed, or nothing has come for a second after the first answer. */
+  /** Sends each character as a byte. Resolves when the connection ends or has a silent second. */
   async function exchange(end: End, bytes: string): Promise<Exchange> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     let text = '';
@@ -55,7 +59,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   const get = (path: string, more = '') =>
     `GET ${path} HTTP/1.1\r\n${headers}${more}Connection: close\r\n\r\n`;
 
-  /** The requests that have reached the API, by their URL. */
+  /** The URLs of the requests that reached the API. */
   async function seenByApi(mark: string): Promise<string[]> {
     const lines = (await logLines(stack)).api.map(
       (line) => JSON.parse(line) as { req?: { url: string } },
@@ -63,7 +67,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     return lines.flatMap(({ req }) => (req?.url.includes(mark) ? [req.url] : []));
   }
 
-  /** Sends every vector to `end`; what became of each is its Fate, or else a description. */
+  /** Sends every vector to `end`. What becomes of each is a Fate, or else a description. */
   async function fates(end: End): Promise<Record<string, string>> {
     const sent = vectors.map(({ name, bytes }) => {
       const mark = crypto.randomUUID();
@@ -91,19 +95,17 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   }
 
   function fate(urls: string, { statuses, text, isClosed }: Exchange): string {
-    const isError =
-      /^HTTP\/1\.1 (400|405|501|505) [^]+\r\nConnection: close\r\n[^]*\r\n\{"error":"[^"]+"\}$/i.test(
-        text,
-      );
+    const isError = lastError.test(text);
     if (!urls.includes('hidden') && statuses.length === 1 && isError && isClosed) return 'refused';
     if (urls === 'carrier' && statuses.join() === '201' && isClosed) return 'last';
     if (urls === 'carrier' && /^(200|201|400)$/.test(statuses.join()) && !isClosed) return 'body';
     if (urls === 'carrier+hidden' && statuses.join() === '201,200' && isClosed)
       return 'two requests';
-    return `the API saw "${urls}", answers ${statuses.join()}, ${isClosed ? 'closed' : 'open'}: ${text.slice(0, 200)}`;
+    const state = isClosed ? 'closed' : 'open';
+    return `the API saw "${urls}", answers ${statuses.join()}, ${state}: ${text.slice(0, 200)}`;
   }
 
-  it('lets a second request reach the API only where it is one: the positive control', async () => {
+  it('lets two valid requests on one connection reach the API: the positive control', async () => {
     const mark = crypto.randomUUID();
     const { statuses } = await exchange(
       'nginx',
@@ -121,9 +123,8 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   it.each(['nginx', 'api'] as const)('lets no request be smuggled through %s', async (end) => {
     const result = await fates(end);
     expect(result).toEqual(Object.fromEntries(vectors.map((vector) => [vector.name, vector[end]])));
-    measured(
-      `${vectors.length} vectors, ${Object.values(result).filter((one) => one === 'refused').length} refused, the others read as what they say`,
-    );
+    const refused = Object.values(result).filter((one) => one === 'refused').length;
+    measured(`${vectors.length} vectors, ${refused} refused, the others interpreted as written`);
   });
 
   it('serves the next client its own answer after all that', async () => {
@@ -135,7 +136,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     );
   });
 
-  it('gives nobody another name in the log: the client is its address, the request id is well-formed', async () => {
+  it('logs each client under its own address and a well-formed request id', async () => {
     const mark = crypto.randomUUID();
     const headersOf = (id: string) => ({
       'X-Forwarded-For': '10.9.8.7',
@@ -175,9 +176,11 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     }
   });
 
-  it('takes a Host for a name only: it is in no answer', async () => {
+  it('echoes the Host header in no response', async () => {
     const body = '{"title":"host"}';
-    const more = `Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\nContent-Length: ${body.length}\r\n`;
+    const more =
+      'Content-Type: application/json\r\nX-Forwarded-Host: evil.example\r\n' +
+      `Content-Length: ${body.length}\r\n`;
     for (const host of ['evil.example', 'evil.example:1', '127.0.0.1', 'db', '[::1]', 'api:8080']) {
       const { text, statuses } = await exchange(
         'nginx',
@@ -197,9 +200,11 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
     }
   });
 
-  it('gives nothing to other origins: no header of CORS on any answer', async () => {
+  it('sends no CORS header on any response', async () => {
     const preflight =
-      'Access-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: authorization, content-type\r\nAccess-Control-Request-Private-Network: true\r\n';
+      'Access-Control-Request-Method: DELETE\r\n' +
+      'Access-Control-Request-Headers: authorization, content-type\r\n' +
+      'Access-Control-Request-Private-Network: true\r\n';
     const origins = [
       'null',
       'https://evil.example',
@@ -268,7 +273,8 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
       get(`/a${text}b`),
       get(
         '/api/tasks/1',
-        `User-Agent: a${text}b\r\nX-Request-Id: aaaaaaaaaaaaaaaaaa${text}b\r\nReferer: ${text}\r\nCookie: ${text}\r\nX-Forwarded-For: ${text}\r\n`,
+        `User-Agent: a${text}b\r\nX-Request-Id: aaaaaaaaaaaaaaaaaa${text}b\r\n` +
+          `Referer: ${text}\r\nCookie: ${text}\r\nX-Forwarded-For: ${text}\r\n`,
       ),
       get('/api/tasks/1').replace('GET', `G${text}T`),
       get('/api/tasks/1').replace('HTTP/1.1', `HTTP/1.${text}`),

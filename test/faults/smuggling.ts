@@ -1,13 +1,15 @@
-// Requests whose end two readers could see in different places. Each carries a second request behind it or inside of it.
+// Requests whose end two readers could see in different places. Each carries a second request,
+// behind it or inside it.
 export type End = 'nginx' | 'api';
 
 /**
  * What becomes of the bytes:
- * - refused: one answer, an error, then the connection is closed; the second request is seen by nobody.
- * - last: the first request says that it is the last one: one answer to it, then the connection is closed.
- * - body: the first request says that the second is its body, and so it is read: one answer.
- * - two requests: the first one's end is clear, so what follows is a request of its own: one answer to each. nginx passes them on
- *   in one spelling (Content-Length, CRLF, no extensions and trailers), so that the API cannot see another end.
+ * - refused: one answer, an error, then the connection is closed; nobody sees the second request.
+ * - last: the first request says that it is the last: one answer, then the connection is closed.
+ * - body: the first request says that the second is its body, and it is read so: one answer.
+ * - two requests: the first one's end is clear, so what follows is another request: an answer to
+ *   each. nginx passes both on in one spelling (Content-Length, CRLF, no extensions or trailers),
+ *   so that the API cannot see another end.
  */
 export type Fate = 'refused' | 'last' | 'body' | 'two requests';
 
@@ -21,7 +23,7 @@ export interface Vector {
   name: string;
   bytes: (request: Request) => string;
   nginx: Fate;
-  /** Without nginx in front, as it is only for what is in the same network. */
+  /** Without nginx in front, as only another container in the same network can ask. */
   api: Fate;
 }
 
@@ -33,7 +35,8 @@ const last = '0\r\n\r\n';
 const chunked = 'Transfer-Encoding: chunked';
 
 function post({ head }: Request, lines: string[], body: string): string {
-  return `${head}Content-Type: application/json\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n${body}`;
+  const headers = ['Content-Type: application/json', ...lines].map((line) => `${line}\r\n`);
+  return `${head}${headers.join('')}\r\n${body}`;
 }
 
 export const vectors: Vector[] = [];
@@ -75,7 +78,7 @@ vector('CL.0', (request) =>
   post(request, ['Content-Length: 0', chunked], chunk(json) + last + request.hidden),
 );
 
-// TE.TE: a Transfer-Encoding that only one of two readers takes for one. With a length beside it, and alone.
+// TE.TE: a Transfer-Encoding that only one of two readers accepts, with a length and alone.
 const encodings: [line: string, nginx: Fate, api: Fate][] = [
   ['Transfer-Encoding:chunked', 'two requests', 'two requests'],
   ['TRANSFER-ENCODING: CHUNKED', 'two requests', 'two requests'],
@@ -128,7 +131,7 @@ for (const [line, nginx, api] of encodings) {
     api,
   );
 }
-// A header of another name says nothing, and the length is the only one.
+// A header with another name means nothing: only the length counts.
 vector(
   'Transfer_Encoding',
   (request) =>
@@ -221,7 +224,7 @@ vector(
   'two requests',
 );
 
-// Lines. nginx takes a bare LF for the end of a line, as RFC 9112 allows; the API does not.
+// Lines. nginx accepts a bare LF as the end of a line, as RFC 9112 allows; the API does not.
 vector(
   'bare LF everywhere',
   (request) =>

@@ -1,4 +1,4 @@
-// For tests that load a stack, or change it while it works: requests at a fixed rate, the scripts, and a place to run them.
+// For tests that load a stack or change it while it works: requests at a fixed rate, and scripts.
 import { spawn } from 'node:child_process';
 import { connect as tcpConnect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ export interface Server {
   url: string;
   /** Sent with each request. */
   headers?: Record<string, string>;
-  /** The certificate of a server that has signed it itself, for the name localhost. */
+  /** A self-signed certificate of the server, for the name localhost. */
   ca?: Buffer;
 }
 
@@ -25,11 +25,12 @@ export interface Answer {
 }
 
 /**
- * One keep-alive connection, one request at a time. On the socket itself: node:https costs twice the CPU time, which the stack on the
- * same machine would lack under a heavy load. Understands answers with a Content-Length, as all of ours are.
+ * One keep-alive connection, one request at a time. It uses the socket itself, because node:https
+ * takes twice the CPU time, which the stack on the same machine needs under a heavy load.
+ * It understands only answers with a Content-Length, which all of ours have.
  */
 export class Connection {
-  /** May carry another request. */
+  /** Whether it can carry another request. */
   isOpen = true;
   readonly #server: Server;
   readonly #socket: Socket;
@@ -37,7 +38,7 @@ export class Connection {
   #received = '';
   #error = new Error('closed without an answer');
 
-  /** Requests may be sent at once: they wait until it is connected. */
+  /** Requests can be sent at once: they wait for the connection. */
   constructor(server: Server) {
     this.#server = server;
     const { hostname, port, protocol } = new URL(server.url);
@@ -62,7 +63,7 @@ export class Connection {
     });
   }
 
-  /** Resolves when the answer was read in full; rejects without one. */
+  /** Resolves with the whole answer, rejects without one. */
   send({ method, path, body }: Call): Promise<Answer> {
     const text = body && JSON.stringify(body);
     const headers = {
@@ -103,28 +104,28 @@ export class Connection {
 
 export interface LoadOptions extends Server {
   perSecond?: number;
-  /** Connected ones, to be used first. */
+  /** Open connections, used first. */
   connections?: Connection[];
   /**
-   * Requests under way at most. What is due beyond is not sent but counted as `unsent`. Docker's proxy for published ports ends for good
-   * at about 3,300 connections, when it has no file descriptors left.
+   * The most requests under way. Others that are due are not sent but counted as `unsent`. Docker's
+   * proxy for published ports runs out of file descriptors and dies at about 3,300 connections.
    */
   atOnce?: number;
-  /** What may be answered. */
+  /** The statuses that are no failure. */
   accepted?: number[];
   /** Also reads, changes and deletes single tasks. */
   isMixed?: boolean;
 }
 
-/** An open loop: requests at a fixed rate, every fifth a POST, whether the answers come or not. */
+/** An open loop: requests at a fixed rate, every fifth a POST, whether or not answers come. */
 export class Load {
-  /** What was answered in another way than it should, or not at all. */
+  /** Requests with another answer than an accepted one, or with none. */
   readonly failures: string[] = [];
-  /** The titles whose creation was answered by 201. */
+  /** The titles whose POST was answered with 201. */
   readonly acknowledged: string[] = [];
   /** How many answers had which status. */
   readonly answers: Record<number, number> = {};
-  /** Milliseconds from the sending to the end of the answer. */
+  /** Milliseconds from sending to the end of the answer. */
   readonly times: number[] = [];
   sent = 0;
   unsent = 0;
@@ -217,7 +218,7 @@ export class Load {
   }
 }
 
-/** What the fastest `percent` of these took at most. */
+/** The time within which `percent` of these ended. */
 export function percentile(times: number[], percent: number): number {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? NaN;
@@ -254,7 +255,7 @@ export class Script {
   /** Writes to its standard input. */
   readonly input: (text: string) => void;
 
-  /** Resolves when it has said this. */
+  /** Resolves when its output has this text. */
   async says(text: string): Promise<void> {
     let hasEnded = false;
     void this.ended.then(() => (hasEnded = true));

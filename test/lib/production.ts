@@ -1,4 +1,4 @@
-// The production stack as a test needs it: secrets of its own, and a client that trusts its certificate.
+// The production stack with secrets of its own, and a client that trusts its certificate.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -52,7 +52,7 @@ export class Production extends Stack {
   readonly token: string;
   #target: Target | undefined;
 
-  /** `files` come after compose.yml and compose.prod.yml. Without a limit of requests unless `env` has one. */
+  /** `files` come after those of production. There is no rate limit unless `env` has one. */
   constructor({ files = [], env = {}, ...options }: Options = {}) {
     const secrets = newSecrets();
     super({
@@ -80,7 +80,7 @@ export class Production extends Stack {
     return Number((await this.compose('port', 'web', String(inside))).trim().split(':').at(-1));
   }
 
-  /** Asked once: the port is another one after `web` was re-created, then call forgetTarget(). */
+  /** Looked up once. Re-creating `web` changes the port: call forgetTarget() then. */
   async target(): Promise<Target> {
     const ca = readFileSync(join(this.secrets, 'tls.crt'));
     return (this.#target ??= {
@@ -105,7 +105,7 @@ export class Production extends Stack {
     };
   }
 
-  /** One request over TLS with the API token; resolves when the answer was read in full, rejects without one. */
+  /** One request over TLS with the API token. Resolves with the whole answer, or rejects. */
   async https(
     path: string,
     {
@@ -143,21 +143,5 @@ export class Production extends Stack {
         .on('timeout', () => call.destroy(new Error('no answer in time')))
         .end(body);
     });
-  }
-
-  /** Standard output of a statement, run by the owner in the database container. */
-  sql(statement: string): Promise<string> {
-    return this.compose(
-      'exec',
-      '-T',
-      'db',
-      'psql',
-      '-U',
-      'taskapp',
-      '-d',
-      'taskdb',
-      '-Atc',
-      statement,
-    );
   }
 }

@@ -1,4 +1,4 @@
-// A booted stack, for the tests: Testcontainers starts and stops it, the docker command does what a person would do.
+// A booted stack: Testcontainers starts and stops it, the docker command does what a person does.
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import {
@@ -19,8 +19,8 @@ export interface Options {
   env?: Record<string, string>;
 }
 
-// Any free port of the host, so that the suite runs beside whatever else uses 80, 8080 and 5432; and not the .env of the
-// person who runs it.
+// Free ports of the host, so that the suite runs beside whatever uses 80, 8080 and 5432, and not
+// the .env of the person who runs it.
 const isolated = {
   HTTP_PORT: '0',
   HTTPS_PORT: '0',
@@ -62,7 +62,7 @@ export class Stack {
     await this.#started?.down({ removeVolumes, timeout: 30_000 });
   }
 
-  /** Removes everything of the project, also after a failed start. Nothing of it is needed any more, so nothing gets time to finish. */
+  /** Removes the whole project at once, also after a failed start. */
   async destroy(): Promise<void> {
     await this.compose(
       '--profile',
@@ -107,6 +107,11 @@ export class Stack {
       stdio: ['pipe', 'pipe', 'pipe'],
       maxBuffer,
     });
+  }
+
+  /** What the owner's SQL returns: a line per row, `|` between columns. */
+  sql(statement: string, database?: string): Promise<string> {
+    return docker('exec', `${this.project}-db-1`, ...psql(database), '-c', statement);
   }
 
   /** The stack as `npm run verify` looks at it. */
@@ -199,6 +204,16 @@ export interface Inspection {
     Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
   };
 }
+
+/** psql as the owner; it prints only rows. */
+export const psql = (database = 'taskdb'): string[] => [
+  'psql',
+  '-Atq',
+  '-U',
+  'taskapp',
+  '-d',
+  database,
+];
 
 /** `docker …`, returns its standard output. */
 export async function docker(...args: string[]): Promise<string> {

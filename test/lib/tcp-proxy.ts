@@ -15,9 +15,9 @@ interface Pair {
 
 /** A TCP proxy with the faults that a network can have. */
 export class TcpProxy {
-  /** Milliseconds that each chunk is late, in both directions. */
+  /** Delays each chunk by so many milliseconds, in both directions. */
   delayMs = 0;
-  /** What a connection passes on per second, in each direction. */
+  /** The most that a connection passes on per second, in each direction. */
   bytesPerSecond = Infinity;
   /** Changes what the server sends. */
   rewrite = (chunk: Buffer): Buffer => chunk;
@@ -56,18 +56,18 @@ export class TcpProxy {
     return { host: address, port };
   }
 
-  /** From now on the server's answers on the connections of now are kept back; what clients send still arrives. */
+  /** Drops the server's answers on the present connections. What clients send still arrives. */
   hold(): void {
     for (const pair of this.#pairs) pair.isHeld = true;
   }
 
-  /** The server's ends of the connections of now are closed, and the clients are not told. */
+  /** Closes the server's ends of the present connections without telling the clients. */
   halfOpen(): void {
     this.hold();
     for (const { server } of this.#pairs) server.destroy();
   }
 
-  /** Closes the connections of now. */
+  /** Closes the present connections. */
   cut(): void {
     for (const { client, server } of this.#pairs)
       [client, server].forEach((socket) => socket.destroy());
@@ -96,7 +96,7 @@ export class TcpProxy {
         if (!to.write(passedOn)) await once(to, 'drain');
       }
     } catch {
-      // It broke: both ends are closed by the 'close' of one.
+      // The 'close' of one end closes both.
     }
   }
 }

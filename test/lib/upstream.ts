@@ -23,7 +23,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   else response.setHeader('Content-Type', 'application/json').end(JSON.stringify(request.headers));
 }
 
-// Carries out the request first: nginx has sent all of it.
+// Reads the whole request first, as an API that carries it out does.
 const server = createServer((request, response) => {
   request.resume().on('end', () => answer(request, response));
 });

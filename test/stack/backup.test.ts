@@ -1,4 +1,4 @@
-// The scripts for backup and restore, as an operator runs them, on booted stacks that are then broken.
+// The scripts for backup and restore, as an operator runs them, on booted stacks that break.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { copyOfRepository, root } from '../lib/copy.ts';
-import { docker, postJson, Stack } from '../lib/stack.ts';
+import { docker, postJson, psql as psqlCommand, Stack } from '../lib/stack.ts';
 
 interface Result {
   code: number | null;
@@ -15,7 +15,7 @@ interface Result {
   stderr: string;
 }
 
-/** Starts a script as a person would who has set COMPOSE_FILE, from a directory that is not the repository. */
+/** Starts a script outside the repository, with COMPOSE_FILE set. */
 function start(stack: Stack, name: string, ...args: string[]): ChildProcess {
   const env = {
     ...process.env,
@@ -48,22 +48,8 @@ async function good(stack: Stack, name: string, ...args: string[]): Promise<stri
 const db = (stack: Stack, ...command: string[]) =>
   docker('exec', `${stack.project}-db-1`, ...command);
 
-const psql = async (stack: Stack, sql: string, database = 'taskdb') =>
-  (
-    await db(
-      stack,
-      'psql',
-      '-Atq',
-      '-v',
-      'ON_ERROR_STOP=1',
-      '-U',
-      'taskapp',
-      '-d',
-      database,
-      '-c',
-      sql,
-    )
-  ).trim();
+const psql = async (stack: Stack, sql: string, database?: string) =>
+  (await stack.sql(sql, database)).trim();
 
 /** The whole database as SQL; pg_dump puts a random word into two lines. */
 const contents = async (stack: Stack) =>
@@ -81,16 +67,26 @@ function temporaryDirectory(): string {
 /** A backup of the stack, and where it is. */
 async function backup(stack: Stack, directory: string, ...args: string[]): Promise<string> {
   const summary = await good(stack, 'backup.sh', '--output-dir', directory, ...args);
-  const file =
-    /^backup: (\S+\.dump): \d+ bytes, \d+ tables?, \d+ rows, verified in \d+ s; \d+ kept, \d+ removed\n$/.exec(
-      summary,
-    )?.[1];
-  expect(summary).toContain(`${file}`);
-  return file ?? '';
+  const [, file = '', rest] = /^backup: (\S+\.dump): (.*\n)$/.exec(summary) ?? [];
+  const counts = /^\d+ bytes, \d+ tables?, \d+ rows, verified in \d+ s; \d+ kept, \d+ removed\n$/;
+  expect(rest).toMatch(counts);
+  return file;
 }
 
 /** The files in a backup directory. */
 const listed = (directory: string) => fs.readdirSync(directory).toSorted();
+
+const unusualTasks = String.raw`
+  INSERT INTO tasks (title, status) VALUES
+    ('née "ß" ''\t'' 日本', E'a\tb'), (repeat('🙂', 255), '\N'), (E'two\nlines', 'x|y')`;
+
+/** What a restore has to bring back besides the contents of the database. */
+const databaseRights = `
+  SELECT
+    datacl,
+    (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid),
+    (SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api')
+  FROM pg_database AS d WHERE datname = 'taskdb'`;
 
 /** The form of the time in the name of a backup. */
 const stamp = (daysAgo: number) =>
@@ -126,19 +122,14 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
   const only = 'postgres taskdb template0 template1';
   beforeAll(async () => {
     await stack.up();
-    await psql(
-      stack,
-      String.raw`INSERT INTO tasks (title, status) VALUES ('née "ß" ''\t'' 日本', E'a\tb'), (repeat('🙂', 255), '\N'), (E'two\nlines', 'x|y')`,
-    );
+    await psql(stack, unusualTasks);
   });
   afterAll(() => stack.destroy());
 
-  it('bring a database back byte for byte, with its rights and sequence, while the API goes on', async () => {
+  it('bring a database back byte for byte, with rights and sequence, in live use', async () => {
     const directory = temporaryDirectory();
     const before = await contents(stack);
-    const rights =
-      "SELECT datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid), (SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api') FROM pg_database AS d WHERE datname = 'taskdb'";
-    const rightsBefore = await psql(stack, rights);
+    const rightsBefore = await psql(stack, databaseRights);
     const file = await backup(stack, directory);
     expect(listed(directory)).toEqual(
       ['', '.sha256', '.sums'].map((suffix) => `${basename(file)}${suffix}`),
@@ -175,7 +166,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect((failures.at(-1) ?? 0) - (failures[0] ?? 0)).toBeLessThan(2_000);
 
     expect(await contents(stack)).toBe(before);
-    expect(await psql(stack, rights)).toBe(rightsBefore);
+    expect(await psql(stack, databaseRights)).toBe(rightsBefore);
     expect(await databases(stack)).toBe(only);
     const created = await stack.fetch('/api/tasks', postJson({ title: 'next' }));
     expect([created.status, created.headers.get('Location')]).toEqual([201, '/api/tasks/9']);
@@ -185,20 +176,11 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect((await stack.inspect('db')).State.Health?.Status).toBe('healthy');
   });
 
-  it('keep the replaced database when asked to, and restore a dump made by hand, from before a table was added', async () => {
+  it('keep the replaced database on request, and restore an older dump made by hand', async () => {
     const file = join(temporaryDirectory(), 'by-hand.dump');
-    const dump = [
-      'exec',
-      '-T',
-      'db',
-      'pg_dump',
-      '-Fc',
-      '-U',
-      'taskapp',
-      '--exclude-table=idempotency_keys',
-      'taskdb',
-    ];
-    fs.writeFileSync(file, stack.composeWithInput(Buffer.from(''), ...dump));
+    const older = '--exclude-table=idempotency_keys'; // from before that table was added
+    const dump = ['pg_dump', '-Fc', '-U', 'taskapp', older, 'taskdb'];
+    fs.writeFileSync(file, stack.composeWithInput(Buffer.from(''), 'exec', '-T', 'db', ...dump));
     const before = await contents(stack);
     const { code, stderr } = await script(stack, 'restore.sh', file, '--yes', '--keep-old');
     expect(stderr).toContain(`there is no ${file}.sha256`);
@@ -273,7 +255,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
         1,
         expect.stringContaining('a backup of the database other, not of taskdb'),
       ]);
-      // Whole in itself, but its rows are not those that the .sums beside it tell.
+      // A whole dump, but its rows do not fit the .sums beside it.
       fs.writeFileSync(join(directory, 'mixed.dump'), whole);
       fs.copyFileSync(`${other}.sums`, join(directory, 'mixed.dump.sums'));
       const mixed = await script(stack, 'restore.sh', join(directory, 'mixed.dump'), '--yes');
@@ -284,10 +266,11 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       expect(await contents(stack)).toBe(before);
     });
 
-    it('killed in the middle: it never has the name of a backup, and the next run removes what is left', async () => {
+    it('killed halfway: it is never named like a backup, and the next run removes it', async () => {
       await psql(
         stack,
-        'CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 100000) AS n; ALTER TABLE bulk ADD PRIMARY KEY (n)',
+        `CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 100000) AS n;
+         ALTER TABLE bulk ADD PRIMARY KEY (n)`,
       );
       onTestFinished(async () => void (await psql(stack, 'DROP TABLE bulk')));
       const target = temporaryDirectory();
@@ -337,7 +320,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       'int CHECK (odd(a))',
       /cannot be restored/,
     ],
-    // Not immutable as it says: in another database the column has another value.
+    // Not as immutable as it says: in another database the column has another value.
     [
       'a column changes',
       "text LANGUAGE sql IMMUTABLE AS 'SELECT current_database()::text'",
@@ -351,7 +334,9 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       onTestFinished(async () => void (await psql(stack, 'DROP TABLE odd; DROP FUNCTION odd')));
       await psql(
         stack,
-        `CREATE FUNCTION odd(int) RETURNS ${odd}; CREATE TABLE odd (a ${column}); INSERT INTO odd VALUES (1)`,
+        `CREATE FUNCTION odd(int) RETURNS ${odd};
+         CREATE TABLE odd (a ${column});
+         INSERT INTO odd VALUES (1)`,
       );
       const { code, stdout, stderr } = await script(stack, 'backup.sh', '--output-dir', directory);
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
@@ -360,14 +345,15 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     },
   );
 
-  it('a backup ends its snapshot as soon as the dump is made: the check may take long, and VACUUM removes nothing meanwhile', async () => {
+  it('a backup ends its snapshot before its check, so that VACUUM can go on', async () => {
     const child = start(stack, 'backup.sh', '--output-dir', temporaryDirectory(), '--verbose');
     const result = ended(child);
     for (let said = ''; !said.includes('restoring it');)
       said += String((await once(child.stderr ?? child, 'data'))[0]);
-    child.kill('SIGSTOP'); // the check goes on when this has been looked at
-    const open =
-      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'";
+    child.kill('SIGSTOP'); // until the sessions are looked at
+    const open = `
+      SELECT count(*) FROM pg_stat_activity
+      WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'`;
     await expect
       .poll(() => psql(stack, open), { timeout: 5_000 })
       .toBe('0')
@@ -375,7 +361,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect((await result).code).toBe(0);
   });
 
-  it('a backup of another database leaves no time behind: nobody expects the next one of it', async () => {
+  it('a backup of another database writes no metric that would expect the next', async () => {
     await psql(stack, 'CREATE DATABASE other TEMPLATE template0');
     onTestFinished(async () => void (await psql(stack, 'DROP DATABASE other')));
     await psql(stack, 'CREATE TABLE things AS SELECT 1 AS a', 'other');
@@ -409,7 +395,8 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
         const before = listed(directory);
         await psql(
           stack,
-          'CREATE TABLE noise AS SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 100000)',
+          `CREATE TABLE noise AS
+           SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 100000)`,
         );
         const { code, stdout, stderr } = await script(
           stack,
@@ -431,7 +418,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     },
   );
 
-  it('keep 7 days and always the newest 3, of this database only, and only after a good backup', async () => {
+  it('keep 7 days and the newest 3, of this database, and only after a good backup', async () => {
     const directory = temporaryDirectory();
     const others = [
       'taskdb-copy-20200101T000000Z.dump',
@@ -499,7 +486,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
   });
 
   describe('scripts/restore-test.sh', () => {
-    it('restores the newest backup into a container of its own, and fails when it is damaged, too old or missing', async () => {
+    it('restores the newest backup in its own container; fails without a good one', async () => {
       const directory = temporaryDirectory();
       const file = await backup(stack, directory);
       fs.writeFileSync(join(directory, `taskdb-${stamp(3)}.dump`), 'older, not looked at');
@@ -583,7 +570,8 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     await sleep(1_000); // a base backup that ended in the same second does not count
     const between = await psql(
       stack,
-      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC',
+                      'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
     );
     const before = await contents(stack);
     await psql(stack, "INSERT INTO tasks (title) VALUES ('second write')");
@@ -622,25 +610,12 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     expect(fs.existsSync(join(tmpdir(), 'never-2099.dump'))).toBe(false);
   });
 
-  it('loses less than a second when the server is killed and its disk destroyed under 50 writes per second', async () => {
-    // One connection, one INSERT per 20 ms; what the server has confirmed is in the map with its time.
+  it('loses less than a second when server and disk die under 50 writes a second', async () => {
+    // One connection, an INSERT every 20 ms. The map has what the server confirmed, and when.
     const confirmed = new Map<number, number>();
     const files = stack.files.flatMap((file) => ['-f', file]);
-    const args = [
-      'compose',
-      '-p',
-      stack.project,
-      ...files,
-      'exec',
-      '-T',
-      'db',
-      'psql',
-      '-Atq',
-      '-U',
-      'taskapp',
-      '-d',
-      'taskdb',
-    ];
+    const exec = ['exec', '-T', 'db', ...psqlCommand()];
+    const args = ['compose', '-p', stack.project, ...files, ...exec];
     const writer = spawn('docker', args, { cwd: root, env: { ...process.env, ...stack.env } });
     const closed = once(writer, 'close');
     writer.stdin.on('error', () => {}); // it ends with the server
@@ -670,7 +645,7 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     expect(last).toBeGreaterThan(Math.min(...confirmed.keys()));
     expect(lost).toBeLessThan(1_000);
 
-    // The archive of the new server begins beside the old one, which stays.
+    // The new server has its own archive beside the old one, which stays.
     await expect
       .poll(async () => (await good(stack, 'restore-to-time.sh', '--list')).trim().split('\n'), {
         timeout: 40_000,
@@ -710,7 +685,7 @@ describe('scripts/systemd/', () => {
     expect(output.toString()).toBe('');
   });
 
-  it('runs the backup daily at 2 and the drill weekly, at a random moment, and makes up for a missed run', () => {
+  it('runs the backup daily at 2 and the drill weekly, and makes up for a missed run', () => {
     const timer = (name: string) =>
       fs.readFileSync(join(root, `scripts/systemd/taskapp-${name}.timer`), 'utf8');
     expect(timer('backup')).toContain('OnCalendar=*-*-* 02:00:00');

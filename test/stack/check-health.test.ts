@@ -34,7 +34,7 @@ function newDirectory(): string {
   return path;
 }
 
-/** Commands that come before those of the machine. */
+/** A directory with commands that replace those of the machine. */
 function commands(bodies: Record<string, string>): string {
   const path = newDirectory();
   for (const [name, body] of Object.entries(bodies))
@@ -56,7 +56,7 @@ function backups(...list: { hours: number; verified: boolean }[]): string {
   return path;
 }
 
-// A server on which all is well, whatever the machine of the tests is.
+// A healthy server, whatever the state of this machine is.
 const well = {
   ufw: 'echo Status: active',
   'fail2ban-client': 'echo Server replied: pong',
@@ -83,7 +83,7 @@ function check({
     PATH: `${commands(server)}:${path}`,
   };
   const { promise, resolve } = Promise.withResolvers<Result>();
-  // From another directory: the script finds its own.
+  // From another directory, because the script finds its own.
   execFile(
     join(root, 'scripts/check-health.sh'),
     args,
@@ -104,7 +104,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   beforeAll(() => stack.up());
   afterAll(() => stack.destroy());
 
-  it('says OK of every container, endpoint and part of the machine, without colours in a file', async () => {
+  it('says OK of every container, endpoint and part of the machine, without colours', async () => {
     const { code, output, lines } = await check({ env });
     expect(
       output
@@ -142,7 +142,8 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     expect(code).toBe(0);
   });
 
-  const real = `"${execFileSync('sh', ['-c', 'command -v docker || true']).toString().trim()}" "$@"`;
+  const program = execFileSync('sh', ['-c', 'command -v docker || true']).toString().trim();
+  const real = `"${program}" "$@"`;
   it.each([
     ['an array, as before Compose 2.21', `{ echo '['; ${real} | sed '$!s/$/,/'; echo ']'; }`],
     ['an object for each line, as since then', real],
@@ -219,43 +220,39 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
   });
 
   it('names what a database that is older than the code lacks, and what mends it', async () => {
-    const sql = (statement: string) =>
-      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
     const schema = async () => (await check({ env })).output.match(/schema: .*/)?.[0];
-    await sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
-    await sql('ALTER INDEX tasks_title_search RENAME TO search_elsewhere');
+    await stack.sql('ALTER TABLE idempotency_keys RENAME TO elsewhere');
+    await stack.sql('ALTER INDEX tasks_title_search RENAME TO search_elsewhere');
     try {
       const { lines, output } = await check({ env });
       expect(lines).toContain('/healthz: FAIL');
       const both = 'idempotency_keys, tasks_title_search';
       expect(output).toContain(`schema: lacks ${both}; scripts/apply-schema.sh`);
-      await sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
+      await stack.sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
       expect(await schema()).toContain('lacks tasks_title_search; scripts/apply-schema.sh');
-      await sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
-      await sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
+      await stack.sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
+      await stack.sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
       expect(await schema()).toContain('lacks column idempotency_keys.task_id; scripts/apply');
     } finally {
-      await sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
+      await stack.sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
     }
     expect(await schema()).toBe('schema: has what db/init makes');
   });
 
   it('names the sequence that is behind the rows, and what sets it right', async () => {
-    const sql = (statement: string) =>
-      stack.compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-c', statement);
-    await sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);
+    await stack.sql(`INSERT INTO tasks (id, title) VALUES (1000, 'imported')`);
     try {
       const { lines, output, code } = await check({ env });
       expect(lines).toContain('tasks_id_seq: FAIL');
       expect(output).toContain('so new tasks fail; scripts/apply-schema.sh sets it past them');
       expect(code).toBe(1);
     } finally {
-      await sql('DELETE FROM tasks WHERE id = 1000');
+      await stack.sql('DELETE FROM tasks WHERE id = 1000');
     }
     expect((await check({ env })).lines).toContain('tasks_id_seq: OK');
   });
 
-  it('fails three times when the API is stopped: its container, and both answers that need it', async () => {
+  it('fails three times when the API is stopped: its container and two endpoints', async () => {
     await stack.compose('stop', 'api');
     try {
       const { code, lines, output } = await check({ env });
@@ -467,7 +464,8 @@ describe('check-health.sh without an engine', () => {
     execFileSync('openssl', [...request, '-days', `${days}`, '-keyout', key, '-out', cert], {
       stdio: 'pipe',
     });
-    const url = `https://${await listen(createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, application))}`;
+    const pair = { key: readFileSync(key), cert: readFileSync(cert) };
+    const url = `https://${await listen(createTlsServer(pair, application))}`;
     const { lines } = await check({ args: ['--url', url], server: { ...well, docker } });
     expect(lines.slice(1, 3)).toEqual(['/nginx-health: OK', '/healthz: OK']);
     expect(lines).toContain(`certificate: ${status}`);

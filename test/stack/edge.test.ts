@@ -11,7 +11,7 @@ import { docker } from '../lib/stack.ts';
 
 const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
 const nodeImage = process.env.NODE_IMAGE ?? 'node:24-trixie-slim';
-const notAnswered = { error: 'The API did not answer: a change may or may not be stored' };
+const notAnswered = { error: 'The API did not answer: a change may or may not have been stored' };
 const notReached = { error: 'The API does not answer' };
 const changes = ['POST', 'PUT', 'PATCH', 'DELETE'];
 
@@ -137,7 +137,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     });
 
     it('promises that nothing was changed when all of them shut down', async () => {
-      // The first request marks them as failed, for the second one no replica is left.
+      // The first request marks the replicas as failed, so the second one finds none.
       for (const method of [...changes, ...changes]) {
         const response = await ask('/leaving?fault=shutting down', { method });
         expect([method, response.status]).toEqual([method, 502]);
@@ -155,7 +155,8 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
       await (fault === 'shuts down' ? edge.upstream('shutting down') : edge.refusing());
       const replica = await edge.upstream();
       for (const method of ['GET', 'HEAD', ...changes]) {
-        const { id, ask } = await edge.nginx(); // a used one leaves the failed replica out for 10 s
+        // A new one, because nginx avoids a failed replica for 10 s.
+        const { id, ask } = await edge.nginx();
         for (const path of ['/one', '/two']) {
           // Round robin: one of the two meets the failed replica first.
           const body = changes.includes(method) ? { body: '{"title":"x"}' } : {};

@@ -1,4 +1,4 @@
-// Whoever reads a settings file finds each line of it in an example. Needs no engine.
+// Each line of a settings file is explained in an example. Needs no engine.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-// Somebody tries the lab, then follows docs/operations.md in the same directory with the same
-// volume. Also: the settings that make plain `docker compose` mean production.
+// A user tries the lab, then follows docs/operations.md in the same directory with the same volume.
+// Also: the settings that make plain `docker compose` mean production.
 import { execFile, execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { copyForAll, copyOfRepository, root } from '../lib/copy.ts';
 import { type Ended, Script } from '../lib/live.ts';
-import { docker } from '../lib/stack.ts';
+import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 const noSettings = { COMPOSE_FILE: undefined, COMPOSE_ENV_FILES: undefined, TAG: undefined };
@@ -106,8 +106,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     const options = { cwd: directory, env: { ...process.env, ...env } };
     return (await run('docker', ['compose', ...args], options)).stdout;
   };
-  const sql = (statement: string) =>
-    compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atqc', statement);
+  const sql = (statement: string) => compose('exec', '-T', 'db', ...psql(), '-c', statement);
   /** The logins whose password is published. */
   const published = () => sql(text(directory, 'db/published-passwords.sql'));
   const logins = ['taskapp', 'taskapp_api', 'taskapp_monitor'];

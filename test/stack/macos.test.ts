@@ -31,8 +31,8 @@ const labScripts = [
 ];
 
 const onMacos =
-  'awk base64 cat chmod cp curl cut df diff dirname docker env find git grep head hostname ls mkdir ' +
-  'mkfifo mktemp mv openssl paste perl rm sh shasum sleep sort sync tail tr wc';
+  'awk base64 cat chmod cp curl cut df diff dirname docker env find git grep head hostname ls ' +
+  'mkdir mkfifo mktemp mv openssl paste perl rm sh shasum sleep sort sync tail tr wc';
 
 const pathOf = (command: string) =>
   execFileSync('sh', ['-c', `command -v ${command} || true`])

@@ -1,5 +1,5 @@
-// The profile monitoring on the production stack: what is scraped, what the dashboard and the alerts make of it.
-// Grafana is not started, because where no registry answers there is no image of it: its files are checked for their form.
+// The profile monitoring on the production stack: what Prometheus scrapes, and what the dashboard
+// and the alerts make of it. Only Grafana's files are checked: without a registry it has no image.
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,7 +73,7 @@ describe.skipIf(inject('notRunBecause'))('the profile monitoring', () => {
   const added = ['grafana', 'nginx-exporter', 'node-exporter', 'postgres-exporter', 'prometheus'];
 
   it.each([[[]], [['compose.yml']], [['compose.yml', 'compose.prod.yml']]])(
-    'with the files %j adds its services, of exact versions and on 127.0.0.1 only; without it they are not there',
+    'adds its services to the files %j, of exact versions and on 127.0.0.1 only',
     async (files) => {
       const stack = new Stack({ files });
       expect((await stack.compose('config', '--services')).trim().split('\n').toSorted()).toEqual([
@@ -195,7 +195,8 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
       'nginx-exporter',
       'node-exporter',
     );
-    prometheus = `http://${(await stack.compose('--profile', 'monitoring', 'port', 'prometheus', '9090')).trim()}`;
+    const port = ['--profile', 'monitoring', 'port', 'prometheus', '9090'];
+    prometheus = `http://${(await stack.compose(...port)).trim()}`;
     traffic = sendSome();
     const { code, output } = await script('backup.sh').ended;
     if (code !== 0) throw new Error(output);
@@ -236,7 +237,7 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
     expect(rules.map(({ name }) => name)).toContain('BackupTooOld');
     for (const { name, query: text, lastError } of rules) {
       expect([name, lastError]).toEqual([name, undefined]);
-      // What is left of a query without labels, ranges, grouping and functions.
+      // The metrics are what is left without labels, ranges, grouping and functions.
       const names =
         text
           .replaceAll(/\{[^}]*\}|\[[^\]]*\]|\b(by|without) ?\([^)]*\)/g, ' ')
@@ -284,7 +285,7 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
     }
   });
 
-  it('cannot be reached through nginx, nor can the status of nginx or the metrics of the API', async () => {
+  it("cannot be reached through nginx, nor can nginx's status or the API's metrics", async () => {
     for (const path of ['/metrics', '/stub_status'])
       expect((await stack.https(path)).status).toBe(404);
     expect(Object.keys((await stack.inspect('web')).NetworkSettings.Ports).toSorted()).toEqual([

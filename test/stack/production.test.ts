@@ -75,7 +75,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     expect((await https('/api/tasks')).text).toBe(before);
   });
 
-  it('tells npm run verify of a certificate that it does not trust, and of a token that it lacks', async () => {
+  it('lets npm run verify name an untrusted certificate and a missing token', async () => {
     const untrusted = await verify(stack.asProject(), { only: ['health'] });
     expect(differences(untrusted, ['health.answers'], ['health.nginx', 'health.healthz'])).toEqual(
       [],
@@ -114,15 +114,14 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     ).toHaveLength(6);
   });
 
-  it('lets each worker of nginx open the files that its connections need, whatever the engine gives a container', async () => {
-    const limits = await stack.compose(
-      'exec',
-      '-T',
-      'web',
-      'sh',
-      '-c',
-      "cd /proc; for pid in [0-9]*; do grep -q '^nginx: worker' $pid/cmdline && cat $pid/limits; done; true",
-    );
+  it('lets each nginx worker open all its files, whatever limit the engine sets', async () => {
+    const script = `
+      cd /proc
+      for pid in [0-9]*; do
+        grep -q '^nginx: worker' $pid/cmdline && cat $pid/limits
+      done
+      true`;
+    const limits = await stack.compose('exec', '-T', 'web', 'sh', '-c', script);
     const soft = [...limits.matchAll(/^Max open files +(\d+)/gm)].map(([, files]) => Number(files));
     expect(new Set(soft)).toEqual(new Set([2 * 8192]));
   });
@@ -142,13 +141,8 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       seen[`inspect ${id}`] = await docker('inspect', id);
       seen[`inspect ${image}`] = await docker('image', 'inspect', image);
       seen[`history ${image}`] = await docker('history', '--no-trunc', image);
-      seen[`processes ${id}`] = await docker(
-        'exec',
-        id,
-        'sh',
-        '-c',
-        'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null || true',
-      );
+      const read = 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null || true';
+      seen[`processes ${id}`] = await docker('exec', id, 'sh', '-c', read);
     }
     for (const [where, text] of Object.entries(seen)) {
       expect([where, text.length > 0]).toEqual([where, true]);
@@ -157,7 +151,8 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     const environments = Object.entries(seen)
       .filter(([where]) => where.startsWith('processes'))
       .map(([, text]) => text);
-    expect(environments.filter((text) => text.includes('DB_PASS_FILE=')).length).toBe(3); // what was looked at is the right thing
+    // The search did see the environments.
+    expect(environments.filter((text) => text.includes('DB_PASS_FILE=')).length).toBe(3);
     expect(await stack.compose('exec', '-T', 'api', 'cat', '/run/secrets/db_pass')).toBe(hidden[1]);
   });
 
@@ -181,7 +176,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     expect((await fetch(`${url}/nginx-health`)).status).toBe(200);
   });
 
-  it('speaks TLS 1.2 and 1.3 and HTTP/2, nothing older, without session tickets, and says so for two years', async () => {
+  it('speaks TLS 1.2, TLS 1.3 and HTTP/2, without session tickets and with HSTS', async () => {
     const handshake = async (options: ConnectionOptions): Promise<TLSSocket> => {
       const socket = connect({
         host: '127.0.0.1',
@@ -212,7 +207,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     expect((await https('/')).headers['strict-transport-security']).toBe('max-age=63072000');
   });
 
-  it('answers a client that asks too often with 429 as JSON and Retry-After, and serves it a second later', async () => {
+  it('answers too many requests with 429, JSON and Retry-After, for a second', async () => {
     stack.env.RATE_LIMIT = '5';
     await recreateWeb();
     const answers = await Promise.all(
@@ -256,7 +251,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
 
     const other = newSecrets();
     onTestFinished(() => rmSync(other, { recursive: true }));
-    renameSync(join(other, 'tls.key'), join(secrets, 'tls.key')); // does not belong to the certificate
+    renameSync(join(other, 'tls.key'), join(secrets, 'tls.key')); // not the certificate's
     await stack.compose('rm', '--force', '--stop', 'web');
     expect(await logOfFailure()).toMatch(/key values mismatch/);
 

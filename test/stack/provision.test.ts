@@ -1,6 +1,7 @@
-// scripts/provision.sh, in a container of each distribution that can be had here: refused, dry run, first run, second run.
+// scripts/provision.sh in a container of each distribution that this machine can get: refused, dry
+// run, first run, second run.
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, type TestContext } from 'vitest';
@@ -11,7 +12,8 @@ interface Distribution {
   image: string;
   /** Where no registry has the image: a root file system of the distribution's packages. */
   packages?: { suite: string; keyring: string; components: string };
-  setUp: string;
+  /** Scripts of provision/, each with its arguments. */
+  setUp: [script: string, ...args: string[]][];
   arguments: string[];
   environment?: Record<string, string>;
   /** Whether the provisioned machine is also booted, with systemd as its first process. */
@@ -23,54 +25,13 @@ const debian = (suite: string) => ({
   keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
   components: 'main',
 });
-// No package may start its service: there is no systemd that could stop it.
-const setUpDebian = (...packages: string[]) => `
-  export DEBIAN_FRONTEND=noninteractive
-  printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
-  apt-get update -qq
-  apt-get install -qq -y --no-install-recommends systemd sudo ${packages.join(' ')}`;
-
-const unit = '[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target';
-
-// Packages of the names in Docker's repository, signed as that is, for where it cannot be reached.
-const standInRepository = `
-  export GNUPGHOME=$(mktemp -d)
-  gpg --batch --quiet --passphrase '' --quick-generate-key stand-in rsa2048
-  mkdir -p /srv/docker/ubuntu/pool /srv/docker/ubuntu/dists/noble/stable/binary-$(dpkg --print-architecture)
-  cd /srv/docker/ubuntu; gpg --armor --export >gpg
-  for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
-    mkdir -p /tmp/$name/DEBIAN /tmp/$name/usr/lib/systemd/system
-    echo '${unit}' >/tmp/$name/usr/lib/systemd/system/\${name%-ce}.service
-    printf '#!/bin/sh\\ngetent group docker || groupadd docker\\n' >/tmp/$name/DEBIAN/postinst; chmod 755 /tmp/$name/DEBIAN/postinst
-    printf 'Package: %s\\nVersion: 99\\nArchitecture: all\\nMaintainer: x <x@example.org>\\nDescription: x\\n' $name >/tmp/$name/DEBIAN/control
-    dpkg-deb --build /tmp/$name pool/$name.deb >/dev/null
-    dpkg-deb --field pool/$name.deb
-    printf 'Filename: pool/%s.deb\\nSize: %s\\nSHA256: %s\\n\\n' $name $(stat -c %s pool/$name.deb) $(sha256sum pool/$name.deb | cut -c 1-64)
-  done >packages
-  mv packages dists/noble/stable/binary-$(dpkg --print-architecture)/Packages
-  cd dists/noble
-  printf 'Suite: noble\\nCodename: noble\\nComponents: stable\\nArchitectures: %s\\nDate: %s\\nSHA256:\\n' $(dpkg --print-architecture) "$(date -Ru)" >Release
-  for file in stable/*/Packages; do printf ' %s %s %s\\n' $(sha256sum $file | cut -c 1-64) $(stat -c %s $file) $file; done >>Release
-  gpg --batch --quiet --clearsign --output InRelease Release`;
-
-// What differs on Rocky, on a Debian that says it is one: dnf and rpm are stand-ins, firewalld, sshd and fail2ban are real.
-const setUpLikeRocky = `${setUpDebian('firewalld', 'openssh-server', 'fail2ban', 'python3-systemd')}
-  groupadd wheel; groupadd docker; rm /etc/fail2ban/jail.d/*
-  printf 'ID=rocky\\nVERSION_ID=9.6\\n' >/etc/os-release
-  printf '#!/bin/sh\\nshift 2; for name; do echo "$name" >>/var/lib/installed; done\\n' >/usr/local/bin/dnf
-  printf '#!/bin/sh\\ngrep -qx "$2" /var/lib/installed\\n' >/usr/local/bin/rpm
-  rm -f /etc/systemd/system/sshd.service
-  for name in docker sshd; do echo '${unit}' >/usr/lib/systemd/system/$name.service; done
-  printf '[Timer]\\nOnCalendar=daily\\nUnit=docker.service\\n[Install]\\nWantedBy=timers.target\\n' >/usr/lib/systemd/system/dnf-automatic.timer
-  chmod +x /usr/local/bin/*; mkdir -p /etc/dnf; touch /var/lib/installed
-  printf '[commands]\\nupgrade_type = default\\napply_updates = no\\n' >/etc/dnf/automatic.conf`;
 
 const distributions: Distribution[] = [
   {
     name: 'Debian 13',
     image: 'debian:trixie-slim',
     packages: debian('trixie'),
-    setUp: setUpDebian(),
+    setUp: [['debian.sh']],
     arguments: ['--docker-from', 'distribution'],
     boots: true,
   },
@@ -78,7 +39,7 @@ const distributions: Distribution[] = [
     name: 'Debian 12',
     image: 'debian:bookworm-slim',
     packages: debian('bookworm'),
-    setUp: setUpDebian(),
+    setUp: [['debian.sh']],
     arguments: ['--without', 'docker'],
   },
   {
@@ -89,21 +50,24 @@ const distributions: Distribution[] = [
       keyring: '/usr/share/keyrings/ubuntu-archive-keyring.gpg',
       components: 'main,universe',
     },
-    setUp: `${setUpDebian('gpg', 'gpg-agent')}\n${standInRepository}`,
+    setUp: [['debian.sh', 'gpg', 'gpg-agent'], ['docker-repository.sh']],
     arguments: [],
     environment: { DOCKER_REPOSITORY: 'file:///srv/docker' },
   },
   {
     name: 'Rocky Linux 9',
     image: 'rockylinux/rockylinux:9',
-    setUp: 'dnf install -y -q sudo systemd diffutils findutils',
+    setUp: [['rocky.sh']],
     arguments: [],
   },
   {
     name: 'the steps for Rocky',
     image: 'debian:trixie-slim',
     packages: debian('trixie'),
-    setUp: setUpLikeRocky,
+    setUp: [
+      ['debian.sh', 'firewalld', 'openssh-server', 'fail2ban', 'python3-systemd'],
+      ['like-rocky.sh'],
+    ],
     arguments: [],
   },
 ];
@@ -140,7 +104,7 @@ interface Story {
   dry: Result;
   first: Result;
   second: Result;
-  /** Every file with its owner, mode, time and size: before, refused, then after each of the runs. */
+  /** What state.sh printed: before, after the refusal, then after each of the runs. */
   states: { before: string; refused: string; dry: string; first: string; second: string };
 }
 
@@ -149,7 +113,7 @@ const images: string[] = [];
 const containers: string[] = [];
 const made = new Map<string, Promise<string | undefined>>();
 
-/** Pulled, or made from the distribution's packages; undefined with the reason in `why` where neither works. */
+/** Pulled, or made from the distribution's packages; undefined where neither works. */
 async function provideImage({ image, packages }: Distribution): Promise<string | undefined> {
   if ((await run('docker', 'image', 'inspect', image)).code === 0) return image;
   if ((await run('docker', 'pull', '--quiet', image)).code === 0) {
@@ -185,7 +149,6 @@ async function provideImage({ image, packages }: Distribution): Promise<string |
 const key =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6sVY0Vq4lqjWQvC2n8kqQzX0vZ4l1m8F3yqk0G0b1P admin';
 const provision = '/opt/taskapp/scripts/provision.sh';
-const state = `find / -xdev -path /tmp -prune -o -path /run -prune -o -path /proc -prune -o -path /sys -prune -o -printf '%p %U:%G %m %T@ %s %l\\n' | sort`;
 
 async function tell(distribution: Distribution): Promise<Story> {
   const none = { code: 0, output: '' };
@@ -201,12 +164,12 @@ async function tell(distribution: Distribution): Promise<Story> {
   if (!image) made.set(distribution.image, (image = provideImage(distribution)));
   const base = await image;
   if (!base) {
-    const tools = distribution.packages
-      ? `, and it cannot be made from packages (root, mmdebstrap, ${distribution.packages.keyring} and a mirror)`
-      : '';
-    return { ...story, skip: `no registry has ${distribution.image} for us${tools}` };
+    const needed = `root, mmdebstrap, ${distribution.packages?.keyring} and a mirror`;
+    const reason = `, and it cannot be made from packages (${needed})`;
+    const more = distribution.packages ? reason : '';
+    return { ...story, skip: `no registry has ${distribution.image} for us${more}` };
   }
-  // NET_ADMIN: the firewall that is enabled is that of the container's own network.
+  // NET_ADMIN: provision.sh enables the firewall of the container's own network.
   const options = ['--detach', '--init', '--cap-add', 'NET_ADMIN', '--entrypoint', 'sleep'];
   const environment = Object.entries(distribution.environment ?? {}).flatMap(([name, value]) => [
     '--env',
@@ -216,8 +179,13 @@ async function tell(distribution: Distribution): Promise<Story> {
     await mustRun('docker', 'run', ...options, ...environment, base, 'infinity')
   ).trim();
   containers.push(container);
-  const sh = (script: string) => mustRun('docker', 'exec', container, 'sh', '-c', script);
-  await sh(`set -e; ${distribution.setUp}\nmkdir -p /opt/taskapp`);
+  const runScript = (name: string, ...args: string[]) => {
+    const text = readFileSync(join(import.meta.dirname, 'provision', name), 'utf8');
+    return mustRun('docker', 'exec', container, 'sh', '-c', text, name, ...args);
+  };
+  const state = () => runScript('state.sh');
+  for (const [name, ...args] of distribution.setUp) await runScript(name, ...args);
+  await mustRun('docker', 'exec', container, 'mkdir', '-p', '/opt/taskapp');
   await mustRun(
     'docker',
     'cp',
@@ -228,19 +196,19 @@ async function tell(distribution: Distribution): Promise<Story> {
   const call = (...args: string[]) =>
     run('docker', 'exec', container, provision, ...distribution.arguments, ...args);
 
-  const before = await sh(state);
+  const before = await state();
   const refused = await call();
-  const afterRefusal = await sh(state);
-  // Root's own key does not help: root will be shut out. A key that others may write is ignored by sshd.
-  await sh(`group=$(getent group sudo >/dev/null && echo sudo || echo wheel); useradd --create-home --shell /bin/bash --groups $group ada
-    mkdir -m 700 /home/ada/.ssh; echo '${key}' >/home/ada/.ssh/authorized_keys; chown -R ada: /home/ada; chmod 700 /home/ada`);
-  const beforeDry = await sh(state);
+  const afterRefusal = await state();
+  // A key of root would not do, because provision.sh shuts root out. sshd ignores a key file that
+  // others can write.
+  await runScript('administrator.sh', key);
+  const beforeDry = await state();
   const dry = await call('--dry-run');
-  const afterDry = await sh(state);
+  const afterDry = await state();
   const first = await call();
-  const afterFirst = await sh(state);
+  const afterFirst = await state();
   const second = await call();
-  const afterSecond = await sh(state);
+  const afterSecond = await state();
   return {
     container,
     ...(distribution.boots ? { booted: await boot(container) } : {}),
@@ -258,7 +226,7 @@ async function tell(distribution: Distribution): Promise<Story> {
   };
 }
 
-/** systemd in a container: may mount, and has a /run of its own. */
+/** A container with systemd, which may mount and has its own /run. */
 async function boot(container: string): Promise<string> {
   const image = `taskapp-provision-${crypto.randomUUID().slice(0, 8)}`;
   await mustRun('docker', 'commit', container, image);
@@ -292,7 +260,7 @@ function difference(before: string, after: string): string {
     .join('\n');
 }
 
-// The first test of a distribution waits until it has been installed, from a mirror that may be slow.
+// The first test of a distribution waits for its installation, from a mirror that may be slow.
 describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, () => {
   const stories = new Map<string, Promise<Story>>();
 
@@ -307,10 +275,10 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     ];
     for (const name of ['scripts', ...files])
       cpSync(join(root, name), join(app, name), { recursive: true });
-    // Side by side: they wait for packages most of the time.
+    // Side by side, because they mostly wait for packages.
     for (const distribution of distributions) {
       const story = tell(distribution);
-      story.catch(() => undefined); // told by the tests
+      story.catch(() => undefined); // the tests fail with it
       stories.set(distribution.name, story);
     }
   });
@@ -345,7 +313,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       expect(states.dry).toBe('unchanged');
       expect(dry.output).toMatch(/provision: [1-9]\d+ changes to make, none made\n$/);
       expect(dry.output).toContain('    +PermitRootLogin no');
-      // What the first run said it did is what the dry run had said, except for what a package brings by itself.
+      // The first run did what the dry run announced, except for what packages bring themselves.
       const said = (output: string) =>
         output.split('\n').filter((line) => /\[\w+\] (write|open|make|let) /.test(line));
       expect(said(dry.output)).toEqual(said(first.output));
@@ -415,9 +383,11 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
 
     it('gives /opt/taskapp to taskapp, and enables the timers', async (context) => {
       const { sh } = await told(name, context);
-      const { output } = await sh(
-        "cd /opt/taskapp; stat --format '%n %U:%G %a' . backups secrets compose.yml; systemd-analyze verify /etc/systemd/system/taskapp-*; cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer",
-      );
+      const { output } = await sh(`
+        cd /opt/taskapp
+        stat --format '%n %U:%G %a' . backups secrets compose.yml
+        systemd-analyze verify /etc/systemd/system/taskapp-*
+        cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer`);
       const lines = output.trim().split('\n');
       expect(lines.slice(0, 4)).toEqual([
         '. taskapp:taskapp 750',
@@ -475,12 +445,16 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
 
     it('removes its settings of sshd when another file wins over them', async (context) => {
       const { sh } = await told(name, context);
-      await sh(
-        'echo PermitRootLogin yes >/etc/ssh/sshd_config.d/01-other.conf; rm /etc/ssh/sshd_config.d/10-taskapp.conf',
-      );
-      const { code, output } = await sh(
-        `${provision} ${given.join(' ')}; code=$?; ls /etc/ssh/sshd_config.d; rm /etc/ssh/sshd_config.d/01-other.conf; exit $code`,
-      );
+      const settings = '/etc/ssh/sshd_config.d';
+      await sh(`
+        echo PermitRootLogin yes >${settings}/01-other.conf
+        rm ${settings}/10-taskapp.conf`);
+      const { code, output } = await sh(`
+        ${provision} ${given.join(' ')}
+        code=$?
+        ls ${settings}
+        rm ${settings}/01-other.conf
+        exit $code`);
       expect(output).toContain("sshd still has not 'permitrootlogin no'");
       expect(output).not.toContain('10-taskapp.conf\n0');
       expect(output.trim().split('\n')).not.toContain('10-taskapp.conf');
@@ -513,7 +487,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     },
   );
 
-  it('has all services running after a reboot, and starts again what was stopped', async (context) => {
+  it('runs all services after a reboot, and starts again what was stopped', async (context) => {
     const { booted = '' } = await told('Debian 13', context);
     const sh = (script: string) => run('docker', 'exec', booted, 'sh', '-c', script);
     const up = await sh(
@@ -533,23 +507,21 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       .toBe('active\n'.repeat(6));
     expect((await sh('ufw status')).output).toContain('Status: active');
     expect((await sh('fail2ban-client status sshd')).output).toContain('Journal matches');
-    expect(
-      (
-        await sh(
-          'docker network create x >/dev/null && docker network inspect --format "{{json .Options}}" x',
-        )
-      ).output,
-    ).toBe('{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n');
+    const network = await sh(`
+      docker network create x >/dev/null
+      docker network inspect --format "{{json .Options}}" x`);
+    expect(network.output).toBe('{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n');
     const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
     expect(await call()).toMatch(/provision: 0 changes\n$/);
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
-    const backup = await sh(
-      'systemctl start taskapp-backup 2>/dev/null; journalctl --unit taskapp-backup --output cat; stat -c %U /opt/taskapp/backups',
-    );
+    const backup = await sh(`
+      systemctl start taskapp-backup 2>/dev/null
+      journalctl --unit taskapp-backup --output cat
+      stat -c %U /opt/taskapp/backups`);
     expect(backup.output).toMatch(/backup: the database is not running[^]*\ntaskapp\n$/);
-    await sh(
-      'systemctl stop fail2ban taskapp-backup.timer; systemctl disable taskapp-backup.timer',
-    );
+    await sh(`
+      systemctl stop fail2ban taskapp-backup.timer
+      systemctl disable taskapp-backup.timer`);
     expect((await call()).split('\n').filter((line) => /\] |changes/.test(line))).toEqual([
       'provision: [fail2ban] start fail2ban.service',
       'provision: [app] enable taskapp-backup.timer',

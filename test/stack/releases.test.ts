@@ -1,4 +1,4 @@
-// scripts/deploy.sh and scripts/rotate-password.sh, on production as .env.prod.example describes it.
+// scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example.
 import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,9 +10,10 @@ import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyForAll, root } from '../lib/copy.ts';
 import { type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
-import { docker } from '../lib/stack.ts';
+import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
+const logIn = readFileSync(join(import.meta.dirname, 'log-in.cjs'), 'utf8');
 
 describe.skipIf(inject('notRunBecause'))('production', () => {
   const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
@@ -35,8 +36,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       })
     ).stdout;
   };
-  const sql = (statement: string) =>
-    compose('exec', '-T', 'db', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-Atc', statement);
+  const sql = (statement: string) => compose('exec', '-T', 'db', ...psql(), '-c', statement);
   const lines = (text: string) => text.split('\n').filter(Boolean);
   const containers = async (service: string) =>
     lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
@@ -52,12 +52,13 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   async function target(): Promise<LoadOptions> {
     const [web = ''] = await containers('web');
     const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
-    const url = `https://${(await docker('inspect', '--format', format, web)).trim()}`;
+    const address = (await docker('inspect', '--format', format, web)).trim();
     const headers = { Authorization: `Bearer ${secret('api_token')}` };
-    return { url, headers, ca: readFileSync(join(directory, 'secrets/tls.crt')) };
+    const ca = readFileSync(join(directory, 'secrets/tls.crt'));
+    return { url: `https://${address}`, headers, ca };
   }
 
-  /** An image as the first one with something more, under another version. */
+  /** Another version: the first image with this change. */
   function makeImage(tag: string, change: string): void {
     execFileSync('docker', ['build', '--quiet', '--tag', `${name}-api:${tag}`, '-'], {
       input: `FROM ${name}-api:1\n${change}\n`,
@@ -81,24 +82,14 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
     for (const tag of ['2', '3', '4', '5']) makeImage(tag, `LABEL release=${tag}`);
     makeImage('hangs', `CMD ["node", "-e", "setInterval(() => {}, 1000)"]`);
-    makeImage(
-      'fails',
-      `CMD ["node", "-e", "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)"]`,
-    );
+    const failing = "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)";
+    makeImage('fails', `CMD ["node", "-e", "${failing}"]`);
   });
   afterAll(async () => {
     await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
-    const made = lines(
-      await docker(
-        'image',
-        'ls',
-        '--format',
-        '{{.Repository}}:{{.Tag}}',
-        '--filter',
-        `reference=${name}-*`,
-      ),
-    );
-    await docker('image', 'rm', '--force', ...made);
+    const format = ['--format', '{{.Repository}}:{{.Tag}}'];
+    const made = await docker('image', 'ls', ...format, '--filter', `reference=${name}-*`);
+    await docker('image', 'rm', '--force', ...lines(made));
     rmSync(directory, { recursive: true });
   });
 
@@ -127,7 +118,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       const stored = lines(await sql(`SELECT title FROM tasks WHERE title LIKE 'load %'`));
       expect(stored.toSorted()).toEqual(running.acknowledged.toSorted());
       expect(await containers('web')).toEqual(web); // its image is the same in all versions
-      // To Compose they are what `docker compose up` would make, which otherwise would replace them all at once.
+      // Compose must not find them changed: `docker compose up` would replace them all at once.
       const hash = '{{index .Config.Labels "com.docker.compose.config-hash"}}';
       const hashes = lines(
         await docker('inspect', '--format', `api ${hash}`, ...(await containers('api'))),
@@ -139,7 +130,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     },
   );
 
-  it('answers every request of a heavy load while one replica after the other is restarted', async () => {
+  it('answers every request of a heavy load while the replicas restart one by one', async () => {
     // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
     const accepted = [200, 201, 429, 503];
     const running = new Load({ ...(await target()), perSecond: 600, atOnce: 500, accepted });
@@ -200,7 +191,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     },
   );
 
-  it('refuses a second release at the same time, and removes the new replicas after Ctrl-C', async () => {
+  it('refuses a second release meanwhile, and removes the new replicas on Ctrl-C', async () => {
     const before = await containers('api');
     const first = script('deploy.sh', 'hangs');
     await first.says('beside');
@@ -241,7 +232,8 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(statSync(join(directory, 'secrets/db_pass')).mode & 0o777).toBe(0o444);
     expect(await fits('taskapp_api', password)).toBe(true);
     expect(await fits('taskapp_api', before.password)).toBe(false);
-    expect(await compose('exec', '-T', 'db', 'cat', '/run/secrets/db_pass')).toBe(password); // the same file, not one of the same name
+    // The container sees the same file, not another one of its name.
+    expect(await compose('exec', '-T', 'db', 'cat', '/run/secrets/db_pass')).toBe(password);
     for (const id of await containers('api')) expect(before.api).not.toContain(id);
     expect(output).not.toContain(password);
     expect(await compose('logs', 'db')).not.toMatch(/ALTER ROLE|SCRAM/);
@@ -259,7 +251,8 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
   it('puts both passwords back when the API cannot be given the new one', async () => {
     const before = { api: await containers('api'), password: secret('db_pass') };
-    await docker('image', 'rm', '--force', `${name}-web:${version()}`); // which stops a release before it begins
+    // Without the image, a release stops before it begins.
+    await docker('image', 'rm', '--force', `${name}-web:${version()}`);
     const { code, output } = await script('rotate-password.sh').ended;
     await docker('tag', `${name}-web:hangs`, `${name}-web:${version()}`);
     expect([code, output]).toEqual([1, expect.stringContaining('puts the old password back')]);
@@ -267,19 +260,10 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });
 
-  /** Whether the server takes the password, asked from an address from which it wants one. */
+  /** Whether the server takes the password of a client in the network of the API. */
   async function fits(role: string, password: string): Promise<boolean> {
-    const ask = `new (require('pg').Client)({ host: 'db', user: process.argv[1], database: 'taskdb', password: require('fs').readFileSync(0, 'utf8') })`;
-    const program = `const c = ${ask}; c.connect().then(() => { console.log('yes'); process.exit(0); }, (e) => { console.log(e.code); process.exit(0); })`;
-    const args = [
-      'exec',
-      '--interactive',
-      (await containers('api'))[0] ?? '',
-      'node',
-      '-e',
-      program,
-      role,
-    ];
+    const [container = ''] = await containers('api');
+    const args = ['exec', '--interactive', container, 'node', '-e', logIn, role];
     const answer = execFileSync('docker', args, { input: password }).toString().trim();
     if (answer !== 'yes' && answer !== '28P01') throw new Error(answer);
     return answer === 'yes';

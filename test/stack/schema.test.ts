@@ -1,4 +1,5 @@
-// scripts/apply-schema.sh on a live database, and scripts/rotate-password.sh where the password is in .env.
+// scripts/apply-schema.sh on a live database, and scripts/rotate-password.sh where .env has the
+// password.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -31,30 +32,16 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     };
     return new Script(directory, env, name, ...args);
   };
-  const sql = async (statement: string) =>
-    (
-      await stack.compose(
-        'exec',
-        '-T',
-        'db',
-        'psql',
-        '-U',
-        'taskapp',
-        '-d',
-        'taskdb',
-        '-Atc',
-        statement,
-      )
-    ).trim();
+  const sql = async (statement: string) => (await stack.sql(statement)).trim();
   const storedPassword = () =>
     sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
 
-  it('brings columns and indexes to 200 000 rows while the API works on them, and changes nothing the second time', async () => {
+  it('brings columns and indexes to 200 000 rows under load, and does nothing twice', async () => {
     // As in the last release, but with a small index: a full one would take minutes.
     await sql('DROP INDEX tasks_title_search');
-    await sql(
-      'CREATE INDEX tasks_title_parts ON tasks USING gin (title gin_trgm_ops) WHERE id < 0',
-    );
+    await sql(`
+      CREATE INDEX tasks_title_parts ON tasks
+      USING gin (title gin_trgm_ops) WHERE id < 0`);
     await sql('DROP TABLE idempotency_keys');
     await sql(`
       CREATE TABLE idempotency_keys (
@@ -62,22 +49,23 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
         title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL DEFAULT now())`);
     await sql(`
-      INSERT INTO idempotency_keys SELECT n::text, n, 'a', 'pending' FROM generate_series(1, 100000) n`);
+      INSERT INTO idempotency_keys
+      SELECT n::text, n, 'a', 'pending' FROM generate_series(1, 100000) n`);
     // As after an import.
     await sql(`INSERT INTO tasks (id, title) VALUES (1000000, 'imported')`);
-    await sql(
-      `INSERT INTO tasks (title) SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`,
-    );
-    // As a build leaves it that was interrupted.
-    await sql(
-      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_status_newest_first'::regclass`,
-    );
+    await sql(`
+      INSERT INTO tasks (title)
+      SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) n`);
+    // As an interrupted build leaves it.
+    await sql(`
+      UPDATE pg_index SET indisvalid = false
+      WHERE indexrelid = 'tasks_status_newest_first'::regclass`);
     const schema = join(directory, 'db/init/01_schema.sql');
     const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
     writeFileSync(schema, readFileSync(schema, 'utf8').replace('COMMIT;', `${column}\n\nCOMMIT;`));
 
     const load = new Load({ url: await stack.url() });
-    // Somebody reads for long, so that the new column cannot be had at once. Whoever waits for it stops all others.
+    // A long read delays the lock for the new column, and a waiting lock would block all others.
     const reader = sql('BEGIN; SELECT FROM tasks LIMIT 1; SELECT pg_sleep(4); COMMIT');
     const first = script('apply-schema.sh');
     // What the API of the last release does with a key.
@@ -107,9 +95,9 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
       sql(`SELECT attname FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attnum > 0`);
     expect((await columns()).split('\n')).toEqual(['id', 'title', 'status', 'created_at', 'note']);
     const indexes = () =>
-      sql(
-        `SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index WHERE indrelid = 'tasks'::regclass ORDER BY 1`,
-      );
+      sql(`
+        SELECT indexrelid::regclass, indexrelid, indisvalid FROM pg_index
+        WHERE indrelid = 'tasks'::regclass ORDER BY 1`);
     const before = await indexes();
     const names = [
       'tasks_newest_first',
@@ -152,7 +140,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
   });
 
-  it('changes role and .env together in the lab, and a later schema change keeps the password', async () => {
+  it('changes role and .env together, and a later schema change keeps the password', async () => {
     const before = await storedPassword();
     const rotation = script('rotate-password.sh', '--stdin');
     rotation.input('n€w $one #2: "\n');

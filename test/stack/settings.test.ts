@@ -13,8 +13,6 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
   let stack: Stack;
 
   const start = (...args: string[]) => stack.compose('up', '-d', ...args, 'db');
-  const sql = (query: string, user = 'taskapp') =>
-    stack.compose('exec', '-T', 'db', 'psql', '-U', user, '-d', 'taskdb', '-Atc', query);
 
   /** What the health check of db printed last. */
   async function said(): Promise<string> {
@@ -61,9 +59,13 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
       'the volume has no database other',
       'the tasks are in the database taskdb',
     ],
-    [{ POSTGRES_DB: 'postgres' }, 'the tasks are in the database taskdb', 'POSTGRES_DB now'],
-    [{ POSTGRES_USER: 'other' }, 'the volume has no login other', 'POSTGRES_USER now'],
-    [{ DB_USER: 'other' }, 'the volume has no login other', 'DB_USER now'],
+    [
+      { POSTGRES_DB: 'postgres' },
+      'the tasks are in the database taskdb',
+      'POSTGRES_DB takes effect',
+    ],
+    [{ POSTGRES_USER: 'other' }, 'the volume has no login other', 'POSTGRES_USER takes effect'],
+    [{ DB_USER: 'other' }, 'the volume has no login other', 'DB_USER takes effect'],
   ])(
     '%o: the health check names it, and setting it back is enough',
     async (change, cause, more) => {
@@ -79,7 +81,7 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
 
       for (const name of Object.keys(change)) delete stack.env[name];
       await start('--wait');
-      expect(await sql('SELECT count(*) FROM tasks')).toBe('5\n');
+      expect(await stack.sql('SELECT count(*) FROM tasks')).toBe('5\n');
     },
   );
 
@@ -91,7 +93,7 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
     await stack.compose(...command.split(' ').toSpliced(1, 0, '-T'));
     await expect.poll(status, patience).toBe('healthy');
     const rights = "SELECT has_table_privilege('other', 'tasks', 'INSERT')";
-    expect(await sql(rights)).toBe('t\n');
+    expect(await stack.sql(rights)).toBe('t\n');
   });
 
   it('POSTGRES_PASSWORD: check-health.sh says that it has no effect', async () => {
@@ -128,6 +130,6 @@ describe.skipIf(inject('notRunBecause'))('a setting that counts on the first sta
     await stack.compose('stop', 'db');
     await inVolume(`echo ${present} >${version}`);
     await start('--wait');
-    expect(await sql('SELECT count(*) FROM tasks')).toBe('5\n');
+    expect(await stack.sql('SELECT count(*) FROM tasks')).toBe('5\n');
   });
 });

@@ -44,7 +44,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     );
   });
 
-  it('passes every check of npm run verify, and has its data after those that stop and start it', async () => {
+  it('passes every check of npm run verify, the destructive too, and keeps its data', async () => {
     await create('survives');
     const before = await tasks();
     const report = await verify(stack.asProject(), { destructive: true });
@@ -109,21 +109,21 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       expect((await stack.fetch('/livez')).status).toBe(404);
     });
 
-    it("leaves the documentation the API's own policy, compressed, and gives the strictest one to all else", async () => {
+    it("compresses the documentation, and keeps the API's own policy on it only", async () => {
       const policy = async (path: string) =>
         (await stack.fetch(path)).headers.get('content-security-policy');
       const strictest = "default-src 'none'; frame-ancestors 'none'";
       const own = await policy('/api/docs');
       expect(own).toMatch(
         /^default-src 'none'; script-src 'self'; style-src 'self'; [^,]*frame-ancestors 'none'$/,
-      ); // a comma: sent twice
+      ); // a comma would mean that it is sent twice
       for (const path of ['/api/docs/', '/api/tasks', '/healthz', '/nginx-health'])
         expect([path, await policy(path)]).toEqual([path, strictest]);
       const viewer = await stack.fetch('/api/docs/swagger-ui-bundle.js');
       expect([viewer.status, viewer.headers.get('content-encoding')]).toEqual([200, 'gzip']);
     });
 
-    it('sends the security headers once on every answer, its own errors included, and no version', async () => {
+    it('sends security headers once, on its own errors too, and no version', async () => {
       for (const path of [
         '/',
         '/index.html',
@@ -149,7 +149,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       const large = await stack.fetch('/api/tasks', postJson({ title: 'x'.repeat(70_000) }));
       expect([large.status, await large.json()]).toEqual([
         413,
-        { error: 'Request body is too large, the limit is 64 kB' },
+        { error: 'Request body is too large; the limit is 64 kB' },
       ]);
       const undecodable = await stack.fetch('/api/tasks/%ZZ');
       expect([undecodable.status, await undecodable.json()]).toEqual([
@@ -222,7 +222,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       expect(await raw({})).toBeUndefined();
     });
 
-    it('takes a well-formed request id from the client; both tiers log it, nginx in JSON', async () => {
+    it('takes a well-formed request id from the client; both tiers log it in JSON', async () => {
       const id = crypto.randomUUID();
       const response = await stack.fetch('/api/tasks?limit=1', {
         headers: { 'X-Request-Id': id, 'User-Agent': 'a"b\\c' },
@@ -254,20 +254,8 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
   });
 
   it('runs an API image of compiled code and production dependencies only', async () => {
-    const files = (
-      await stack.compose(
-        'exec',
-        '-T',
-        'api',
-        'find',
-        '/app',
-        '-path',
-        '*/node_modules/*/*',
-        '-prune',
-        '-o',
-        '-print',
-      )
-    ).split('\n');
+    const find = ['find', '/app', '-path', '*/node_modules/*/*', '-prune', '-o', '-print'];
+    const files = (await stack.compose('exec', '-T', 'api', ...find)).split('\n');
     expect(files).toContain('/app/api/dist/server.js');
     expect(files.filter((file) => file.endsWith('.ts'))).toEqual([]);
     expect(files).toContain('/app/node_modules/express');
@@ -276,7 +264,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     const { Config } = await stack.inspect('api');
     expect(Config.Cmd).toEqual(['node', 'dist/server.js']);
     expect(Config.Env).toContain('NODE_ENV=production');
-    expect(Config.Env.join()).not.toContain('POSTGRES_PASSWORD'); // the owner's password is none of its business
+    expect(Config.Env.join()).not.toContain('POSTGRES_PASSWORD'); // it does not need the owner's
   });
 
   it('follows the API to a new address, under requests, without a lasting 502', async () => {
@@ -295,24 +283,13 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     })();
     await sleep(200);
     await stack.compose('rm', '--stop', '--force', 'api');
-    // Something else takes the old address, as it happens on a busy host.
+    // Another container takes the old address, as on a busy host.
     const image = (await stack.inspect('web')).Image;
     const network = `${stack.project}_frontend`;
-    const squatter = await docker(
-      'run',
-      '-d',
-      '--rm',
-      '--network',
-      network,
-      '--ip',
-      before,
-      '--entrypoint',
-      'sleep',
-      image,
-      '60',
-    ).catch(() =>
-      docker('run', '-d', '--rm', '--network', network, '--entrypoint', 'sleep', image, '60'),
-    );
+    const run = (...options: string[]) =>
+      docker('run', '-d', '--rm', '--network', network, ...options, image, '60');
+    const sleeping = ['--entrypoint', 'sleep'];
+    const squatter = await run('--ip', before, ...sleeping).catch(() => run(...sleeping));
     onTestFinished(() => docker('rm', '-f', squatter.trim()).then(() => undefined));
     await stack.compose('up', '-d', '--no-deps', '--wait', 'api');
     const healthyAt = Date.now();
@@ -321,12 +298,13 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     await load;
     expect(await stack.address('api', 'frontend')).not.toBe(before);
     expect(statuses[0]?.status).toBe(200);
-    const late = statuses.filter(({ at }) => at > healthyAt + 3_000); // nginx looks the name up every 2 s
+    // nginx looks the name up every 2 s.
+    const late = statuses.filter(({ at }) => at > healthyAt + 3_000);
     expect(late.length).toBeGreaterThan(10);
     expect(late.filter(({ status }) => status !== 200)).toEqual([]);
   });
 
-  it('answers 503 while the database is stopped, then 200 again, without anybody touching the API', async () => {
+  it('answers 503 while the database is stopped, then 200 without an API restart', async () => {
     const before = await stack.inspect('api');
     await stack.compose('stop', 'db');
     const health = await stack.fetch('/healthz');
@@ -341,15 +319,9 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     ]);
     expect(list.headers.get('retry-after')).toBe('1'); // once, although nginx has one of its own
     expect((await stack.fetch('/api/tasks', postJson({ title: 'x' }))).status).toBe(503);
-    const live = [
-      'exec',
-      '-T',
-      'api',
-      'node',
-      '-e',
-      'fetch("http://127.0.0.1:8080/livez").then((r) => r.text()).then(console.log)',
-    ];
-    expect((await stack.compose(...live)).trim()).toBe('{"status":"alive"}');
+    const ask = 'fetch("http://127.0.0.1:8080/livez").then((r) => r.text()).then(console.log)';
+    const alive = await stack.compose('exec', '-T', 'api', 'node', '-e', ask);
+    expect(alive.trim()).toBe('{"status":"alive"}');
 
     await stack.compose('start', 'db');
     await expect
@@ -362,7 +334,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
 
   it('answers 502 in JSON while the API is away', async () => {
     await stack.compose('stop', 'api');
-    // At first its address is still known and takes no connection; then the name is gone.
+    // At first nginx knows an address that takes no connection; then the name is gone.
     const answer = async () => {
       const response = await stack.fetch('/api/tasks');
       return [response.status, await response.json(), response.headers.get('retry-after')];
@@ -372,7 +344,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       await sleep(700);
     }
     expect((await stack.fetch('/nginx-health')).status).toBe(200);
-    expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended by itself when told to
+    expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended on SIGTERM
     await stack.compose('up', '-d', '--wait', 'api');
     await expect
       .poll(async () => (await stack.fetch('/api/tasks')).status, { timeout: 5_000 })
@@ -382,34 +354,17 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
   it('gives all rows back: dump, down -v, up, restore; and the API goes on working', async () => {
     const { id } = await create('in the dump');
     const before = await tasks();
-    const dump = stack.composeWithInput(
-      Buffer.alloc(0),
-      'exec',
-      '-T',
-      'db',
-      'pg_dump',
-      '-Fc',
-      '-U',
-      'taskapp',
-      'taskdb',
-    );
+    const inDb = ['exec', '-T', 'db'];
+    const pgDump = ['pg_dump', '-Fc', '-U', 'taskapp', 'taskdb'];
+    const pgRestore = ['pg_restore', '-U', 'taskapp', '-d', 'taskdb', '--clean'];
+    const dump = stack.composeWithInput(Buffer.alloc(0), ...inDb, ...pgDump);
     await stack.down({ removeVolumes: true });
     await stack.up();
     expect((await tasks()).map((task) => task.id)).toEqual([1, 2, 3, 4, 5]);
-    stack.composeWithInput(
-      dump,
-      'exec',
-      '-T',
-      'db',
-      'pg_restore',
-      '-U',
-      'taskapp',
-      '-d',
-      'taskdb',
-      '--clean',
-    );
+    stack.composeWithInput(dump, ...inDb, ...pgRestore);
     expect(await tasks()).toEqual(before);
-    expect((await create('after the restore')).id).toBeGreaterThan(id); // the sequence came back as well
+    // The sequence came back as well.
+    expect((await create('after the restore')).id).toBeGreaterThan(id);
     expect((await stack.fetch('/healthz')).status).toBe(200);
   });
 });

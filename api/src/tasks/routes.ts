@@ -1,11 +1,16 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { HttpError, methodNotAllowed } from '../errors.ts';
-import { jsonBody } from '../json-body.ts';
+import { jsonBody } from '../middleware.ts';
 import { precondition } from '../preconditions.ts';
-import type { CreatedOnce, NotCreated } from './idempotency.ts';
-import type { TaskJson } from './row.ts';
-import { IdempotencyKey, ListQuery, NewTask, TaskChange, TaskPath } from './schema.ts';
-import type { TaskStore } from './store.ts';
+import {
+  IdempotencyKey,
+  ListQuery,
+  NewTask,
+  TaskChange,
+  type TaskJson,
+  TaskPath,
+} from './schema.ts';
+import type { CreatedOnce, NotCreated, TaskStore } from './store.ts';
 
 /** The tasks API. Each handler parses, asks the store and answers. */
 export function taskRoutes(store: TaskStore): Router {
@@ -121,7 +126,7 @@ const retryLater = { 'Retry-After': '1' };
 const notCreated: Record<NotCreated, () => HttpError> = {
   running: () =>
     new HttpError(409, 'A request with this Idempotency-Key is still running', retryLater),
-  deleted: () => new HttpError(410, 'The task of this Idempotency-Key was deleted'),
+  deleted: () => new HttpError(410, 'The task created with this Idempotency-Key has been deleted'),
   'other task': () => new HttpError(422, 'This Idempotency-Key was used for another task'),
 };
 

@@ -24,8 +24,42 @@ function wholeNumber(text: z.ZodString, max: number) {
 }
 
 const string = z.string('must be a string').trim();
-const title = notEmpty(checkText(string, 255));
-const status = notEmpty(checkText(string, 50));
+
+/** The fields that a request sets. Each is a column of `tasks` with the same name. */
+const fields = {
+  title: notEmpty(checkText(string, 255)),
+  status: notEmpty(checkText(string, 50)),
+};
+export const columns = Object.keys(fields);
+
+const maxId = 2_147_483_647; // of a SERIAL column
+
+/** A task in an answer. */
+export const Task = z.strictObject({
+  id: z.int().min(1).max(maxId),
+  ...fields,
+  created_at: z.iso.datetime({ offset: true }),
+});
+
+/** The columns that a request sets, as SQL lists them. */
+export const columnList = columns.join(', ');
+
+/**
+ * The SQL expression that turns a row into the JSON of a Task. created_at keeps its microseconds, which a Date would
+ * lose, and the API builds no object per row.
+ */
+export const taskJson = `(
+  SELECT row_to_json(task)::text FROM (SELECT id, ${columnList},
+    to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at
+  ) AS task) AS json`;
+
+/** A task as JSON text, ready to send. */
+export type TaskJson = string;
+
+export interface Row {
+  id: number;
+  json: TaskJson;
+}
 
 /** A field that must be given. errors.ts recognises a missing one by `params`. */
 const required = <Schema extends z.ZodType>(name: string, schema: Schema) =>
@@ -41,12 +75,13 @@ const body = <Shape extends z.ZodRawShape>(shape: Shape) =>
 
 /** The body of POST. Unknown keys are dropped, so a client cannot set id or created_at. */
 export const NewTask = body({
-  title: required('title', title),
-  status: status.default('pending'),
+  ...fields,
+  title: required('title', fields.title),
+  status: fields.status.default('pending'),
 });
 export type NewTask = z.infer<typeof NewTask>;
 
-/** Names a POST, so that sending it again makes no second task. */
+/** Identifies a POST: repeating it does not create a second task. */
 export const IdempotencyKey = z.object({
   'idempotency-key': z
     .string()
@@ -54,19 +89,17 @@ export const IdempotencyKey = z.object({
 });
 
 /** The body of PUT and PATCH: what is absent stays as it is. */
-export const TaskChange = body({
-  title: title.optional(),
-  status: status.optional(),
-})
+export const TaskChange = body(fields)
+  .partial()
   .refine(
-    (change) => change.title !== undefined || change.status !== undefined,
+    (change) => Object.values(change).some((value) => value !== undefined),
     "Give 'title', 'status' or both",
   )
-  .meta({ anyOf: [{ required: ['title'] }, { required: ['status'] }] });
+  .meta({ anyOf: columns.map((name) => ({ required: [name] })) });
 export type TaskChange = z.infer<typeof TaskChange>;
 
 /** The id in a path: decimal digits in the range of the SERIAL column. */
-export const TaskPath = z.object({ id: wholeNumber(z.string(), 2_147_483_647) });
+export const TaskPath = z.object({ id: wholeNumber(z.string(), maxId) });
 
 /** The last row of a page; the next page starts after it. Clients get it as opaque base64url. */
 export interface Cursor {

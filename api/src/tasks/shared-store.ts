@@ -2,8 +2,14 @@ import type { Db } from '../db.ts';
 import { TurnTimeout } from '../db-errors.ts';
 import { connections } from '../pool.ts';
 import { openLimit, share, type ShareOptions } from '../share.ts';
-import { type Row, type TaskJson, taskJson } from './row.ts';
-import type { ListQuery, NewTask } from './schema.ts';
+import {
+  columnList,
+  type ListQuery,
+  type NewTask,
+  type Row,
+  type TaskJson,
+  taskJson,
+} from './schema.ts';
 import { openTaskStore, type TaskStore } from './store.ts';
 
 /** Turns of one subject run one at a time, in order of arrival. */
@@ -66,7 +72,7 @@ export function openSharedTaskStore(
   };
 }
 
-/** An earlier request with the same key took longer than this one may wait. */
+/** 'running' if the request before, with the same key, outlasted the wait for it. */
 function stillRunning(error: unknown): 'running' {
   if (error instanceof TurnTimeout) return 'running';
   throw error;
@@ -89,11 +95,11 @@ async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
     name: 'create-many',
     kind: 'create',
     text: `
-      INSERT INTO tasks (title, status)
-      SELECT title, status
-      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (title, status, n) ORDER BY n
+      INSERT INTO tasks (${columnList})
+      SELECT ${columnList}
+      FROM json_populate_recordset(NULL::tasks, $1) WITH ORDINALITY ORDER BY ordinality
       RETURNING id, ${taskJson}`,
-    values: [tasks.map(({ title }) => title), tasks.map(({ status }) => status)],
+    values: [JSON.stringify(tasks)],
   });
   return rows.toSorted((a, b) => a.id - b.id);
 }

@@ -1,24 +1,24 @@
 import { hash } from 'node:crypto';
-import type { Db, Statement } from '../db.ts';
-import { type CreatedOnce, createTaskOnce, type NotCreated } from './idempotency.ts';
-import { type Row, type TaskJson, taskJson } from './row.ts';
+import type { Db } from '../db.ts';
+import { LockTimeout } from '../db-errors.ts';
+import { listTasks, type Page } from './list.ts';
 import {
-  type Cursor,
-  encodeCursor,
+  columnList,
   type ListQuery,
   type NewTask,
+  type Row,
   type TaskChange,
+  type TaskJson,
+  taskJson,
 } from './schema.ts';
 
-/** One page of the list, newest first. */
-export interface Page {
-  /** `{"tasks": […], "next_cursor": …}`, ready to send. */
-  json: Buffer;
-  /** Names the content: equal pages have equal tags, on every replica. */
-  etag: string;
-  /** Where the next page starts; undefined on the last one. */
-  nextCursor: string | undefined;
-}
+/** `replayed`: an earlier request with this key created the task; this is its current state. */
+export type CreatedOnce = Row & { replayed: boolean };
+/**
+ * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': the
+ * earlier request with the key has not ended.
+ */
+export type NotCreated = 'other task' | 'deleted' | 'running';
 
 /** What the API asks of the database. */
 export interface TaskStore {
@@ -46,54 +46,6 @@ export function openTaskStore(db: Db): TaskStore {
   };
 }
 
-async function listTasks(db: Db, query: ListQuery): Promise<Page> {
-  const rows = await db.read<Pick<Row, 'json'>>(listStatement(query));
-  const tasks = rows.slice(0, query.limit).map((row) => row.json);
-  const last = tasks.at(-1);
-  const hasMore = rows.length > query.limit;
-  const nextCursor = hasMore && last ? encodeCursor(JSON.parse(last) as Cursor) : undefined;
-  const next = nextCursor === undefined ? '' : `,"next_cursor":"${nextCursor}"`;
-  const json = Buffer.from(`{"tasks":[${tasks.join(',')}]${next}}`);
-  return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
-}
-
-// How a search compares titles: in canonical form, ignoring case. lower() alone tells ς from σ.
-// normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
-const comparedTitle =
-  'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
-
-/** A LIKE pattern that finds `part` anywhere, in canonical form; its case is kept. */
-const patternOf = (part: string) => `%${part.normalize('NFC').replace(/[\\%_]/g, '\\$&')}%`;
-
-function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
-  const values: unknown[] = [limit + 1]; // the extra row tells whether there is a next page
-  const parameter = (value: unknown) => {
-    values.push(value);
-    return `$${values.length}`;
-  };
-  const conditions = ['true'];
-  if (status !== undefined) conditions.push(`status = ${parameter(status)}`);
-  if (q) conditions.push(`${comparedTitle} LIKE lower(upper(${parameter(patternOf(q))}))`);
-  if (cursor) {
-    const [createdAt, id] = [parameter(cursor.created_at), parameter(cursor.id)];
-    conditions.push(`(created_at, -id) < (${createdAt}, -${id}::int)`);
-  }
-  const filters = `${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
-  return {
-    // A search is not prepared: rare words need the index, frequent ones do not.
-    name: q ? '' : `list${filters}`,
-    kind: q ? 'search' : 'list',
-    // Both columns descend, so that the cursor is one row comparison: see 02_indexes.sql.
-    // The inner SELECT keeps PostgreSQL from writing JSON for rows that the limit drops.
-    text: `
-      SELECT ${taskJson} FROM (
-        SELECT * FROM tasks WHERE ${conditions.join(' AND ')}
-        ORDER BY created_at DESC, -id DESC LIMIT $1
-      ) AS page`,
-    values,
-  };
-}
-
 async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
   const [row] = await db.read<Row>({
     name: 'get',
@@ -104,28 +56,102 @@ async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
   return row?.json;
 }
 
-async function createTask(db: Db, { title, status }: NewTask): Promise<Row> {
+async function createTask(db: Db, task: NewTask): Promise<Row> {
   const [row] = await db.write<Row>({
     name: 'create',
     kind: 'create',
-    text: `INSERT INTO tasks (title, status) VALUES ($1, $2) RETURNING id, ${taskJson}`,
-    values: [title, status],
+    text: `
+      INSERT INTO tasks (${columnList})
+      SELECT ${columnList} FROM json_populate_record(NULL::tasks, $1)
+      RETURNING id, ${taskJson}`,
+    values: [JSON.stringify(task)],
   });
   if (!row) throw new Error('INSERT returned no row');
   return row;
 }
 
-async function updateTask(
+/** Creates the task, or finds the one that `key` created in the last 24 hours. */
+async function createTaskOnce(
   db: Db,
-  id: number,
-  { title, status }: TaskChange,
-): Promise<TaskJson | undefined> {
+  key: string,
+  task: NewTask,
+): Promise<CreatedOnce | NotCreated> {
+  const request = hashOf(key, task);
+  const created = await claimKey(db, key, request, task).catch(noneIfLocked);
+  return created ? { ...created, replayed: false } : taskOfKey(db, key, request);
+}
+
+/** Undefined if another transaction holds the key. Any other error is thrown again. */
+function noneIfLocked(error: unknown): undefined {
+  if (error instanceof LockTimeout && error.where.includes('idempotency_keys')) return undefined;
+  throw error;
+}
+
+/**
+ * One statement stores key and task, so neither is ever stored without the other. The INSERT waits
+ * for any other transaction that holds the key. Undefined: the key is in use.
+ */
+async function claimKey(
+  db: Db,
+  key: string,
+  request: Buffer,
+  task: NewTask,
+): Promise<Row | undefined> {
+  const [created] = await db.write<Row>({
+    name: 'create-once',
+    // A known key uses up no id of the sequence, unless its first request is still running.
+    text: `
+      WITH claimed AS (
+        INSERT INTO idempotency_keys AS old (key, request, task_id)
+        SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
+        WHERE NOT EXISTS (
+          SELECT FROM idempotency_keys
+          WHERE key = $1::text AND created_at >= now() - interval '24 hours')
+        ON CONFLICT (key) DO UPDATE SET
+          request = EXCLUDED.request,
+          task_id = EXCLUDED.task_id,
+          created_at = EXCLUDED.created_at
+        WHERE old.created_at < now() - interval '24 hours'
+        RETURNING task_id
+      )
+      INSERT INTO tasks (id, ${columnList})
+      SELECT task_id, ${columnList} FROM claimed, json_populate_record(NULL::tasks, $3)
+      RETURNING id, ${taskJson}`,
+    values: [key, request, JSON.stringify(task)],
+  });
+  return created;
+}
+
+async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedOnce | NotCreated> {
+  const [made] = await db.read<{ same: boolean; id: number | null; json: string }>({
+    name: 'created-once',
+    kind: 'change',
+    text: `
+      SELECT request = $2 AS same, id, ${taskJson}
+      FROM (SELECT request, task_id FROM idempotency_keys WHERE key = $1) AS made
+      LEFT JOIN tasks ON id = task_id`,
+    values: [key, request],
+  });
+  if (!made) return 'running';
+  if (!made.same) return 'other task';
+  return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
+}
+
+/** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
+function hashOf(key: string, task: NewTask): Buffer {
+  return hash('sha256', [key, ...Object.values(task)].join('\0'), 'buffer');
+}
+
+/** Columns that are absent from the JSON keep the value of the row. */
+async function updateTask(db: Db, id: number, change: TaskChange): Promise<TaskJson | undefined> {
   const [row] = await db.write<Row>({
     name: 'update',
     text: `
-      UPDATE tasks SET title = coalesce($2, title), status = coalesce($3, status)
-      WHERE id = $1 RETURNING id, ${taskJson}`,
-    values: [id, title, status],
+      UPDATE tasks
+      SET (${columnList}) = (SELECT ${columnList} FROM json_populate_record(tasks, $2))
+      WHERE id = $1
+      RETURNING id, ${taskJson}`,
+    values: [id, JSON.stringify(change)],
   });
   return row?.json;
 }

@@ -1,0 +1,128 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
+import express, { type Request, type RequestHandler, type Response } from 'express';
+import type { Logger } from 'pino';
+import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
+import { HttpError } from './errors.ts';
+import type { Metrics } from './metrics.ts';
+import type { Phase } from './shutdown.ts';
+
+// What a request goes through before its handler, in this order.
+
+/**
+ * One log line and one count per request, and the X-Request-Id that finds the line. The id is the
+ * one that the proxy or the client gave, if it is well-formed.
+ */
+export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
+  return (req, res, next) => {
+    const startedAt = performance.now();
+    res.locals.startedAt = startedAt;
+    const ended = metrics.requestStarted(req);
+    const id = requestId(req);
+    res.setHeader('X-Request-Id', id);
+
+    // 'close' comes after the last byte, or earlier if the client goes away.
+    res.on('close', () => {
+      const isAnswered = res.writableFinished;
+      const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
+      ended(status);
+      const line = {
+        request_id: id,
+        req: { method: req.method, url: req.originalUrl },
+        res: { status },
+        duration_ms: Math.round(performance.now() - startedAt),
+        ...cause(res.locals.error),
+      };
+      const message = isAnswered ? 'request completed' : 'request aborted';
+      log[levelOf(req, res)](line, message);
+    });
+    next();
+  };
+}
+
+function requestId(req: Request): string {
+  const given = req.headers['x-request-id'];
+  const isWellFormed = typeof given === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(given);
+  return isWellFormed ? given : randomUUID();
+}
+
+const probes = new Set(['/healthz', '/livez', '/metrics']);
+
+function levelOf(req: Request, res: Response): 'error' | 'info' | 'trace' {
+  const isRefusal = res.statusCode === 502; // we are shutting down, and another replica answers
+  if (res.statusCode >= 500 && !isRefusal) return 'error';
+  return probes.has(req.path) ? 'trace' : 'info';
+}
+
+/** An unreachable database is not a bug: log one line, no stack. */
+function cause(error: Error | undefined): object {
+  if (!error) return {};
+  const isExplained = error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown;
+  return isExplained ? { cause: `${error.name}: ${error.message}` } : { err: error };
+}
+
+/** X-Served-By names the replica. `phase` is the phase of the shutdown. */
+export function commonHeaders(phase: () => Phase, replica: string | undefined): RequestHandler {
+  return (_req, res, next) => {
+    res.set('Cache-Control', 'no-store');
+    if (replica !== undefined) res.set('X-Served-By', replica);
+    // The proxy then does not use this connection again.
+    if (phase() !== 'serving') res.set('Connection', 'close');
+    // The API's only 502: nginx then asks another replica, whatever the method.
+    if (phase() === 'leaving')
+      throw new HttpError(502, 'The API is shutting down', { 'Retry-After': '1' });
+    next();
+  };
+}
+
+/** Requires `Authorization: Bearer <token>`. Compares hashes: they always have equal lengths. */
+export function requireToken(token: string): RequestHandler {
+  const expected = sha256(token);
+  return (req, _res, next) => {
+    const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (given !== undefined && timingSafeEqual(sha256(given), expected)) return next();
+    throw new HttpError(401, 'A valid API token is required', {
+      'WWW-Authenticate': 'Bearer realm="taskapp"',
+    });
+  };
+}
+
+const sha256 = (text: string) => hash('sha256', text, 'buffer');
+
+const noJson = () => new HttpError(400, 'Request body must be JSON');
+
+const charset = /charset="?([^;"]*)/i;
+
+/**
+ * express.json() would skip a request without a body or with another type. It accepts the charset
+ * utf-8, but not utf8, which many clients send.
+ */
+const requireJson: RequestHandler = (req, _res, next) => {
+  const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
+  if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
+  if (!req.is('application/json'))
+    throw new HttpError(415, 'Content-Type must be application/json');
+  const given = charset.exec(req.headers['content-type'] ?? '')?.[1];
+  if (given !== undefined && !/^utf-?8$/i.test(given.trim()))
+    throw new HttpError(415, 'JSON must be in UTF-8');
+  req.headers['content-type'] = 'application/json';
+  next();
+};
+
+const byteOrderMark = Buffer.from('\ufeff');
+
+/**
+ * express.json() would replace what is not UTF-8, but we must store what was sent. It would read an
+ * empty body, or one with only a byte order mark, as {}.
+ */
+function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer): void {
+  const isEmpty = bytes.length === 0 || bytes.equals(byteOrderMark);
+  if (isEmpty || !isUtf8(bytes)) throw noJson();
+}
+
+/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
+export const jsonBody = [
+  requireJson,
+  // requireJson has looked at the type.
+  express.json({ strict: false, limit: '64kb', type: () => true, verify: requireUtf8 }),
+];

@@ -1,0 +1,106 @@
+// Performs the recipe "A new column of tasks" of docs/architecture.md on a copy of the API.
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import supertest from 'supertest';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
+import type * as appModule from '../src/app.ts';
+import type * as configModule from '../src/config.ts';
+import type * as dbModule from '../src/db.ts';
+import { initFile, ownDatabase, silent, unique } from './helper.ts';
+
+const root = join(import.meta.dirname, '../..');
+const recipe = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+const block = (language: string) =>
+  new RegExp(`\`\`\`${language}\\n(.+?)\`\`\``, 's').exec(recipe)?.[1]?.trim() ?? '';
+
+let copy: string;
+beforeAll(() => {
+  copy = mkdtempSync(join(root, 'api/.new-column-')); // where its packages are found
+  cpSync(join(root, 'api/src'), join(copy, 'src'), { recursive: true });
+  cpSync(join(root, 'api/package.json'), join(copy, 'package.json'));
+  const file = join(copy, 'src/tasks/schema.ts');
+  writeFileSync(file, inserted(readFileSync(file, 'utf8'), 'const fields = {\n', block('ts')));
+});
+afterAll(() => rmSync(copy, { recursive: true }));
+
+function inserted(text: string, after: string, line: string): string {
+  const [before, rest] = text.split(after);
+  if (rest === undefined || line === '') throw new Error(`cannot insert "${line}"`);
+  return `${before}${after}${line}\n${rest}`;
+}
+
+const schemaWithColumn = () => {
+  const oldSchema = initFile('01_schema.sql');
+  const beforeCommit = oldSchema.slice(0, oldSchema.indexOf('COMMIT;'));
+  return inserted(oldSchema, beforeCommit, block('sql'));
+};
+
+/** The copy of the API, on a database of its own. */
+async function changedApi(schema: string) {
+  const { name } = await ownDatabase(schema);
+  const load = (file: string): Promise<unknown> => import(join(copy, 'src', file));
+  const { createApp } = (await load('app.ts')) as typeof appModule;
+  const { readConfig } = (await load('config.ts')) as typeof configModule;
+  const { openDb } = (await load('db.ts')) as typeof dbModule;
+  const db = openDb(readConfig({ ...inject('owner'), DB_NAME: name }), silent);
+  onTestFinished(() => db.close());
+  return supertest(createApp({ db, log: silent, version: '1.2.3' }));
+}
+
+it('reads and writes the new column in every way', async () => {
+  const client = await changedApi(schemaWithColumn());
+  await client.get('/healthz').expect(200);
+  const post = (body: object, key?: string) => {
+    const request = client.post('/api/tasks').send(body);
+    return key === undefined ? request : request.set('Idempotency-Key', key);
+  };
+  const created = await Promise.all([1, 2, 3, 4].map((priority) => post({ title: 'a', priority })));
+  const priorities = created.map(({ body }) => (body as Answer).task.priority);
+  expect(priorities).toEqual([1, 2, 3, 4]);
+
+  const key = unique('key').replace(' ', '-');
+  const once = await post({ title: 'b', priority: 5 }, key).expect(201);
+  expect((once.body as Answer).task).toMatchObject({ title: 'b', priority: 5 });
+  await post({ title: 'b', priority: 6 }, key).expect(422);
+  await post({ title: 'b', priority: 5 }, key).expect(201, once.body as Answer);
+
+  const path = `/api/tasks/${(once.body as Answer).task.id}`;
+  const changed = await client.patch(path).send({ priority: 7 }).expect(200);
+  expect((changed.body as Answer).task).toMatchObject({ title: 'b', priority: 7 });
+  await client.patch(path).send({ title: 'c' }).expect(200);
+  const read = await client.get(path).expect(200);
+  expect((read.body as Answer).task).toMatchObject({ title: 'c', priority: 7 });
+  const cleared = await client.patch(path).send({ priority: null }).expect(200);
+  expect((cleared.body as Answer).task).toMatchObject({ title: 'c', priority: null });
+  const list = await client.get('/api/tasks').expect(200);
+  expect((list.body as { tasks: Task[] }).tasks[0]).toMatchObject({ title: 'c', priority: null });
+
+  const refused = await post({ title: 'd', priority: 10 }).expect(400);
+  expect(refused.body).toMatchObject({ details: [{ path: 'priority' }] });
+});
+
+it('documents the new column', async () => {
+  const client = await changedApi(schemaWithColumn());
+  const { body } = await client.get('/api/openapi.json').expect(200);
+  const { schemas } = (body as Document).components;
+  const documents = ({ properties }: { properties: object }) => 'priority' in properties;
+  const documented = Object.keys(schemas).filter((name) => documents(schemas[name]!));
+  expect(documented).toEqual(['Task', 'NewTask', 'TaskChange']);
+});
+
+it('finds a database without the new column unhealthy', async () => {
+  const client = await changedApi(initFile('01_schema.sql'));
+  const { body } = await client.get('/healthz').expect(503);
+  expect(body).toMatchObject({ reason: 'schema is incomplete or older than the code' });
+});
+
+interface Task {
+  id: number;
+  priority: number | null;
+}
+interface Answer {
+  task: Task;
+}
+interface Document {
+  components: { schemas: Record<string, { properties: object }> };
+}

@@ -10,7 +10,7 @@ unhealthy() {
   exit 1
 }
 
-# Over TCP: during the first start the server listens on its socket only, and must not count.
+# Over TCP: during the first start the server listens on its socket only, and must not count as healthy.
 query() {
   psql --no-psqlrc --no-password -Atq -h 127.0.0.1 -U "$POSTGRES_USER" -v "api=$DB_USER" "$@" 2>&1
 }
@@ -19,7 +19,7 @@ query() {
 initialised="SELECT string_agg(datname, ', ')
   FROM pg_database JOIN pg_db_role_setting ON setdatabase = pg_database.oid
   WHERE 'taskapp.initialised=yes' = ANY (setconfig)"
-first_start='takes effect on the first start only, and was changed since'
+first_start='takes effect on the first start only, and has been changed since'
 
 answer=$(
   query -d "$POSTGRES_DB" <<SQL

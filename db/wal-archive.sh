@@ -127,7 +127,7 @@ run() {
       read -r system status <<<"$now"
       if ! can_continue "$stretch" "$system" "$status"; then
         kill "$receiver" # the service ends, is restarted, and begins a new stretch
-        fail "the server or its slot is not the one of this stretch: $now"
+        fail "this stretch is of another server, or its replication slot is gone: $now"
       fi
       if [[ $(basename "$(newest "$stretch/base")") < $(hours_ago 24) ]]; then
         base_backup || say 'the base backup failed, see above; trying again'
@@ -214,7 +214,7 @@ recover() {
 
 fail_recovery() {
   if grep -q 'recovery ended before configured recovery target' "$restore_log"; then
-    fail "the archive has no commit after that time; use 'latest' to recover its last: $(last_commit || true)"
+    fail "the archive has no commit after that time; use 'latest' to recover all of it: $(last_commit || true)"
   fi
   cat "$restore_log" >&2
   fail 'the recovery failed, see above'

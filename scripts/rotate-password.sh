@@ -8,7 +8,7 @@ Usage: scripts/rotate-password.sh [--stdin] [api | owner | monitor | all]
 
 Gives a database login a new password, writes it where the stack reads it, and restarts what uses
 it. api (the default) is the login of the API, owner that of people and dumps, monitor that of the
-profile monitoring. In production the password is in secrets/; the API reads it for each connection,
+monitoring profile. In production the password is in secrets/; the API reads it for each connection,
 and no request fails. In the lab it is in .env, and the API is down for some seconds. If anything
 fails, the login and its secret get their old values back.
 

@@ -24,7 +24,7 @@ export interface AppOptions {
   apiToken?: string | undefined;
   /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
-  /** Handlers that a request meets before the routes. */
+  /** Handlers that run before the routes. */
   before?: RequestHandler[];
   /** The phase of the shutdown. Default: serving. */
   phase?: () => Phase;
@@ -62,7 +62,7 @@ export function createApp(options: AppOptions): Express {
 function expressApp(): Express {
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag'); // hashing every answer costs too much; the store hashes a page once
+  app.disable('etag'); // hashing every response costs too much; the store hashes a page once
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.set('trust proxy', 1); // nginx is the one hop in front

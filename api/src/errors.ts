@@ -19,7 +19,7 @@ interface ErrorBody {
   details?: { path: string; message: string }[];
 }
 
-/** An answer that is not a success. Throw it anywhere; errorHandler sends it. */
+/** A response that is not a success. Throw it anywhere; errorHandler sends it. */
 export class HttpError extends Error {
   override name = 'HttpError';
   readonly status: number;
@@ -79,7 +79,7 @@ function answerTo(err: unknown): Answer {
   return { status, body: { error: clientErrorMessage(status, err) } };
 }
 
-/** One sentence for people, and its parts by field. A missing field is reported alone. */
+/** `error`: the whole message; `details`: the same by field. A missing field is reported alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
   const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };

@@ -12,7 +12,7 @@ export interface Listener {
   connections(): Promise<number>;
   /** Closes the connections that have no request in progress. */
   closeIdleConnections(): void;
-  /** Refuses new connections. Resolves when the last one is closed. */
+  /** Refuses new connections. Resolves when every open one has closed. */
   close(): Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export async function listen(
   const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
     // Longer than the proxy's 5 s, so that the proxy closes idle connections first. If we closed
-    // one while the proxy was sending a request on it, that would be a 502.
+    // one while the proxy was sending a request on it, the client would get 504.
     keepAliveTimeout: 75_000,
     headersTimeout: 80_000,
     requestTimeout: 90_000,

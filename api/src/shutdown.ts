@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Db } from './db.ts';
 import type { Listener } from './listen.ts';
 
-/** Draining: answers, and closes connections. Leaving: answers 502; the proxy asks another one. */
+/** Draining: answers, and closes connections. Leaving: answers 502. */
 export type Phase = 'serving' | 'draining' | 'leaving';
 
 /** What the application sees of the shutdown. */

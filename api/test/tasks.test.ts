@@ -639,8 +639,8 @@ describe.each(['PUT', 'PATCH'] as const)('%s /api/tasks/<id>', (method) => {
     const { id } = await createTask(client);
     const { body } = await send(client, id).send({ done: true }).expect(400);
     expect(body).toEqual({
-      error: "Give 'title', 'status' or both",
-      details: [{ path: '', message: "Give 'title', 'status' or both" }],
+      error: 'Give at least one of: title, status',
+      details: [{ path: '', message: 'Give at least one of: title, status' }],
     });
   });
 

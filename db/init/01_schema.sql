@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- The task that a POST with an Idempotency-Key made, for 24 hours: a repeated request gets that
+-- Remembers for 24 hours which task a POST with an Idempotency-Key created: a repeated request gets that
 -- task instead of a second one. Only a hash of the request is kept, so no title outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,

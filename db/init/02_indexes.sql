@@ -1,7 +1,7 @@
 -- One index per way of listing: each holds the rows in the order in which the API returns them,
 -- newest first, then by id. Both columns descend, so that "after this row" is one comparison,
--- (created_at, -id) < (…, …). Otherwise a page far into rows of one created_at would have to
--- skip all rows before it.
+-- (created_at, -id) < (…, …). Otherwise a page deep in a run of rows with one
+-- created_at would have to read all rows of the run before it.
 -- scripts/apply-schema.sh adds CONCURRENTLY to CREATE INDEX IF NOT EXISTS, but only at the start of
 -- a line.
 BEGIN;

@@ -3,7 +3,7 @@
 # only read statistics. Then marks the database as initialised. This is Bash and not SQL because the
 # passwords come from the environment.
 
-# Without its x bit, the image's entrypoint sources this file instead of running it: `exit` and the
+# If this file lacks its x bit, the image's entrypoint sources it instead of running it: `exit` and the
 # arguments would then be the entrypoint's.
 if [ "${BASH_SOURCE[0]:-$0}" != "$0" ]; then
   bash "${BASH_SOURCE[0]}"

@@ -112,7 +112,7 @@ export function expected(input: Input, task: Task | undefined, token: string): E
       ];
       if (wrong.length > 0) return invalid(wrong);
       if (title === undefined && status === undefined)
-        return invalid([['', "Give 'title', 'status' or both"]]);
+        return invalid([['', 'Give at least one of: title, status']]);
       if (!before) return error(404, `Task ${Number(id)} not found`);
       const after = { title: title ?? before.title, status: status ?? before.status } as Fields;
       return json(200, {

@@ -1,6 +1,6 @@
 // `npm run test:faults` runs the full form (FAULTS=full) and writes its figures into
-// docs/reliability.md, next to the name of the test that measured them. `npm test` runs the short
-// form: fewer faults and inputs, no load.
+// docs/reliability.md, next to the name of the test that measured them. `npm run test:all` runs the
+// short form: fewer faults and inputs, no load.
 import {
   appendFileSync,
   existsSync,

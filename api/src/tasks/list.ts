@@ -6,7 +6,7 @@ import { type Cursor, encodeCursor, type ListQuery, type Row, taskJson } from '.
 export interface Page {
   /** `{"tasks": […], "next_cursor": …}`, ready to send. */
   json: Buffer;
-  /** Names the content: equal pages have equal tags, on every replica. */
+  /** Identifies the content: equal pages have equal tags, on every replica. */
   etag: string;
   /** Where the next page starts; undefined on the last one. */
   nextCursor: string | undefined;

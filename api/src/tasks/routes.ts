@@ -38,9 +38,9 @@ const list = (store: TaskStore): RequestHandler => {
     const query = ListQuery.parse(req.query);
     const { json, etag, nextCursor } = await timed(res, store.list(query));
     res.setHeader('ETag', etag);
-    const met = precondition(req, etag);
-    if (met === 304) return void res.status(304).end();
-    if (met === 412) throw conditionFailed();
+    const shortcut = precondition(req, etag);
+    if (shortcut === 304) return void res.status(304).end();
+    if (shortcut === 412) throw conditionFailed();
     if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
     sendJson(res, json);
   };
@@ -74,9 +74,9 @@ const get = (store: TaskStore): TaskHandler => {
   return async (req, res) => {
     const { id } = TaskPath.parse(req.params);
     const json = await timed(res, store.get(id));
-    const met = json === undefined ? undefined : precondition(req);
-    if (met === 304) return void res.status(304).end();
-    if (met === 412) throw conditionFailed();
+    const shortcut = json === undefined ? undefined : precondition(req);
+    if (shortcut === 304) return void res.status(304).end();
+    if (shortcut === 412) throw conditionFailed();
     sendTask(res, id, json);
   };
 };

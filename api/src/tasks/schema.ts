@@ -34,7 +34,7 @@ export const columns = Object.keys(fields);
 
 const maxId = 2_147_483_647; // of a SERIAL column
 
-/** A task in an answer. */
+/** A task in a response. */
 export const Task = z.strictObject({
   id: z.int().min(1).max(maxId),
   ...fields,
@@ -93,7 +93,7 @@ export const TaskChange = body(fields)
   .partial()
   .refine(
     (change) => Object.values(change).some((value) => value !== undefined),
-    "Give 'title', 'status' or both",
+    `Give at least one of: ${columnList}`,
   )
   .meta({ anyOf: columns.map((name) => ({ required: [name] })) });
 export type TaskChange = z.infer<typeof TaskChange>;

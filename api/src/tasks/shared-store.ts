@@ -72,7 +72,7 @@ export function openSharedTaskStore(
   };
 }
 
-/** 'running' if the request before, with the same key, outlasted the wait for it. */
+/** 'running' if this request timed out waiting for an earlier one with the same key. */
 function stillRunning(error: unknown): 'running' {
   if (error instanceof TurnTimeout) return 'running';
   throw error;

@@ -68,6 +68,6 @@ const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 // An undefined table or column: the volume, or the dump restored into it, is older than the code.
 const isOutdated = ({ code }: pg.DatabaseError) => code === '42P01' || code === '42703';
 
-// The sequence of tasks.id is lower than the highest id, or exhausted. Only an operator can fix that.
+// The sequence of tasks.id is below the highest id, or exhausted. Only an operator can fix that.
 const hasNoId = ({ code, constraint }: pg.DatabaseError) =>
   code === '2200H' || (code === '23505' && constraint === 'tasks_pkey');

@@ -79,7 +79,7 @@ export function openDb(config: Config, log: Logger): Db {
  * which it was.
  */
 async function isUsable(client: pg.PoolClient): Promise<boolean> {
-  const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 1_000 };
+  const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 3_000 };
   try {
     await client.query(empty);
     return true;

@@ -11,7 +11,7 @@ const usedColumns = {
   idempotency_keys: ['key', 'request', 'task_id', 'created_at'],
 };
 const readable = Object.entries(usedColumns).map(([table, names]) => {
-  const qualified = names.map((column) => `${table}.${column}`); // errors then name the table
+  const qualified = names.map((column) => `${table}."${column}"`); // errors then name the table
   return `EXISTS (SELECT ${qualified.join(', ')} FROM ${table})`;
 });
 const text = `SELECT ${readable.join(', ')}`;

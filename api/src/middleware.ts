@@ -10,8 +10,8 @@ import type { Phase } from './shutdown.ts';
 // What a request goes through before its handler, in this order.
 
 /**
- * One log line and one count per request, and the X-Request-Id that identifies the line. The id is the
- * one that the proxy or the client gave, if it is well-formed.
+ * One log line and one count per request, and the X-Request-Id that identifies the line. The id is
+ * the one that the proxy or the client gave, if it is well-formed.
  */
 export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {

@@ -13,8 +13,8 @@ export interface OpenApi {
 }
 
 /**
- * What the API accepts and answers, for programs to read: openapi.json, with the schemas of the
- * tasks. `tokenNeeded`: whether the operations below /api need the API token.
+ * What the API accepts and answers, for programs to read: openapi.json, with what schema.ts says of
+ * tasks and parameters. `tokenNeeded`: whether the operations below /api need the API token.
  */
 export function openApi(version: string, tokenNeeded: boolean): OpenApi {
   const { info, components } = document;
@@ -22,23 +22,49 @@ export function openApi(version: string, tokenNeeded: boolean): OpenApi {
     ...document,
     info: { ...info, version },
     security: tokenNeeded ? [{ token: [] }] : [],
-    components: { ...components, schemas: { ...components.schemas, ...taskSchemas } },
+    components: { ...components, parameters, schemas: { ...components.schemas, ...taskSchemas } },
   };
 }
 
 const taskSchemas = {
-  Task: schemaOf(Task, 'output'),
+  Task: responseSchema(Task),
   NewTask: schemaOf(NewTask, 'input'),
   TaskChange: schemaOf(TaskChange, 'input'),
-  // Parameters arrive as text. The document gives what they are turned into: see .meta().
-  TaskPath: schemaOf(TaskPath, 'output'),
-  ListQuery: schemaOf(ListQuery, 'output'),
-  IdempotencyKey: schemaOf(IdempotencyKey, 'output'),
 };
+
+const parameters = {
+  ...parametersOf('path', TaskPath),
+  ...parametersOf('query', ListQuery),
+  ...parametersOf('header', IdempotencyKey),
+};
+
+/** Parameters arrive as text. The document gives what they are turned into: see .meta(). */
+function parametersOf(place: 'path' | 'query' | 'header', { shape }: z.ZodObject): object {
+  const parameterOf = ([name, schema]: [string, unknown]) => [
+    name,
+    {
+      name,
+      in: place,
+      required: place === 'path',
+      schema: schemaOf(schema as z.ZodType, 'output'),
+    },
+  ];
+  return Object.fromEntries(Object.entries(shape).map(parameterOf)) as object;
+}
 
 /** A Zod schema as JSON Schema. `input`: what it accepts. `output`: what it turns that into. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}
+
+/** Without the lengths that a request may have: somebody may have written the row by SQL. */
+function responseSchema(schema: z.ZodType): object {
+  const override = ({ jsonSchema }: { jsonSchema: { minLength?: number; maxLength?: number } }) => {
+    delete jsonSchema.minLength;
+    delete jsonSchema.maxLength;
+  };
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { unrepresentable: 'any', override });
   return rest;
 }
 

@@ -29,7 +29,7 @@ interface Options<In> {
   onStart: (size: number) => void;
 }
 
-/** Without `key`, all calls have the same key. Without `limit`, the share has a limit of its own. */
+/** Without `key`, all calls have the same one. Without `limit`, the share has its own. */
 export type ShareOptions<In> = Partial<Options<In>>;
 
 const defaults = {

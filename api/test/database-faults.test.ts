@@ -375,7 +375,7 @@ describe('a connection that the server ends', () => {
     };
     const startedAt = performance.now();
     await expect(database(env).write(divisionByZero)).rejects.toThrow(OutcomeUnknown);
-    expect(performance.now() - startedAt).toBeLessThan(3_000); // a statement may take 6 s
+    expect(performance.now() - startedAt).toBeLessThan(5_000); // a statement may take 6 s
   });
 
   it('takes no other connection with it', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest'
 import type * as appModule from '../src/app.ts';
 import type * as configModule from '../src/config.ts';
 import type * as dbModule from '../src/db.ts';
+import { TaskChange } from '../src/tasks/schema.ts';
 import { initFile, ownDatabase, silent, unique } from './helper.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -13,13 +14,17 @@ const recipe = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
 const block = (language: string) =>
   new RegExp(`\`\`\`${language}\\n(.+?)\`\`\``, 's').exec(recipe)?.[1]?.trim() ?? '';
 
+// Two more, of which one needs quotes in SQL.
+const others = ['label', 'user'];
+
 let copy: string;
 beforeAll(() => {
   copy = mkdtempSync(join(root, 'api/.new-column-')); // where its packages are found
   cpSync(join(root, 'api/src'), join(copy, 'src'), { recursive: true });
   cpSync(join(root, 'api/package.json'), join(copy, 'package.json'));
   const file = join(copy, 'src/tasks/schema.ts');
-  writeFileSync(file, inserted(readFileSync(file, 'utf8'), 'const fields = {\n', block('ts')));
+  const fields = `${block('ts')}\n${others.map((name) => `${name}: z.string().optional(),`).join('\n')}`;
+  writeFileSync(file, inserted(readFileSync(file, 'utf8'), 'const fields = {\n', fields));
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
@@ -29,11 +34,12 @@ function inserted(text: string, after: string, line: string): string {
   return `${before}${after}${line}\n${rest}`;
 }
 
-const schemaWithColumn = () => {
+function schemaWithColumns(priority = block('sql')): string {
   const oldSchema = initFile('01_schema.sql');
   const beforeCommit = oldSchema.slice(0, oldSchema.indexOf('COMMIT;'));
-  return inserted(oldSchema, beforeCommit, block('sql'));
-};
+  const more = others.map((name) => `ALTER TABLE tasks ADD COLUMN "${name}" TEXT;`);
+  return inserted(oldSchema, beforeCommit, [priority, ...more].join('\n'));
+}
 
 /** The copy of the API, on a database of its own. */
 async function changedApi(schema: string) {
@@ -48,7 +54,7 @@ async function changedApi(schema: string) {
 }
 
 it('reads and writes the new column in every way', async () => {
-  const client = await changedApi(schemaWithColumn());
+  const client = await changedApi(schemaWithColumns());
   await client.get('/healthz').expect(200);
   const post = (body: object, key?: string) => {
     const request = client.post('/api/tasks').send(body);
@@ -79,8 +85,31 @@ it('reads and writes the new column in every way', async () => {
   expect(refused.body).toMatchObject({ details: [{ path: 'priority' }] });
 });
 
+it('tells apart requests that give different fields', async () => {
+  const client = await changedApi(schemaWithColumns());
+  const post = (body: object) => client.post('/api/tasks').set('Idempotency-Key', 'one').send(body);
+  await post({ title: 'a', label: 'x' }).expect(201);
+  await post({ title: 'a', user: 'x' }).expect(422);
+  await post({ title: 'a', label: 'x' }).expect(201);
+});
+
+it('leaves a field that is absent to the default of the column', async () => {
+  const column = block('sql').replace('SMALLINT', 'SMALLINT NOT NULL DEFAULT 3');
+  const client = await changedApi(schemaWithColumns(column));
+  const bodies = [{ title: 'a' }, { title: 'a', priority: 4 }, { title: 'a' }, { title: 'a' }];
+  const created = await Promise.all(bodies.map((body) => client.post('/api/tasks').send(body)));
+  const priorities = created.map(({ body }) => (body as Answer).task.priority);
+  expect(priorities).toEqual([3, 4, 3, 3]);
+  const once = await client.post('/api/tasks').set('Idempotency-Key', 'two').send({ title: 'b' });
+  expect((once.body as Answer).task.priority).toBe(3);
+});
+
+it('gives no field of a change a default', () => {
+  expect(TaskChange.parse({ title: 'a' })).toEqual({ title: 'a' });
+});
+
 it('documents the new column', async () => {
-  const client = await changedApi(schemaWithColumn());
+  const client = await changedApi(schemaWithColumns());
   const { body } = await client.get('/api/openapi.json').expect(200);
   const { schemas } = (body as Document).components;
   const documents = ({ properties }: { properties: object }) => 'priority' in properties;

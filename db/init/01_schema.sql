@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS tasks (
 -- task instead of a second one. Only a hash of the request is kept, so no title outlives its task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
-    request    BYTEA NOT NULL, -- SHA-256 of key, title and status, with a NUL between them
+    request    BYTEA NOT NULL, -- SHA-256 of key and task: see hashOf in api/src/tasks/store.ts
     task_id    INTEGER NOT NULL, -- no foreign key: the task may be deleted meanwhile
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );

@@ -25,7 +25,10 @@ function wholeNumber(text: z.ZodString, max: number) {
 
 const string = z.string('must be a string').trim();
 
-/** The fields that a request sets. Each is a column of `tasks` with the same name. */
+/**
+ * The fields that a request sets. Each is a column of `tasks` with the same name. A default belongs
+ * in NewTask: here, a change would apply it to a task that has another value.
+ */
 const fields = {
   title: notEmpty(checkText(string, 255)),
   status: notEmpty(checkText(string, 50)),
@@ -35,21 +38,23 @@ export const columns = Object.keys(fields);
 const maxId = 2_147_483_647; // of a SERIAL column
 
 /** A task in a response. */
-export const Task = z.strictObject({
-  id: z.int().min(1).max(maxId),
-  ...fields,
-  created_at: z.iso.datetime({ offset: true }),
-});
+export const Task = z
+  .strictObject({
+    id: z.int().min(1).max(maxId),
+    ...fields,
+    created_at: z.string().meta({ format: 'date-time' }),
+  })
+  .required();
 
-/** The columns that a request sets, as SQL lists them. */
-export const columnList = columns.join(', ');
+/** Columns as SQL lists them. */
+export const listOf = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
 
 /**
- * The SQL expression that turns a row into the JSON of a Task. created_at keeps its microseconds, which a Date would
- * lose, and the API builds no object per row.
+ * The SQL expression that turns a row into the JSON of a Task. created_at keeps its microseconds,
+ * which a Date would lose, and the API builds no object per row.
  */
 export const taskJson = `(
-  SELECT row_to_json(task)::text FROM (SELECT id, ${columnList},
+  SELECT row_to_json(task)::text FROM (SELECT id, ${listOf(columns)},
     to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at
   ) AS task) AS json`;
 
@@ -93,7 +98,7 @@ export const TaskChange = body(fields)
   .partial()
   .refine(
     (change) => Object.values(change).some((value) => value !== undefined),
-    `Give at least one of: ${columnList}`,
+    `Give at least one of: ${columns.join(', ')}`,
   )
   .meta({ anyOf: columns.map((name) => ({ required: [name] })) });
 export type TaskChange = z.infer<typeof TaskChange>;

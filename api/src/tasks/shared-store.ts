@@ -3,7 +3,7 @@ import { TurnTimeout } from '../db-errors.ts';
 import { connections } from '../pool.ts';
 import { openLimit, share, type ShareOptions } from '../share.ts';
 import {
-  columnList,
+  listOf,
   type ListQuery,
   type NewTask,
   type Row,
@@ -63,7 +63,11 @@ export function openSharedTaskStore(
     create: share(
       async (tasks) =>
         tasks.length === 1 ? [await store.create(tasks[0])] : createTasks(db, tasks),
-      { ...counted('create'), maxInFlight: connections.create },
+      {
+        ...counted('create'),
+        key: (task) => Object.keys(task).join(), // which columns the statement sets
+        maxInFlight: connections.create,
+      },
     ),
     createOnce: (key, task) =>
       inTurn(`key ${key}`, () => store.createOnce(key, task)).catch(stillRunning),
@@ -89,14 +93,18 @@ async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]
   return ids.map((id) => found.get(id));
 }
 
-/** One INSERT, one commit. The rows get ascending ids in the order of `tasks`. */
+/**
+ * One INSERT, one commit, for tasks with the same fields. The rows get ascending ids in the order
+ * of `tasks`.
+ */
 async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {
+  const names = Object.keys(tasks[0] ?? {});
   const rows = await db.write<Row>({
-    name: 'create-many',
+    name: `create-many ${names.join()}`,
     kind: 'create',
     text: `
-      INSERT INTO tasks (${columnList})
-      SELECT ${columnList}
+      INSERT INTO tasks (${listOf(names)})
+      SELECT ${listOf(names)}
       FROM json_populate_recordset(NULL::tasks, $1) WITH ORDINALITY ORDER BY ordinality
       RETURNING id, ${taskJson}`,
     values: [JSON.stringify(tasks)],

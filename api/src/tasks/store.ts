@@ -3,7 +3,7 @@ import type { Db } from '../db.ts';
 import { LockTimeout } from '../db-errors.ts';
 import { listTasks, type Page } from './list.ts';
 import {
-  columnList,
+  listOf,
   type ListQuery,
   type NewTask,
   type Row,
@@ -57,14 +57,15 @@ async function getTask(db: Db, id: number): Promise<TaskJson | undefined> {
 }
 
 async function createTask(db: Db, task: NewTask): Promise<Row> {
+  const names = Object.keys(task);
+  const parameters = names.map((_, n) => `$${n + 1}`);
   const [row] = await db.write<Row>({
-    name: 'create',
+    name: `create ${names.join()}`,
     kind: 'create',
     text: `
-      INSERT INTO tasks (${columnList})
-      SELECT ${columnList} FROM json_populate_record(NULL::tasks, $1)
+      INSERT INTO tasks (${listOf(names)}) VALUES (${parameters.join(', ')})
       RETURNING id, ${taskJson}`,
-    values: [JSON.stringify(task)],
+    values: Object.values(task),
   });
   if (!row) throw new Error('INSERT returned no row');
   return row;
@@ -97,8 +98,9 @@ async function claimKey(
   request: Buffer,
   task: NewTask,
 ): Promise<Row | undefined> {
+  const names = Object.keys(task);
   const [created] = await db.write<Row>({
-    name: 'create-once',
+    name: `create-once ${names.join()}`,
     // A known key uses up no id of the sequence, unless its first request is still running.
     text: `
       WITH claimed AS (
@@ -114,8 +116,8 @@ async function claimKey(
         WHERE old.created_at < now() - interval '24 hours'
         RETURNING task_id
       )
-      INSERT INTO tasks (id, ${columnList})
-      SELECT task_id, ${columnList} FROM claimed, json_populate_record(NULL::tasks, $3)
+      INSERT INTO tasks (id, ${listOf(names)})
+      SELECT task_id, ${listOf(names)} FROM claimed, json_populate_record(NULL::tasks, $3)
       RETURNING id, ${taskJson}`,
     values: [key, request, JSON.stringify(task)],
   });
@@ -138,20 +140,20 @@ async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedO
 }
 
 /** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
-function hashOf(key: string, task: NewTask): Buffer {
-  return hash('sha256', [key, ...Object.values(task)].join('\0'), 'buffer');
+function hashOf(key: string, { title, status, ...others }: NewTask): Buffer {
+  const more = Object.entries(others).map((field) => JSON.stringify(field));
+  return hash('sha256', [key, title, status, ...more].join('\0'), 'buffer');
 }
 
-/** Columns that are absent from the JSON keep the value of the row. */
 async function updateTask(db: Db, id: number, change: TaskChange): Promise<TaskJson | undefined> {
+  const names = Object.keys(change);
+  const assignments = names.map((name, n) => `"${name}" = $${n + 2}`);
   const [row] = await db.write<Row>({
-    name: 'update',
+    name: `update ${names.join()}`,
     text: `
-      UPDATE tasks
-      SET (${columnList}) = (SELECT ${columnList} FROM json_populate_record(tasks, $2))
-      WHERE id = $1
+      UPDATE tasks SET ${assignments.join(', ')} WHERE id = $1
       RETURNING id, ${taskJson}`,
-    values: [id, JSON.stringify(change)],
+    values: [id, ...Object.values(change)],
   });
   return row?.json;
 }

@@ -3,12 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
 import { connections, type Kind } from '../src/pool.ts';
 import { openSharedTaskStore } from '../src/tasks/shared-store.ts';
-import { api, createTask, database, faultyNetwork, inUse, owner, unique } from './helper.ts';
+import {
+  api,
+  createTask,
+  database,
+  environment,
+  faultyNetwork,
+  inUse,
+  owner,
+  unique,
+} from './helper.ts';
 
 const unavailable = { error: 'Database connection failed' };
 
@@ -434,7 +443,7 @@ it('a database that is away is never called busy, however many requests wait for
 });
 
 it('a password that is being changed costs no request', async () => {
-  const login = inject('database');
+  const login = environment();
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-password-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'db_pass');

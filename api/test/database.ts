@@ -1,32 +1,40 @@
-// One real PostgreSQL for all tests of the API, made by db/init: the Compose file's image where a Docker Engine answers,
-// else the embedded one.
+// The real PostgreSQL of each worker, made by db/init: the Compose file's image where a Docker
+// Engine answers, else the embedded one. Files that run side by side share no server.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../local/embedded.ts';
 import { engineFault } from '../../test/lib/engine.ts';
+import { memoryDirectory } from '../../test/lib/memory.ts';
+
+interface Server {
+  /** DB_HOST and its siblings, as the API reads them from its environment. */
+  database: Record<string, string>;
+  /** The same for the owner of the database, for tests that need more than the API may. */
+  owner: Record<string, string>;
+}
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** DB_HOST and its siblings, as the API reads them from its environment. */
-    database: Record<string, string>;
-    /** The same for the owner of the database, for tests that need more than the API may. */
-    owner: Record<string, string>;
+    /** One for each worker. */
+    servers: Server[];
   }
 }
 
 const root = join(import.meta.dirname, '../..');
 
-export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const fault = engineFault();
   console.log(
     `api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`,
   );
-  const { env, owner, stop } = fault ? await startEmbedded() : await startContainer();
-  provide('database', env);
-  provide('owner', { ...env, ...owner });
-  return stop;
+  const workers = Array.from({ length: project.config.maxWorkers });
+  const started = await Promise.all(workers.map(fault ? startEmbedded : startContainer));
+  project.provide(
+    'servers',
+    started.map(({ env, owner }) => ({ database: env, owner: { ...env, ...owner } })),
+  );
+  return async () => void (await Promise.all(started.map(({ stop }) => stop())));
 }
 
 async function startContainer() {
@@ -73,7 +81,7 @@ async function startContainer() {
 }
 
 async function startEmbedded() {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-test-'));
+  const directory = mkdtempSync(join(memoryDirectory(), 'taskapp-test-'));
   const { env, owner, stop } = await startEmbeddedPostgres(directory);
   return {
     env,

@@ -1,11 +1,11 @@
 // What a page costs must not depend on how many tasks there are: counted in blocks read, which do not depend on the machine.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Db, Statement } from '../src/db.ts';
 import { ListQuery } from '../src/tasks/schema.ts';
 import { openTaskStore } from '../src/tasks/store.ts';
-import { database, owner } from './helper.ts';
+import { database, owner, ownerEnvironment } from './helper.ts';
 
 const initDir = join(import.meta.dirname, '../../db/init');
 
@@ -31,7 +31,7 @@ async function databaseWith(tasks: number): Promise<Db> {
     FROM generate_series(1, ${tasks}) AS n`);
   await init('02_indexes.sql'); // afterwards, which is faster
   await admin.query('ANALYZE tasks');
-  return database({ ...inject('owner'), DB_NAME: name });
+  return database({ ...ownerEnvironment(), DB_NAME: name });
 }
 
 /** The blocks that the statement behind a page touches, and the ways it takes. */

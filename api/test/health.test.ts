@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import supertest from 'supertest';
-import { expect, inject, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createApp } from '../src/app.ts';
-import { api, database, owner } from './helper.ts';
+import { api, database, environment, owner } from './helper.ts';
 
 const outdated = {
   status: 'unhealthy',
@@ -22,7 +22,7 @@ async function ownDatabase() {
   for (const file of ['01_schema.sql', '02_indexes.sql']) {
     await sql.query(readFileSync(join(init, file), 'utf8'));
   }
-  const login = inject('database').DB_USER;
+  const login = environment().DB_USER;
   await sql.query(`
     GRANT CONNECT ON DATABASE ${name} TO ${login};
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${login}`);

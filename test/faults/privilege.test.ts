@@ -72,7 +72,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
 
   beforeAll(async () => {
     stack = new Production();
-    await stack.start();
+    await stack.up();
     dbAddress = await stack.address('db', 'backend');
   });
   afterAll(async () => {

@@ -45,6 +45,7 @@ async function startContainer() {
   )?.[1];
   if (!image) throw new Error('compose.yml names no POSTGRES_IMAGE');
   const login = { DB_USER: 'taskapp_api', DB_PASS: 'api-test' };
+  const initialised = 'psql -h 127.0.0.1 -U taskapp -d taskdb -Atc "SHOW taskapp.initialised"';
   const container = await new GenericContainer(process.env.POSTGRES_IMAGE ?? image)
     .withEnvironment({
       POSTGRES_DB: 'taskdb',
@@ -58,13 +59,8 @@ async function startContainer() {
     ])
     .withTmpFs({ '/var/lib/postgresql/data': '' })
     .withExposedPorts(5432)
-    .withHealthCheck({
-      test: ['CMD-SHELL', 'psql -h 127.0.0.1 -U taskapp -d taskdb -Atc "SHOW taskapp.initialised"'],
-      interval: 500,
-      timeout: 5_000,
-      retries: 60,
-    })
-    .withWaitStrategy(Wait.forHealthCheck())
+    // No health check: it would go on as long as the container.
+    .withWaitStrategy(Wait.forSuccessfulCommand(initialised))
     .start();
   const env = {
     DB_HOST: container.getHost(),

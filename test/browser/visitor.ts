@@ -8,16 +8,22 @@ import {
   type Request,
 } from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
+import { apart, canBeApart } from './apart.ts';
 
-/** Chromium, as root too, without what it would ask the network for by itself. The caller closes it. */
-export function openBrowser(): Promise<Browser> {
+/**
+ * Chromium for a site, as root too, without what it would ask the network for by itself. The caller
+ * closes it.
+ */
+export async function openBrowser({ url }: { url: string }): Promise<Browser> {
+  const executablePath = inject('chromium');
+  const network = canBeApart() ? await apart(executablePath, Number(new URL(url).port)) : undefined;
   const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map(
     (part) => `--disable-${part}`,
   );
-  return chromium.launch({
-    executablePath: inject('chromium'),
-    args: [...quiet, '--no-first-run'],
-  });
+  const args = [...quiet, '--no-first-run'];
+  const browser = await chromium.launch({ executablePath, ...network?.launch, args });
+  browser.on('disconnected', () => network?.close());
+  return browser;
 }
 
 export interface Task {

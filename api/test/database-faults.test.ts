@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Db } from '../src/db.ts';
 import { DatabaseUnavailable, LockTimeout, OutcomeUnknown } from '../src/db-errors.ts';
 import { connections, type Kind } from '../src/pool.ts';
@@ -10,6 +10,7 @@ import {
   api,
   createTask,
   database,
+  environment,
   faultyNetwork,
   inUse,
   lockFor,
@@ -451,7 +452,7 @@ it('a database that is away is never called busy, however many requests wait for
 });
 
 it('a password that is being changed costs no request', async () => {
-  const login = inject('database');
+  const login = environment();
   const file = secretFile('not that of the role any more');
   const db = database({ DB_PASS: '', DB_PASS_FILE: file });
   const read = db.read({ name: '', text: 'SELECT 1 AS one', values: [] });

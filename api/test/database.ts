@@ -1,32 +1,40 @@
-// One real PostgreSQL for all tests of the API, set up by db/init: a container of the image in
-// compose.yml where a Docker Engine answers, else the embedded one.
+// One real PostgreSQL for each worker of the API's tests, set up by db/init: a container of the image
+// in compose.yml where a Docker Engine answers, else the embedded one.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../local/embedded.ts';
 import { engineFault } from '../../test/lib/engine.ts';
+import { memoryDirectory } from '../../test/lib/memory.ts';
+
+interface Server {
+  /** DB_HOST and its siblings, as the API reads them from its environment. */
+  database: Record<string, string>;
+  /** The same for the owner of the database, for tests that need more than the API may. */
+  owner: Record<string, string>;
+}
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** DB_HOST and its siblings, as the API reads them from its environment. */
-    database: Record<string, string>;
-    /** The same for the owner of the database, for what the API may not do. */
-    owner: Record<string, string>;
+    /** One for each worker. */
+    servers: Server[];
   }
 }
 
 const root = join(import.meta.dirname, '../..');
 
-export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const fault = engineFault();
   console.log(
     `api suite: PostgreSQL ${fault ? 'embedded, as there is no engine' : 'in a container'}`,
   );
-  const { env, owner, stop } = fault ? await startEmbedded() : await startContainer();
-  provide('database', env);
-  provide('owner', { ...env, ...owner });
-  return stop;
+  const workers = Array.from({ length: project.config.maxWorkers });
+  const started = await Promise.all(workers.map(fault ? startEmbedded : startContainer));
+  project.provide(
+    'servers',
+    started.map(({ env, owner }) => ({ database: env, owner: { ...env, ...owner } })),
+  );
+  return async () => void (await Promise.all(started.map(({ stop }) => stop())));
 }
 
 async function startContainer() {
@@ -37,6 +45,7 @@ async function startContainer() {
   )?.[1];
   if (!image) throw new Error('compose.yml names no POSTGRES_IMAGE');
   const login = { DB_USER: 'taskapp_api', DB_PASS: 'api-test' };
+  const initialised = 'psql -h 127.0.0.1 -U taskapp -d taskdb -Atc "SHOW taskapp.initialised"';
   const container = await new GenericContainer(process.env.POSTGRES_IMAGE ?? image)
     .withEnvironment({
       POSTGRES_DB: 'taskdb',
@@ -50,13 +59,8 @@ async function startContainer() {
     ])
     .withTmpFs({ '/var/lib/postgresql/data': '' })
     .withExposedPorts(5432)
-    .withHealthCheck({
-      test: ['CMD-SHELL', 'psql -h 127.0.0.1 -U taskapp -d taskdb -Atc "SHOW taskapp.initialised"'],
-      interval: 500,
-      timeout: 5_000,
-      retries: 60,
-    })
-    .withWaitStrategy(Wait.forHealthCheck())
+    // No health check: it would go on as long as the container.
+    .withWaitStrategy(Wait.forSuccessfulCommand(initialised))
     .start();
   const env = {
     DB_HOST: container.getHost(),
@@ -73,7 +77,7 @@ async function startContainer() {
 }
 
 async function startEmbedded() {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-test-'));
+  const directory = mkdtempSync(join(memoryDirectory(), 'taskapp-test-'));
   const { env, owner, stop } = await startEmbeddedPostgres(directory);
   return {
     env,

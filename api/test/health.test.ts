@@ -2,9 +2,9 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import supertest from 'supertest';
-import { expect, inject, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createApp } from '../src/app.ts';
-import { api, database, initFile, ownDatabase } from './helper.ts';
+import { api, database, environment, initFile, ownDatabase } from './helper.ts';
 
 const outdated = {
   status: 'unhealthy',
@@ -15,7 +15,7 @@ const outdated = {
 async function readableDatabase() {
   const { name, owner: sql } = await ownDatabase();
   await sql.query(initFile('02_indexes.sql'));
-  const login = inject('database').DB_USER;
+  const login = environment().DB_USER;
   await sql.query(`
     GRANT CONNECT ON DATABASE ${name} TO ${login};
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${login}`);

@@ -20,9 +20,19 @@ export interface Task {
 
 export const silent = pino({ level: 'silent' });
 
+const server = () => {
+  const found = inject('servers')[Number(process.env.VITEST_POOL_ID) - 1];
+  if (!found) throw new Error('this worker has no PostgreSQL');
+  return found;
+};
+/** The environment of an API on the PostgreSQL of this worker. */
+export const environment = () => server().database;
+/** The same with the login of the owner. */
+export const ownerEnvironment = () => server().owner;
+
 /** A pool on the test database, closed after the test. `overrides` replaces variables. */
 export function database(overrides: Record<string, string> = {}): Db {
-  const db = openDb(readConfig({ ...inject('database'), ...overrides }), silent);
+  const db = openDb(readConfig({ ...environment(), ...overrides }), silent);
   onTestFinished(() => db.close());
   return db;
 }
@@ -51,8 +61,8 @@ export function inUse(db: Db): number {
 }
 
 /** A connection of the owner, without the API's limits of time. */
-export async function owner(name = inject('owner').DB_NAME): Promise<pg.Client> {
-  const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASS: password } = inject('owner');
+export async function owner(name = ownerEnvironment().DB_NAME): Promise<pg.Client> {
+  const { DB_HOST: host, DB_PORT: port, DB_USER: user, DB_PASS: password } = ownerEnvironment();
   const client = new pg.Client({ host, port: Number(port), database: name, user, password });
   await client.connect();
   onTestFinished(() => client.end());
@@ -71,7 +81,7 @@ export async function ownDatabase(
   await (await owner()).query(`CREATE DATABASE ${name}`);
   const admin = await owner(name);
   await admin.query(schema);
-  return { db: database({ ...inject('owner'), DB_NAME: name }), owner: admin, name };
+  return { db: database({ ...ownerEnvironment(), DB_NAME: name }), owner: admin, name };
 }
 
 /** A supertest client of the API. The test fails if an answer breaks the OpenAPI document. */
@@ -102,7 +112,7 @@ export async function createTask(
 
 /** A proxy in front of the test database, and the environment that uses it. */
 export async function faultyNetwork(): Promise<{ env: Record<string, string>; proxy: TcpProxy }> {
-  const { DB_HOST = '', DB_PORT } = inject('database');
+  const { DB_HOST = '', DB_PORT } = environment();
   const proxy = await TcpProxy.listen({ host: DB_HOST, port: Number(DB_PORT) });
   onTestFinished(() => proxy.close());
   return { env: { DB_HOST: proxy.address.host, DB_PORT: String(proxy.address.port) }, proxy };

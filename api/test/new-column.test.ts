@@ -2,12 +2,12 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import supertest from 'supertest';
-import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type * as appModule from '../src/app.ts';
 import type * as configModule from '../src/config.ts';
 import type * as dbModule from '../src/db.ts';
 import { TaskChange } from '../src/tasks/schema.ts';
-import { initFile, ownDatabase, silent, unique } from './helper.ts';
+import { initFile, ownDatabase, ownerEnvironment, silent, unique } from './helper.ts';
 
 const root = join(import.meta.dirname, '../..');
 const recipe = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
@@ -48,7 +48,7 @@ async function changedApi(schema: string) {
   const { createApp } = (await load('app.ts')) as typeof appModule;
   const { readConfig } = (await load('config.ts')) as typeof configModule;
   const { openDb } = (await load('db.ts')) as typeof dbModule;
-  const db = openDb(readConfig({ ...inject('owner'), DB_NAME: name }), silent);
+  const db = openDb(readConfig({ ...ownerEnvironment(), DB_NAME: name }), silent);
   onTestFinished(() => db.close());
   return supertest(createApp({ db, log: silent, version: '1.2.3' }));
 }

@@ -7,9 +7,9 @@ import { connect } from 'node:net';
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../../local/embedded.ts';
-import { database, lockFor, secretFile, unique } from './helper.ts';
+import { database, environment, lockFor, secretFile, unique } from './helper.ts';
 
 const program = join(import.meta.dirname, '../src/server.ts');
 
@@ -26,7 +26,7 @@ function start(env: Record<string, string>) {
 
 async function startListening(env: Record<string, string> = {}) {
   const port = await freePort();
-  const server = start({ ...inject('database'), PORT: String(port), ...env });
+  const server = start({ ...environment(), PORT: String(port), ...env });
   const url = `http://127.0.0.1:${port}`;
   await expect
     .poll(() => server.output.stdout, { timeout: 10_000, interval: 20 })
@@ -67,7 +67,7 @@ describe('the environment', () => {
   });
 
   it('reads a secret file without its last newline, and logs the address, no secret', async () => {
-    const { DB_PASS = '', ...login } = inject('database');
+    const { DB_PASS = '', ...login } = environment();
     const port = await freePort();
     const { output } = start({
       ...login,
@@ -83,7 +83,7 @@ describe('the environment', () => {
   });
 
   it('reads the password again for each connection, so that it can change meanwhile', async () => {
-    const { DB_PASS = '', ...login } = inject('database');
+    const { DB_PASS = '', ...login } = environment();
     const port = await freePort();
     const file = secretFile('not-yet-the-password');
     const { output } = start({ ...login, PORT: String(port), DB_PASS_FILE: file });
@@ -102,7 +102,7 @@ describe('the environment', () => {
 
   it('says so when the port is taken', async () => {
     const { port } = await startListening();
-    const second = start({ ...inject('database'), PORT: String(port) });
+    const second = start({ ...environment(), PORT: String(port) });
     expect(await second.ended).toBe(1);
     expect(second.output.stderr).toMatch(
       new RegExp(`^taskapp: cannot listen on PORT ${port}: .+\n$`),
@@ -128,7 +128,7 @@ describe('the environment', () => {
     'HOST=%s ends the start with one line that names the variable and the fix',
     async (HOST) => {
       const port = await freePort();
-      const { ended, output } = start({ ...inject('database'), PORT: String(port), HOST });
+      const { ended, output } = start({ ...environment(), PORT: String(port), HOST });
       expect(await ended).toBe(1);
       expect(output.stderr).toMatch(/^taskapp: cannot listen on HOST .+; set HOST to .+\n$/);
       expect(output.stderr).toContain(`HOST ${HOST}: `);

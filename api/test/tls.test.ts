@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../local/embedded.ts';
 import { readConfig } from '../src/config.ts';
-import { api, database } from './helper.ts';
+import { api, database, environment } from './helper.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'taskapp-tls-'));
 const file = (name: string) => join(directory, name);
@@ -106,7 +106,7 @@ describe('DB_SSL', () => {
   });
 
   it('require: refuses a server without TLS', async () => {
-    const { error } = await use({ DB_SSL: 'require' }, inject('database'));
+    const { error } = await use({ DB_SSL: 'require' }, environment());
     expect(error).toBe(
       'The server does not support SSL connections: set DB_SSL=off, or turn on ssl in the server',
     );

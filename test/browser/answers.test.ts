@@ -18,7 +18,8 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    [site, browser] = await Promise.all([openSite(), openBrowser()]);
+    site = await openSite();
+    browser = await openBrowser(site);
   });
   afterAll(async () => {
     await browser?.close();

@@ -9,7 +9,8 @@ describe.skipIf(!inject('chromium'))('GET /api/docs', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    [site, browser] = await Promise.all([openSiteWithToken(), openBrowser()]);
+    site = await openSiteWithToken();
+    browser = await openBrowser(site);
   });
   afterAll(async () => {
     await browser?.close();

@@ -29,7 +29,8 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
   const visit = (options = {}) => Visitor.open(browser, site.url, options);
 
   beforeAll(async () => {
-    [site, browser] = await Promise.all([openSite(), openBrowser()]);
+    site = await openSite();
+    browser = await openBrowser(site);
   });
   afterAll(async () => {
     await browser?.close();
@@ -547,7 +548,7 @@ async function faults(page: Page): Promise<string[]> {
   );
   const { violations } = await page.evaluate<{
     violations: { id: string; nodes: { html: string }[] }[];
-  }>("axe.run({ rules: { 'target-size': { enabled: true } } })");
+  }>("axe.run({ rules: { 'target-size': { enabled: true } }, resultTypes: ['violations'] })");
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 

@@ -38,7 +38,7 @@ export async function openSiteWithToken(): Promise<Site> {
   const token = 'a token of sixteen or more characters';
   if (inject('notRunBecause')) return { ...(await openNpmStart({ API_TOKEN: token })), token };
   const stack = new Production();
-  await stack.start();
+  await stack.up();
   const url = `https://localhost:${await stack.port(443)}`;
   return { url, token: stack.token, ...tiersOf(stack), close: () => stack.remove() };
 }

@@ -10,7 +10,8 @@ describe.skipIf(!inject('chromium'))('the web page with a token', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    [site, browser] = await Promise.all([openSiteWithToken(), openBrowser()]);
+    site = await openSiteWithToken();
+    browser = await openBrowser(site);
   });
   afterAll(async () => {
     await browser?.close();

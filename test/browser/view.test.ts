@@ -23,7 +23,8 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    [site, browser] = await Promise.all([openSite(), openBrowser()]);
+    site = await openSite();
+    browser = await openBrowser(site);
   });
   afterAll(async () => {
     await browser?.close();

@@ -8,6 +8,7 @@ import {
   type Request,
 } from 'playwright-core';
 import { inject, onTestFinished } from 'vitest';
+import { apart, canBeApart } from './apart.ts';
 
 /** How long to wait for what the page shows after an answer. */
 export const soon = { timeout: 15_000, interval: 100 };
@@ -15,15 +16,17 @@ export const soon = { timeout: 15_000, interval: 100 };
 /** Text that no other test uses. */
 export const unique = (prefix: string) => `${prefix} ${crypto.randomUUID().slice(0, 8)}`;
 
-/** Chromium, also as root, without requests of its own. The caller closes it. */
-export function openBrowser(): Promise<Browser> {
+/** Chromium for a site, also as root, without requests of its own. The caller closes it. */
+export async function openBrowser({ url }: { url: string }): Promise<Browser> {
+  const executablePath = inject('chromium');
+  const network = canBeApart() ? await apart(executablePath, Number(new URL(url).port)) : undefined;
   const quiet = ['gpu', 'quic', 'background-networking', 'component-update', 'sync'].map(
     (part) => `--disable-${part}`,
   );
-  return chromium.launch({
-    executablePath: inject('chromium'),
-    args: [...quiet, '--no-first-run'],
-  });
+  const args = [...quiet, '--no-first-run'];
+  const browser = await chromium.launch({ executablePath, ...network?.launch, args });
+  browser.on('disconnected', () => network?.close());
+  return browser;
 }
 
 export interface Task {

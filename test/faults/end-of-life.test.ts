@@ -17,7 +17,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
 
   beforeAll(async () => {
     stack = new Production();
-    await stack.start();
+    await stack.up();
   });
   afterAll(() => stack.remove());
 

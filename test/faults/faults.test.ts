@@ -38,7 +38,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       HTTP_PORT: String(await freePort()),
     };
     stack = new Production({ files: ['test/faults/compose.yml'], env });
-    await stack.start();
+    await stack.up();
   });
   afterAll(async () => {
     await stack.remove();

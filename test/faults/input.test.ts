@@ -23,7 +23,7 @@ describe.skipIf(inject('notRunBecause'))('bad input', () => {
 
   beforeAll(async () => {
     stack = new Production();
-    await stack.start();
+    await stack.up();
     // Fills the pools before the count begins: ten different statements at once in each replica.
     await Promise.all(
       Array.from({ length: 200 }, (_, n) =>

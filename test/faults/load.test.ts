@@ -44,7 +44,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
 
     beforeAll(async () => {
       stack = new Production();
-      await stack.start();
+      await stack.up();
       server = await stack.server();
       await load({ perSecond: 50, isMixed: true }, 3_000); // until Node has compiled its hot code
     });

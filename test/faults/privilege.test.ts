@@ -73,7 +73,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
 
   beforeAll(async () => {
     stack = new Production();
-    await stack.start();
+    await stack.up();
     dbAddress = await stack.address('db', 'backend');
   });
   afterAll(async () => {

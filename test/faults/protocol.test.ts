@@ -26,7 +26,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
 
   beforeAll(async () => {
     stack = new Production();
-    await stack.start();
+    await stack.up();
     const target = await stack.target();
     const api = await stack.address('api', 'frontend');
     connect = { nginx: () => connectTls(target), api: () => connectTcp(8080, api) };

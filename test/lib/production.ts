@@ -64,9 +64,8 @@ export class Production extends Stack {
     this.token = readFileSync(join(secrets, 'api_token'), 'utf8');
   }
 
-  /** Builds what is new, starts all services, waits until they are healthy. */
-  async start(): Promise<void> {
-    await this.compose('up', '-d', '--build', '--wait');
+  override async up(options = {}): Promise<void> {
+    await super.up(options);
     this.forgetTarget();
   }
 

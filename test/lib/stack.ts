@@ -1,11 +1,7 @@
-// A booted stack: Testcontainers starts and stops it, the docker command does what a person does.
+// A booted stack: the docker command does what a person does.
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import {
-  DockerComposeEnvironment,
-  type StartedDockerComposeEnvironment,
-  Wait,
-} from 'testcontainers';
+import { inject } from 'vitest';
 import { Project, type ProjectOptions } from '../../tools/verify/project.ts';
 import { root } from './copy.ts';
 
@@ -37,7 +33,6 @@ export class Stack {
   readonly directory: string;
   readonly files: string[];
   readonly env: Record<string, string>;
-  #started?: StartedDockerComposeEnvironment;
 
   constructor({ directory = root, files = ['compose.yml'], env = {} }: Options = {}) {
     this.directory = directory;
@@ -45,21 +40,26 @@ export class Stack {
     this.env = { ...isolated, IMAGE_PREFIX: this.project, TAG: 'test', ...env };
   }
 
-  /** Builds what is new and starts all services; resolves when all three are healthy. */
-  async up(): Promise<void> {
-    let environment = new DockerComposeEnvironment(this.directory, this.files)
-      .withProjectName(this.project)
-      .withEnvironment(this.env)
-      .withBuild()
-      .withStartupTimeout(60_000);
-    for (const service of ['db', 'api', 'web']) {
-      environment = environment.withWaitStrategy(`${service}-1`, Wait.forHealthCheck());
-    }
-    this.#started = await environment.up();
+  /** Starts all services; resolves when they are healthy. Builds nothing unless told to. */
+  async up({ build = false } = {}): Promise<void> {
+    if (build) await this.compose('build', 'web', 'api');
+    else await this.nameImages();
+    await this.compose('up', '-d', '--wait');
   }
 
-  async down({ removeVolumes }: { removeVolumes: boolean }): Promise<void> {
-    await this.#started?.down({ removeVolumes, timeout: 30_000 });
+  /** Gives the images of this run the names that the Compose files have for them. */
+  async nameImages(): Promise<void> {
+    const made = inject('images');
+    const tag = (image: string, ...names: string[]) =>
+      Promise.all(
+        names.map((name) => docker('tag', `${made}-${image}`, `${this.project}-${name}`)),
+      );
+    const version = this.env.TAG;
+    await Promise.all([
+      tag('web', 'web', `web:${version}`),
+      tag('api', 'api', `api:${version}`),
+      tag('api:dev', 'api:dev'),
+    ]);
   }
 
   /** Removes the whole project at once, also after a failed start. */
@@ -127,7 +127,8 @@ export class Stack {
 
   /** What the engine says of the first container of a service. */
   async inspect(service: string): Promise<Inspection> {
-    const [inspection] = await this.inspectAll(service);
+    const first = await docker('inspect', `${this.project}-${service}-1`).catch(() => '[]');
+    const [inspection] = JSON.parse(first) as Inspection[];
     if (!inspection) throw new Error(`no container of ${service}`);
     return inspection;
   }

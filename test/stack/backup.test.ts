@@ -490,24 +490,24 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       const directory = temporaryDirectory();
       const file = await backup(stack, directory);
       fs.writeFileSync(join(directory, `taskdb-${stamp(3)}.dump`), 'older, not looked at');
-      const drill = () => script(stack, 'restore-test.sh', '--dir', directory);
-      const { code, stdout, stderr } = await drill();
+      const drill = () => start(stack, 'restore-test.sh', '--dir', directory);
+      const first = drill();
+      const { code, stdout, stderr } = await ended(first);
       expect([code, stderr]).toEqual([0, '']);
       expect(stdout).toMatch(
         /^restore-test: \S+ is good: every table is equal, a new row taken, restored in \d+ s\n$/,
       );
       expect(stdout).toContain(file);
-      expect(await docker('ps', '--all', '--quiet', '--filter', 'name=taskapp-restore-test')).toBe(
-        '',
-      );
+      const container = `name=taskapp-restore-test-${first.pid}$`;
+      expect(await docker('ps', '--all', '--quiet', '--filter', container)).toBe('');
 
       fs.appendFileSync(file, 'x');
-      expect(await drill()).toMatchObject({
+      expect(await ended(drill())).toMatchObject({
         code: 1,
         stderr: expect.stringContaining('is damaged') as string,
       });
       fs.rmSync(file);
-      expect(await drill()).toMatchObject({
+      expect(await ended(drill())).toMatchObject({
         code: 1,
         stderr: expect.stringContaining('is older than 26 hours') as string,
       });

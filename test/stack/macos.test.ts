@@ -82,6 +82,7 @@ function run(
   const child = execFile(file, args, { cwd: tmpdir(), env: all }, (error, stdout, stderr) => {
     resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
   });
+  child.stdin?.on('error', () => {}); // it may end without reading
   child.stdin?.end('the new password\n');
   return promise;
 }

@@ -183,7 +183,7 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
   beforeAll(async () => {
     directory = copyForAll();
     stack = new Production({ directory });
-    await stack.start();
+    await stack.up();
     await stack.compose(
       '--profile',
       'monitoring',

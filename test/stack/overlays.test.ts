@@ -172,7 +172,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const directory = copyUnderUmask077();
     letContainersRead(directory);
     const stack = newStack({ directory, files: ['compose.yml', 'compose.override.yml'] });
-    await stack.up();
+    await stack.up({ build: true });
     expect((await stack.fetch('/healthz')).status).toBe(200);
     expect((await stack.fetch('/app.js')).status).toBe(200);
     // All init files were run, the last one sourced.
@@ -185,7 +185,6 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const directory = copyUnderUmask077();
     const stack = new Production({ directory });
     onTestFinished(() => stack.remove());
-    await stack.compose('build', '--quiet', 'api', 'web');
     await stack.compose('up', '-d', '--no-deps', 'db');
     const log = async () => (await stack.logStreams('db')).stderr;
     const message = 'taskapp db: db/postgres-without-password.sh cannot be run; on the host:';
@@ -194,7 +193,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     letContainersRead(directory);
     execFileSync('chmod', ['a+x', 'db/postgres-without-password.sh'], { cwd: directory });
     await stack.compose('rm', '--stop', '--force', 'db');
-    await stack.start();
+    await stack.up({ build: true });
     expect((await stack.https('/api/tasks')).status).toBe(200);
   });
 
@@ -238,27 +237,13 @@ describe.skipIf(inject('notRunBecause'))('a proxy in ~/.docker/config.json', () 
     const plugins = join(homedir(), '.docker/cli-plugins'); // where Compose may be
     if (existsSync(plugins)) symlinkSync(plugins, join(config, 'cli-plugins'));
     const stack = newStack({});
-    await stack.compose('build'); // before the proxy is set, which would block the packages
+    await stack.nameImages();
     stack.env.DOCKER_CONFIG = config;
     await stack.compose('up', '-d', '--wait');
     expect((await stack.inspect('api')).Config.Env).toContain(`http_proxy=${away}`);
     const ask = (url: string) => stack.compose('exec', '-T', 'web', 'wget', '-qO-', url);
     expect(await ask('http://api:8080/healthz')).toBe('{"status":"healthy"}');
     expect(await ask('http://localhost/nginx-health')).toBe('healthy\n');
-  });
-});
-
-describe.skipIf(inject('notRunBecause'))('the default publication', () => {
-  it.skipIf(!existsSync('/proc/net/if_inet6'))('answers by IPv4 and by IPv6', async () => {
-    const stack = newStack({});
-    await stack.up();
-    const { Ports } = (await stack.inspect('web')).NetworkSettings;
-    const hosts = (Ports['80/tcp'] ?? []).map(({ HostIp, HostPort }) => [HostIp, HostPort]);
-    expect(new Set(hosts.map(([ip]) => ip))).toEqual(new Set(['0.0.0.0', '::']));
-    for (const [ip, port] of hosts) {
-      const host = ip === '::' ? '[::1]' : '127.0.0.1';
-      expect((await fetch(`http://${host}:${port}/healthz`)).status).toBe(200);
-    }
   });
 });
 

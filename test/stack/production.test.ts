@@ -43,7 +43,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
   beforeAll(async () => {
     stack = new Production();
     secrets = stack.secrets;
-    await stack.start();
+    await stack.up();
   }, 180_000);
   afterAll(() => stack.remove());
 
@@ -272,7 +272,7 @@ describe.skipIf(inject('notRunBecause'))(
       const stack = new Production({ files: ['nginx/compose.proxy.yml'], env });
       onTestFinished(() => stack.remove());
       for (const name of ['tls.crt', 'tls.key']) rmSync(join(stack.secrets, name));
-      await stack.start();
+      await stack.up();
       const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https' };
       const response = await stack.fetch('/healthz', { headers, redirect: 'manual' });
       expect([response.status, await response.text()]).toEqual([200, '{"status":"healthy"}']);

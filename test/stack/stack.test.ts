@@ -1,4 +1,5 @@
 // compose.yml alone, the architecture: what only the booted stack can prove.
+import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -67,6 +68,16 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     expect((await published('web')).map(([port]) => port)).toEqual(['80/tcp']);
     expect(await published('api')).toEqual([]);
     expect(await published('db')).toEqual([]);
+  });
+
+  it.skipIf(!existsSync('/proc/net/if_inet6'))('answers by IPv4 and by IPv6', async () => {
+    const { Ports } = (await stack.inspect('web')).NetworkSettings;
+    const hosts = (Ports['80/tcp'] ?? []).map(({ HostIp, HostPort }) => [HostIp, HostPort]);
+    expect(new Set(hosts.map(([ip]) => ip))).toEqual(new Set(['0.0.0.0', '::']));
+    for (const [ip, port] of hosts) {
+      const host = ip === '::' ? '[::1]' : '127.0.0.1';
+      expect((await fetch(`http://${host}:${port}/healthz`)).status).toBe(200);
+    }
   });
 
   it('has no way out of the backend network', async () => {
@@ -358,7 +369,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     const pgDump = ['pg_dump', '-Fc', '-U', 'taskapp', 'taskdb'];
     const pgRestore = ['pg_restore', '-U', 'taskapp', '-d', 'taskdb', '--clean'];
     const dump = stack.composeWithInput(Buffer.alloc(0), ...inDb, ...pgDump);
-    await stack.down({ removeVolumes: true });
+    await stack.compose('down', '--volumes');
     await stack.up();
     expect((await tasks()).map((task) => task.id)).toEqual([1, 2, 3, 4, 5]);
     stack.composeWithInput(dump, ...inDb, ...pgRestore);

@@ -50,7 +50,7 @@ export default defineConfig(({ mode }) => {
       include: ['api/test/**/*.test.ts', 'local/*.test.ts'],
       globalSetup: 'api/test/database.ts',
       env: { TMPDIR: memoryDirectory() },
-      testTimeout: 15_000,
+      testTimeout: 30_000, // a drain takes 10 s
       ...group(0, sideBySide),
     },
   };

@@ -605,7 +605,9 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     });
     expect(late).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/no commit after that time; use 'latest' to recover all of it/) as string,
+      stderr: expect.stringMatching(
+        /no commit after that time; use 'latest' to recover all of it/,
+      ) as string,
     });
     expect(fs.existsSync(join(tmpdir(), 'never-2099.dump'))).toBe(false);
   });

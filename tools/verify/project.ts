@@ -72,12 +72,19 @@ export class Project {
 
   /** `git …` in the directory; undefined outside a work tree. Throws as `execute` does. */
   async git(...args: string[]): Promise<Ended | undefined> {
-    const { code } = await this.#git('rev-parse', '--is-inside-work-tree');
-    return code === 0 ? this.#git(...args) : undefined;
+    const { code } = await this.#git(['rev-parse', '--is-inside-work-tree']);
+    return code === 0 ? this.#git(args) : undefined;
   }
 
-  #git(...args: string[]): Promise<Ended> {
-    const options = { cwd: this.directory, env: this.env };
-    return execute('git', ['-c', 'safe.directory=*', ...args], options);
+  /** The same with an input, in a directory that is known to be in a work tree. */
+  gitWith(input: string, ...args: string[]): Promise<Ended> {
+    return this.#git(args, input);
+  }
+
+  #git(args: string[], input = ''): Promise<Ended> {
+    const options = { cwd: this.directory, env: this.env, input };
+    // A repository can name a program that git would start: not on this machine.
+    const settings = ['-c', 'safe.directory=*', '-c', 'core.fsmonitor=false'];
+    return execute('git', [...settings, ...args], options);
   }
 }

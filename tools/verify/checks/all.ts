@@ -3,6 +3,8 @@ import { api } from './api.ts';
 import { apiErrors } from './api-errors.ts';
 import { compose } from './compose.ts';
 import { config } from './config.ts';
+import { configPrivileged } from './config-privileged.ts';
+import { configSecrets } from './config-secrets.ts';
 import { database } from './database.ts';
 import { files } from './files.ts';
 import { filesInGit } from './files-git.ts';
@@ -12,6 +14,8 @@ import { healthOutage } from './health-outage.ts';
 import { network } from './network.ts';
 import { operations } from './operations.ts';
 import { prod } from './prod.ts';
+import { prodDebug } from './prod-debug.ts';
+import { prodPasswords } from './prod-passwords.ts';
 import { volumes } from './volumes.ts';
 
 /** Every check, group by group. */
@@ -25,9 +29,13 @@ export const checks: Check[] = [
   ...network,
   ...volumes,
   ...config,
+  configPrivileged,
+  ...configSecrets,
   ...api,
   ...apiErrors,
   ...database,
   ...prod,
+  prodDebug,
+  prodPasswords,
   ...operations,
 ];

@@ -63,7 +63,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
       (id) => !checks.find((check) => check.id === id)?.destructive,
     );
     // It has no secret files, and is not production.
-    expect(withoutVerdict).toEqual(['files.secrets-ignored', 'database.published-passwords']);
+    expect(withoutVerdict).toEqual(['config.secret-files', 'database.published-passwords']);
     expect(report.ms).toBeLessThan(60_000);
     expect([await tasks(), await containers()]).toEqual([rows, ids]);
   });
@@ -692,7 +692,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         'the command docker is not installed',
       ]);
       expect(idsOf(report, 'not run')).toContain('health.running');
-      expect(idsOf(report, 'passed')).toContain('config.no-password');
+      expect(idsOf(report, 'passed')).toContain('config.env-mode');
     });
   });
 });

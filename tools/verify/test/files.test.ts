@@ -26,7 +26,7 @@ const only = checks
       ofFiles.includes(check.id),
   )
   .map(({ id }) => id)
-  .filter((id) => id !== 'config.non-root');
+  .filter((id) => id !== 'config.non-root' && id !== 'config.image-secrets');
 
 type Mutation = [
   what: string,
@@ -354,16 +354,15 @@ const mutations: Mutation[] = [
   ],
 
   [
-    'no file for production',
+    'no file for production: the labs run compose.yml',
     (c) => remove(c, 'compose.prod.yml'),
-    ['prod.model'],
-    ['prod.limits', 'prod.images', 'prod.ports', 'prod.source', 'prod.passwords'],
+    ['prod.limits'],
   ],
   [
     'a file for production with a mistake',
     (c) => c.edit('compose.prod.yml', 'services:', 'service:'),
     ['prod.model'],
-    ['prod.limits', 'prod.images', 'prod.ports', 'prod.source', 'prod.passwords'],
+    ['prod.limits', 'prod.images', 'prod.ports', 'prod.source', 'prod.debug', 'prod.passwords'],
   ],
   [
     'no limits for api',

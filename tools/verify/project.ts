@@ -21,16 +21,21 @@ export class Project {
   readonly directory: string;
   readonly options: ProjectOptions;
   readonly env: NodeJS.ProcessEnv;
+  /** As -p of `docker compose`; a stack of this directory may run under another name. */
+  name: string | undefined;
   /** The prefix of every title that the checks create. */
   readonly mark = `verify-${crypto.randomUUID().slice(0, 8)}`;
   /** The ids of tasks that the checks created and have not deleted yet. */
   readonly created = new Set<number>();
   /** True once a check has sent a request that may create a task. */
   hasWritten = false;
+  /** Milliseconds that were spent on waiting for a slow stack. They count in no time limit. */
+  waitedMs = 0;
   readonly #known = new Map<string, Promise<unknown>>();
 
   constructor(options: ProjectOptions) {
     this.options = options;
+    this.name = options.name;
     this.directory = options.directory;
     this.env = { ...process.env, ...options.env };
   }
@@ -62,9 +67,8 @@ export class Project {
     files = this.options.files ?? [],
     envFiles = this.options.envFiles ?? [],
   ): string[] {
-    const { name } = this.options;
     return [
-      ...(name === undefined ? [] : ['-p', name]),
+      ...(this.name === undefined ? [] : ['-p', this.name]),
       ...files.flatMap((file) => ['-f', file]),
       ...envFiles.flatMap((file) => ['--env-file', file]),
     ];

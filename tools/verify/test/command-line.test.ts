@@ -136,7 +136,10 @@ describe('npm run verify', () => {
     const noDocker = 'the command docker is not installed$';
     const cause = expect.stringMatching(new RegExp(`^${noFiles}|^${noDocker}`)) as unknown;
     expect(named['compose.model']).toMatchObject({ outcome: 'failed', seen: [cause] });
-    expect(named['api.list']).toMatchObject({ outcome: 'not run', reason: cause });
+    expect(named['api.list']).toMatchObject({
+      outcome: 'skipped',
+      reason: 'blocked by files.compose',
+    });
   });
 
   it('asks web itself, whatever proxy the environment names', async () => {

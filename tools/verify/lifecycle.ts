@@ -13,10 +13,12 @@ import { patience } from './health-checks.ts';
 import { type Container, tiers } from './model.ts';
 import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
+import { copyOf } from './table.ts';
 import { eventually } from './wait.ts';
 import { mustAnswer, statusOf } from './web.ts';
 
-const fingerprintOf = `
+/** A statement with one value for all tasks. */
+export const fingerprintOf = `
   SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), ''))
   FROM tasks t`;
 
@@ -34,6 +36,7 @@ export async function mayBeStopped(project: Project): Promise<void> {
   if (!(await worksAgain(project, 5_000)))
     throw new NotPossible('the application does not work: GET /healthz is not 200');
 
+  await copyOf(project);
   const others = await wouldBeMade(project);
   if (others.length === 0) return;
   throw new NotPossible(

@@ -1,5 +1,5 @@
 // Stops the database and starts it again, once for all checks that look at such an outage.
-import { forgetContainers, runningContainer } from './containers.ts';
+import { containersOf, forgetContainers, isRunning, runningContainer } from './containers.ts';
 import { patienceWith } from './health-checks.ts';
 import {
   databaseAnswers,
@@ -15,7 +15,7 @@ import { statusOf } from './web.ts';
 export interface Outage {
   /** Statuses while the database is stopped; undefined where nothing answered. */
   during: { healthz: number | undefined; nginx: number | undefined };
-  /** What the health check of api said last; undefined if it has none. */
+  /** The health of api, or its state if it does not run; undefined if it has no health check. */
   api: { status: string; output: string } | undefined;
   /** What is wrong after the database was started again. */
   after: string[];
@@ -37,9 +37,12 @@ async function healthOfApi(project: Project): Promise<Outage['api']> {
   let last: Outage['api'];
   const failsNow = async () => {
     forgetContainers(project);
-    const { Health } = (await runningContainer(project, 'api')).State;
-    last = Health && { status: Health.Status, output: Health.Log?.at(-1)?.Output.trim() ?? '' };
-    return Health?.Status === 'unhealthy';
+    const [container] = await containersOf(project, 'api');
+    const { Health, Status = 'gone' } = container?.State ?? {};
+    if (!container || !isRunning(container)) last = { status: Status, output: '' };
+    else
+      last = Health && { status: Health.Status, output: Health.Log?.at(-1)?.Output.trim() ?? '' };
+    return last?.status !== 'healthy';
   };
   const api = await runningContainer(project, 'api').catch(() => undefined);
   if (api?.State.Health) await eventually(failsNow, 5_000 + patienceWith(api));
@@ -69,7 +72,8 @@ export function outage(project: Project): Promise<Outage> {
     const before = await fingerprint(project);
     try {
       const during = await statusesWithoutDatabase(project);
-      const api = await healthOfApi(project);
+      // A health check that asks /healthz cannot know more than that.
+      const api = during.healthz === 200 ? undefined : await healthOfApi(project);
       await startDatabase(project);
       return { during, api, after: await faultsAfterwards(project, before) };
     } finally {

@@ -13,6 +13,8 @@ export interface ProjectOptions {
   /** Sent to /api as `Authorization: Bearer`. */
   token?: string | undefined;
   trust?: Trust;
+  /** Whether a check may run the scripts of the project on this machine. */
+  mayRunScripts?: boolean;
   /** Added to the environment of this process. */
   env?: NodeJS.ProcessEnv;
 }
@@ -26,9 +28,11 @@ export class Project {
   /** The prefix of every title that the checks create. */
   readonly mark = `verify-${crypto.randomUUID().slice(0, 8)}`;
   /** The ids of tasks that the checks created and have not deleted yet. */
-  readonly created = new Set<number>();
-  /** True once a check has sent a request that may create a task. */
-  hasWritten = false;
+  readonly created = new Set<string>();
+  /** How many requests have been sent that may change tasks. */
+  writes = 0;
+  /** True once the table has been copied: from then on, nothing may get lost. */
+  hasCopy = false;
   /** Milliseconds that were spent on waiting for a slow stack. They count in no time limit. */
   waitedMs = 0;
   readonly #known = new Map<string, Promise<unknown>>();

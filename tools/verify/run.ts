@@ -6,6 +6,7 @@ import { findByDirectory } from './containers.ts';
 import { NotApplicable, NotPossible } from './errors.ts';
 import { patience } from './health-checks.ts';
 import type { Project } from './project.ts';
+import { faultsOfLoss } from './table.ts';
 import { withCause } from './causes.ts';
 import { cleanUp } from './tasks.ts';
 
@@ -78,7 +79,11 @@ export async function verify(project: Project, selection: Selection = {}): Promi
 function destructiveLast(list: Check[]): Check[] {
   const harmless = list.filter((check) => !check.destructive);
   const destructive = list.filter((check) => check.destructive);
-  return [...harmless, ...destructive];
+  const [first, others] = [
+    destructive.filter((check) => check.first),
+    destructive.filter((check) => !check.first),
+  ];
+  return [...harmless, ...first, ...others];
 }
 
 class Run {
@@ -99,8 +104,13 @@ class Run {
 
   async resultOf(check: Check): Promise<Result> {
     const from = performance.now();
+    const { writes } = this.#project;
+    const ms = () => Math.round(performance.now() - from);
     const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
-    return { check, ...verdict, ms: Math.round(performance.now() - from) };
+    const hasWritten = this.#project.writes > writes || check.destructive;
+    const lost = hasWritten ? await faultsOfLoss(this.#project) : [];
+    if (lost.length > 0) return { check, ...verdictOn([...verdict.seen, ...lost]), ms: ms() };
+    return { check, ...verdict, ms: ms() };
   }
 
   /** What the check finds wrong. Throws NotApplicable or NotPossible if it has no verdict. */

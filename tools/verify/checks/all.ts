@@ -1,11 +1,14 @@
 import type { Check } from '../check.ts';
 import { api } from './api.ts';
+import { apiChanges } from './api-changes.ts';
 import { apiErrors } from './api-errors.ts';
+import { apiIds } from './api-ids.ts';
 import { compose } from './compose.ts';
 import { config } from './config.ts';
 import { configPrivileged } from './config-privileged.ts';
 import { configSecrets } from './config-secrets.ts';
 import { database } from './database.ts';
+import { databaseSeed } from './database-seed.ts';
 import { files } from './files.ts';
 import { filesInGit } from './files-git.ts';
 import { health } from './health.ts';
@@ -32,8 +35,11 @@ export const checks: Check[] = [
   configPrivileged,
   ...configSecrets,
   ...api,
+  ...apiChanges,
   ...apiErrors,
+  ...apiIds,
   ...database,
+  databaseSeed,
   ...prod,
   prodDebug,
   prodPasswords,

@@ -67,7 +67,10 @@ export default defineConfig(({ mode }) => {
     test: {
       ...onTheEngine,
       name: 'verify',
-      include: files('tools/verify/test', quick.verify),
+      include: [
+        ...files('tools/verify/test', quick.verify),
+        ...(isAll ? ['tools/verify/checks/*.test.ts'] : []),
+      ],
       globalSetup: ['test/lib/engine.ts'],
       ...group(1, sideBySide),
     },

@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** The files that take longest, measured on two cores. */
 const longest = [
   'booted',
+  'student-apis',
   'page',
   'backup',
   'overlays',

@@ -59,6 +59,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     const project = stack.asProject({
       token: stack.token,
       trust: { ca: readFileSync(join(secrets, 'tls.crt')) },
+      mayRunScripts: true,
     });
     const before = (await https('/api/tasks')).text;
     const report = await verify(project, { destructive: true });
@@ -73,7 +74,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       ),
     ).toEqual([]);
     expect((await https('/api/tasks')).text).toBe(before);
-  });
+  }, 240_000);
 
   it('lets npm run verify name an untrusted certificate and a missing token', async () => {
     const untrusted = await verify(stack.asProject(), { only: ['health'] });

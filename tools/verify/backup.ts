@@ -49,7 +49,7 @@ async function faultsOfRestore(project: Project, dump: Buffer, before: string): 
   const later = await newTask(project, 'made after the dump');
   const faults = await restoreInPlace(project, dump);
   if (faults.length > 0) return faults;
-  project.created.delete(later.id);
+  project.created.delete(String(later.id));
   const after = await fingerprint(project);
   if (after === before) return [];
   const kept = keep(dump);

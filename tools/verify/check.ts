@@ -50,6 +50,10 @@ export interface Check {
   fix: string;
   /** Set if the check stops, starts or recreates containers: it then needs --destructive. */
   destructive?: true;
+  /** Set if it must see the stack as it was given: before others have restarted anything. */
+  first?: true;
+  /** Set if the check waits for the health checks of the stack: their own times then count. */
+  waits?: true;
   /**
    * Returns what is wrong, one fault per entry; an empty list means that the check passes.
    * Throws NotApplicable or NotPossible when it has no verdict.

@@ -4,13 +4,7 @@ import { lastLine } from './command.ts';
 import { NotPossible } from './errors.ts';
 import type { Model, Service, Tier } from './model.ts';
 import type { Project } from './project.ts';
-import {
-  baseFile,
-  fileExists,
-  productionFile,
-  productionNames,
-  readText,
-} from './project-files.ts';
+import { baseFile, fileExists, productionFile, readText } from './project-files.ts';
 
 /** A model, and what Compose wrote to standard error about it. */
 interface Resolved {
@@ -66,6 +60,33 @@ export async function defaultAndBase(project: Project): Promise<[Model, Model]> 
   });
 }
 
+/** A service as the files have it: variables are not filled in, and lists stay lists. */
+export interface RawService {
+  environment?: Record<string, unknown> | string[];
+  build?: { args?: Record<string, unknown> | string[] } | string;
+  command?: string | string[];
+}
+
+export type RawModel = Record<string, RawService>;
+
+const raw = ['config', '--format', 'json', '--no-interpolate', '--no-normalize'];
+
+/** The services of one Compose file alone. Throws NotPossible if Compose cannot read it. */
+export async function rawFile(project: Project, file: string): Promise<RawModel> {
+  const options = ['compose', '-f', file, '--profile', '*', ...raw, '--no-consistency'];
+  const { code, stdout, stderr } = await project.docker(options);
+  if (code !== 0) throw new NotPossible(`${file} cannot be read: ${lastLine(stderr)}`);
+  return (JSON.parse(stdout.toString()) as { services?: RawModel }).services ?? {};
+}
+
+/** The services of production as its files have them, one laid over the other. */
+export async function rawProduction(project: Project): Promise<RawModel> {
+  const options = ['compose', ...productionOptions(project), ...raw];
+  const { code, stdout, stderr } = await project.docker(options);
+  if (code !== 0) throw new NotPossible(`docker compose config: ${lastLine(stderr)}`);
+  return (JSON.parse(stdout.toString()) as { services: RawModel }).services;
+}
+
 /** The Compose files named by an option, by the environment or by a settings file. */
 function chosenFiles(project: Project): string[] {
   const { files = [], envFiles } = project.options;
@@ -94,19 +115,25 @@ export function isProduction(project: Project): boolean {
 
 /**
  * The model of production with all profiles: of the chosen files if one of them is for production,
- * otherwise of the base and the production file. Throws NotPossible if there is none.
+ * otherwise of the base and, if there is one, of the production file. Throws NotPossible.
  */
 export async function productionModel(project: Project): Promise<Model> {
   if (isProduction(project)) return wholeModel(project);
-  const base = baseFile(project);
-  const production = productionFile(project);
-  if (base === undefined || production === undefined) {
-    const example = productionNames[0];
-    throw new NotPossible(`there is no Compose file for production, such as ${example}`);
-  }
-  const envFile = ['.env.prod', '.env.prod.example'].find((name) => fileExists(project, name));
-  const envFiles = project.options.envFiles ?? (envFile === undefined ? [] : [envFile]);
-  const options = [...project.composeOptions([base, production], envFiles), '--profile', '*'];
+  const options = productionOptions(project);
   const { model } = await project.once('production', () => resolve(project, options));
   return model;
+}
+
+/** The options that make Compose read production. Throws NotPossible without a Compose file. */
+function productionOptions(project: Project): string[] {
+  const everything = ['--profile', '*'];
+  if (isProduction(project)) return [...project.composeOptions(), ...everything];
+  const base = baseFile(project);
+  if (base === undefined) throw new NotPossible('there is no Compose file');
+  const production = productionFile(project);
+  // As the labs run it.
+  if (production === undefined) return [...project.composeOptions([base]), ...everything];
+  const envFile = ['.env.prod', '.env.prod.example'].find((name) => fileExists(project, name));
+  const envFiles = project.options.envFiles ?? (envFile === undefined ? [] : [envFile]);
+  return [...project.composeOptions([base, production], envFiles), ...everything];
 }

@@ -1,4 +1,5 @@
 // The containers and images of a project.
+import { realpathSync } from 'node:fs';
 import { type Ended, lastLine } from './command.ts';
 import { NotPossible } from './errors.ts';
 import type { Container, Image, Tier } from './model.ts';
@@ -10,10 +11,6 @@ const label = 'com.docker.compose';
 /** The service that a container belongs to. */
 export const serviceNameOf = ({ Config }: Container): string =>
   Config.Labels[`${label}.service`] ?? '';
-
-/** The hash of the configuration that a container was made from. */
-export const configHashOf = ({ Config }: Container): string | undefined =>
-  Config.Labels[`${label}.config-hash`];
 
 /** The name of a container, without the slash that the engine puts before it. */
 export const nameOf = ({ Name }: Container): string => Name.slice(1);
@@ -41,6 +38,25 @@ async function findContainers(project: Project): Promise<Container[]> {
 /** All containers of the project, stopped ones too. Throws NotPossible without an engine. */
 export function allContainers(project: Project): Promise<Container[]> {
   return project.once('containers', () => findContainers(project));
+}
+
+/**
+ * If the project has no containers, but the directory has those of one other project, looks at
+ * that one. Returns a note about it. Never throws.
+ */
+export async function findByDirectory(project: Project): Promise<string[]> {
+  const isNamed = project.name ?? project.env.COMPOSE_PROJECT_NAME;
+  const own = await allContainers(project).catch(() => undefined);
+  if (isNamed !== undefined || own === undefined || own.length > 0) return [];
+  const ofDirectory = `label=${label}.project.working_dir=${realpathSync(project.directory)}`;
+  const format = `{{.Label "${label}.project"}}`;
+  const { stdout } = await project.docker(['ps', '--filter', ofDirectory, '--format', format]);
+  const [name, ...others] = new Set(stdout.toString().split('\n').filter(Boolean));
+  if (name === undefined || others.length > 0) return [];
+  project.name = name;
+  project.forget('model', 'whole model');
+  forgetContainers(project);
+  return [`the stack of this directory runs as the project ${name}: -p ${name} says so as well`];
 }
 
 /** Call this after containers have changed: they and web's address are then looked up again. */

@@ -6,9 +6,10 @@ import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 
 export interface Answer {
   status: number;
-  /** The Content-Type; empty without one, as is `location`. */
+  /** The Content-Type; empty without one, as are `location` and `retryAfter`. */
   type: string;
   location: string;
+  retryAfter: string;
   text: string;
   /** The body; undefined if it is not JSON. */
   json: unknown;
@@ -127,8 +128,13 @@ function readAnswer(response: IncomingMessage, onEnd: (answer: Answer) => void):
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
   response.on('end', () => {
     const text = Buffer.concat(chunks).toString();
-    const { 'content-type': type = '', location = '' } = response.headers;
-    onEnd({ status: response.statusCode ?? 0, type, location, text, json: parse(text) });
+    const {
+      'content-type': type = '',
+      location = '',
+      'retry-after': retryAfter = '',
+    } = response.headers;
+    const status = response.statusCode ?? 0;
+    onEnd({ status, type, location, retryAfter, text, json: parse(text) });
   });
 }
 

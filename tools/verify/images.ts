@@ -5,11 +5,11 @@ import type { Service } from './model.ts';
 
 type Build = NonNullable<Service['build']>;
 
-/** True for a name with a digest, or with a tag other than latest. */
+/** True for a name with a digest, or with a tag that has a version: not for latest or alpine. */
 export function isPinned(image: string): boolean {
   if (image.includes('@sha256:')) return true;
   const tag = /:([^/:]+)$/.exec(image)?.[1];
-  return tag !== undefined && tag !== 'latest';
+  return tag !== undefined && /\d/.test(tag);
 }
 
 /** The images that the Dockerfile of a service starts from; none if the service is not built. */

@@ -20,8 +20,11 @@ export function asJunit(report: Report, directory: string): string {
 /** Control characters, most of which XML 1.0 cannot represent, become U+FFFD. */
 function escaped(value: string): string {
   return value
-    .replaceAll(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\u{FFFD}')
-    .replaceAll(/[<>&"\n]/g, (character) => `&#${character.codePointAt(0)};`);
+    .replaceAll(
+      /[^\t\n\r\u{20}-\u{7E}\u{A0}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu,
+      '\u{FFFD}',
+    )
+    .replaceAll(/[<>&"\n\r\p{Cf}]/gu, (character) => `&#${character.codePointAt(0)};`);
 }
 
 const seconds = (results: Result[]) => {

@@ -3,34 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ended, lastLine } from './command.ts';
 import {
   allContainers,
-  configHashOf,
   forgetContainers,
   isRunning,
-  nameOf,
   runningContainer,
   serviceNameOf,
 } from './containers.ts';
 import { NotPossible } from './errors.ts';
+import { patience } from './health-checks.ts';
 import { type Container, tiers } from './model.ts';
 import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
+import { copyOf } from './table.ts';
 import { eventually } from './wait.ts';
 import { mustAnswer, statusOf } from './web.ts';
 
-const allTasks = `
+/** A statement with one value for all tasks. */
+export const fingerprintOf = `
   SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), ''))
   FROM tasks t`;
 
 /** One value for all tasks: two are equal if and only if every row is. */
 export const fingerprint = (project: Project, database?: string): Promise<string> =>
-  sql(project, allTasks, database);
-
-/** The hash of each service's configuration, as the files at hand have it. */
-async function configHashes(project: Project): Promise<Map<string, string>> {
-  const { stdout } = await project.compose(['--profile', '*', 'config', '--hash', '*']);
-  const lines = stdout.toString().trim().split('\n');
-  return new Map(lines.map((line) => line.split(' ') as [string, string]));
-}
+  sql(project, fingerprintOf, database);
 
 /**
  * Throws NotPossible unless the application works, and `docker compose up` with the files at hand
@@ -42,20 +36,27 @@ export async function mayBeStopped(project: Project): Promise<void> {
   if (!(await worksAgain(project, 5_000)))
     throw new NotPossible('the application does not work: GET /healthz is not 200');
 
-  const hashes = await configHashes(project);
-  const isOther = (container: Container) =>
-    configHashOf(container) !== hashes.get(serviceNameOf(container));
-  const others = (await allContainers(project)).filter(isOther);
+  await copyOf(project);
+  const others = await wouldBeMade(project);
   if (others.length === 0) return;
-  const names = others.map(nameOf).join(', ');
   throw new NotPossible(
-    `${names} was started from other files or settings than these: ` +
+    `${others.join(', ')} was started from other files or settings than these: ` +
       'name the same ones with -f and --env-file, or run docker compose up -d first',
   );
 }
 
-/** Waits until every container runs and none is unhealthy. Returns false after the limit. */
-export function healthyAgain(project: Project, limitMs: number): Promise<boolean> {
+/** The containers that `docker compose up` would make, instead of those that run. */
+async function wouldBeMade(project: Project): Promise<string[]> {
+  const args = ['--dry-run', ...upOf(await replicaCounts(project))];
+  const { code, stdout, stderr } = await project.compose(args, { limitMs: 60_000 });
+  if (code !== 0) throw new NotPossible(`docker compose up --dry-run: ${lastLine(stderr)}`);
+  const steps = `${stdout.toString()}\n${stderr}`.matchAll(/Container (\S+) +(?:Re)?[Cc]reat/g);
+  return [...new Set([...steps].map(([, name = '']) => name))];
+}
+
+/** Waits until every container runs and is healthy. Returns false after the stack's own times. */
+export async function healthyAgain(project: Project): Promise<boolean> {
+  const limitMs = 20_000 + (await patience(project));
   const isWell = (container: Container) =>
     isRunning(container) && (container.State.Health?.Status ?? 'healthy') === 'healthy';
   return eventually(async () => {
@@ -99,10 +100,14 @@ async function replicaCounts(project: Project): Promise<Map<string, number>> {
   return counts;
 }
 
-function start(project: Project, counts: Map<string, number>): Promise<Ended> {
+function upOf(counts: Map<string, number>): string[] {
   const scale = [...counts].flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
-  const up = ['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()];
-  return project.compose(up, { limitMs: 90_000 });
+  return ['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()];
+}
+
+/** Starts these containers. Each service waits for the next, for as long as its check takes. */
+function start(project: Project, counts: Map<string, number>, ownMs: number): Promise<Ended> {
+  return project.compose(upOf(counts), { limitMs: 90_000 + tiers.length * ownMs });
 }
 
 /**
@@ -113,9 +118,13 @@ export async function downAndUp(project: Project): Promise<string[]> {
   await mayBeStopped(project);
   const before = await fingerprint(project);
   const counts = await replicaCounts(project);
+  const ownMs = await patience(project);
   await project.compose(['--profile', '*', 'down'], { limitMs: 90_000 });
-  const { code, stderr } = await start(project, counts);
-  if (code !== 0) return [`docker compose up: ${lastLine(stderr)}`];
+  const { code, stderr } = await start(project, counts, ownMs);
+  if (code !== 0) {
+    await start(project, counts, ownMs); // a service that was only slow is up now
+    return [`docker compose up: ${lastLine(stderr)}`];
+  }
   return faultsAfter('down and up', project, before);
 }
 
@@ -144,6 +153,6 @@ export async function reboot(project: Project): Promise<string[]> {
     return await faultsAfter('a restart of all containers', project, before);
   } finally {
     await project.docker(['start', ...ids], { limitMs: 30_000 }); // those that are still down
-    await healthyAgain(project, 20_000);
+    await healthyAgain(project);
   }
 }

@@ -31,10 +31,10 @@ async function main(): Promise<number> {
   return exitCode(report);
 }
 
-/** Aborts on Ctrl-C, or when the process is told to end. */
+/** Aborts on Ctrl-C, when the process is told to end, or when its terminal is closed. */
 function interruption(): AbortSignal {
   const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       process.stderr.write('\nverify: stopping, once the stack is as it was\n');
       interrupt.abort();
@@ -48,6 +48,9 @@ function failed(error: unknown): number {
   process.stderr.write(`verify: ${error.message}\n\n${usage}`);
   return 2;
 }
+
+// A terminal that was closed takes no more text, and that must not end the run.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const code = await main().catch(failed);
 process.exit(code); // a service that hangs may keep a connection open

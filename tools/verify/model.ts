@@ -4,8 +4,9 @@
 export interface Model {
   name: string;
   services: Record<string, Service>;
-  volumes?: Record<string, { name: string }>;
+  volumes?: Record<string, { name: string; driver_opts?: Record<string, string> | null }>;
   secrets?: Record<string, { file?: string }>;
+  configs?: Record<string, object>;
 }
 
 export interface Service {
@@ -18,6 +19,15 @@ export interface Service {
     args?: Record<string, string | null>;
   };
   environment?: Record<string, string | null>;
+  command?: string[] | null;
+  user?: string;
+  privileged?: boolean;
+  cap_add?: string[];
+  working_dir?: string;
+  tmpfs?: string | string[];
+  secrets?: object[];
+  configs?: object[];
+  group_add?: string[];
   ports?: { host_ip?: string; published?: string; target: number }[];
   volumes?: { type: string; source?: string; target: string; read_only?: boolean }[];
   networks?: Record<string, unknown>;
@@ -43,6 +53,15 @@ export interface HealthCheck {
   retries?: number;
 }
 
+/** A health check as the engine has it: in nanoseconds, where zero means "not set". */
+export interface ImageHealthCheck {
+  Test?: string[];
+  Interval?: number;
+  Timeout?: number;
+  StartPeriod?: number;
+  Retries?: number;
+}
+
 /** What `docker inspect` prints of a container. */
 export interface Container {
   Id: string;
@@ -54,7 +73,11 @@ export interface Container {
     ExitCode: number;
     Health?: { Status: string; Log?: { Output: string }[] | null };
   };
-  Config: { Env: string[] | null; Labels: Record<string, string> };
+  Config: {
+    Env: string[] | null;
+    Labels: Record<string, string>;
+    Healthcheck?: ImageHealthCheck | null;
+  };
   Mounts: { Type: string; Name?: string; Source: string; Destination: string }[];
   NetworkSettings: {
     Networks: Record<string, { IPAddress: string; GlobalIPv6Address?: string }>;
@@ -65,9 +88,7 @@ export interface Container {
 /** What `docker inspect` prints of an image. */
 export interface Image {
   Id: string;
-  Config: {
-    Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; Retries?: number } | null;
-  };
+  Config: { Env?: string[] | null; Healthcheck?: ImageHealthCheck | null };
 }
 
 /** The services that every project must have, in the order of a request. */
@@ -82,6 +103,11 @@ export function lasting({ services }: Model): [string, Service][] {
       if (condition === 'service_completed_successfully') completing.add(name);
   }
   return Object.entries(services).filter(([name]) => !completing.has(name));
+}
+
+/** The lasting services of a model that start without a profile. */
+export function always(model: Model): [string, Service][] {
+  return lasting(model).filter(([, { profiles = [] }]) => profiles.length === 0);
 }
 
 function networksOf({ networks = { default: null }, network_mode: mode }: Service): string[] {

@@ -1,4 +1,6 @@
 // Stops the database and starts it again, once for all checks that look at such an outage.
+import { containersOf, forgetContainers, isRunning, runningContainer } from './containers.ts';
+import { patienceWith } from './health-checks.ts';
 import {
   databaseAnswers,
   fingerprint,
@@ -13,6 +15,8 @@ import { statusOf } from './web.ts';
 export interface Outage {
   /** Statuses while the database is stopped; undefined where nothing answered. */
   during: { healthz: number | undefined; nginx: number | undefined };
+  /** The health of api, or its state if it does not run; undefined if it has no health check. */
+  api: { status: string; output: string } | undefined;
   /** What is wrong after the database was started again. */
   after: string[];
 }
@@ -28,6 +32,23 @@ async function statusesWithoutDatabase(project: Project): Promise<Outage['during
   };
 }
 
+/** Waits until the health check of api fails, for as long as that may take. */
+async function healthOfApi(project: Project): Promise<Outage['api']> {
+  let last: Outage['api'];
+  const failsNow = async () => {
+    forgetContainers(project);
+    const [container] = await containersOf(project, 'api');
+    const { Health, Status = 'gone' } = container?.State ?? {};
+    if (!container || !isRunning(container)) last = { status: Status, output: '' };
+    else
+      last = Health && { status: Health.Status, output: Health.Log?.at(-1)?.Output.trim() ?? '' };
+    return last?.status !== 'healthy';
+  };
+  const api = await runningContainer(project, 'api').catch(() => undefined);
+  if (api?.State.Health) await eventually(failsNow, 5_000 + patienceWith(api));
+  return last;
+}
+
 async function faultsAfterwards(project: Project, before: string): Promise<string[]> {
   if (!(await worksAgain(project, 30_000)))
     return ['GET /healthz is not 200 within 30 s after db was started'];
@@ -41,7 +62,7 @@ async function putBack(project: Project): Promise<void> {
   await startDatabase(project);
   if ((await statusOf(project, '/healthz')) !== 200)
     await project.compose(['restart', 'api'], { limitMs: 60_000 });
-  await healthyAgain(project, 20_000);
+  await healthyAgain(project);
 }
 
 /** What happened during and after the outage. Throws as `mayBeStopped` does. */
@@ -51,8 +72,10 @@ export function outage(project: Project): Promise<Outage> {
     const before = await fingerprint(project);
     try {
       const during = await statusesWithoutDatabase(project);
+      // A health check that asks /healthz cannot know more than that.
+      const api = during.healthz === 200 ? undefined : await healthOfApi(project);
       await startDatabase(project);
-      return { during, after: await faultsAfterwards(project, before) };
+      return { during, api, after: await faultsAfterwards(project, before) };
     } finally {
       await putBack(project);
     }

@@ -18,6 +18,11 @@ export function environmentOf({ Config }: Container, name: string): string | und
   return line?.slice(name.length + 1);
 }
 
+/** Runs its arguments with the owner's password, which pg_hba.conf may want on the socket too. */
+const withPassword =
+  'export PGPASSWORD="${POSTGRES_PASSWORD:-$(cat "${POSTGRES_PASSWORD_FILE:-/dev/null}")}"; ' +
+  'exec "$0" "$@"';
+
 /**
  * Runs a PostgreSQL program in db's container as the owner, on the project's database by default.
  * Throws NotPossible if db does not run.
@@ -30,7 +35,8 @@ export async function inDatabase(
   const { Id } = await runningContainer(project, 'db');
   const owner = await databaseOwner(project);
   const login = ['-U', owner.user, '-d', database ?? owner.database];
-  return project.docker(['exec', '-i', Id, program, ...login, ...args], options);
+  const command = ['sh', '-c', withPassword, program, ...login, ...args];
+  return project.docker(['exec', '-i', Id, ...command], options);
 }
 
 /** Runs SQL as the owner: a line per row, `|` between columns. Throws NotPossible on an error. */

@@ -12,7 +12,7 @@ const composeNames = (suffix: string) => [
 ];
 const baseNames = composeNames('');
 const overrideNames = composeNames('.override');
-export const productionNames = [...composeNames('.prod'), ...composeNames('.production')];
+const productionNames = [...composeNames('.prod'), ...composeNames('.production')];
 
 /** The sorted names in the project's directory, or in one below it. */
 export function fileNames({ directory }: Project, below = '.'): string[] {
@@ -37,19 +37,28 @@ export const baseFile = (project: Project) => firstOf(project, baseNames);
 export const overrideFile = (project: Project) => firstOf(project, overrideNames);
 export const productionFile = (project: Project) => firstOf(project, productionNames);
 
+/** True for the usual names of Compose files. */
+export const isComposeFile = (name: string) => /^(docker-)?compose.*\.ya?ml$/.test(name);
+
+/** True for a YAML file that has services, as a Compose file of any name has them. */
+export const hasServices = (path: string, text: string) =>
+  /\.ya?ml$/.test(path) && /^services:\s*(?:#.*)?$/m.test(text);
+
 /** Every Compose file in the directory, by name, without its comments. */
 export function composeTexts(project: Project): Map<string, string> {
-  const names = fileNames(project).filter((name) => /^(docker-)?compose.*\.ya?ml$/.test(name));
+  const names = fileNames(project).filter(isComposeFile);
   const withoutComments = (text: string) => text.replaceAll(/(^|\s)#.*$/gm, '');
   return new Map(names.map((name) => [name, withoutComments(readText(project, name))]));
 }
 
 const isExample = (name: string) => /example|sample|template|dist/i.test(name);
-const isDotEnv = (name: string) => /^\.env($|\.)/.test(name);
+
+/** True for the name of a settings file, such as .env; not for that of an example. */
+export const isDotEnv = (name: string) => /^\.env($|\.)/.test(name) && !isExample(name);
 
 /** The settings files with values, such as .env. */
 export function envFileNames(project: Project): string[] {
-  return fileNames(project).filter((name) => isDotEnv(name) && !isExample(name));
+  return fileNames(project).filter(isDotEnv);
 }
 
 /** The examples of settings files, such as .env.example. */

@@ -13,6 +13,8 @@ export interface ProjectOptions {
   /** Sent to /api as `Authorization: Bearer`. */
   token?: string | undefined;
   trust?: Trust;
+  /** Whether a check may run the scripts of the project on this machine. */
+  mayRunScripts?: boolean;
   /** Added to the environment of this process. */
   env?: NodeJS.ProcessEnv;
 }
@@ -21,16 +23,23 @@ export class Project {
   readonly directory: string;
   readonly options: ProjectOptions;
   readonly env: NodeJS.ProcessEnv;
+  /** As -p of `docker compose`; a stack of this directory may run under another name. */
+  name: string | undefined;
   /** The prefix of every title that the checks create. */
   readonly mark = `verify-${crypto.randomUUID().slice(0, 8)}`;
   /** The ids of tasks that the checks created and have not deleted yet. */
-  readonly created = new Set<number>();
-  /** True once a check has sent a request that may create a task. */
-  hasWritten = false;
+  readonly created = new Set<string>();
+  /** How many requests have been sent that may change tasks. */
+  writes = 0;
+  /** True once the table has been copied: from then on, nothing may get lost. */
+  hasCopy = false;
+  /** Milliseconds that were spent on waiting for a slow stack. They count in no time limit. */
+  waitedMs = 0;
   readonly #known = new Map<string, Promise<unknown>>();
 
   constructor(options: ProjectOptions) {
     this.options = options;
+    this.name = options.name;
     this.directory = options.directory;
     this.env = { ...process.env, ...options.env };
   }
@@ -62,9 +71,8 @@ export class Project {
     files = this.options.files ?? [],
     envFiles = this.options.envFiles ?? [],
   ): string[] {
-    const { name } = this.options;
     return [
-      ...(name === undefined ? [] : ['-p', name]),
+      ...(this.name === undefined ? [] : ['-p', this.name]),
       ...files.flatMap((file) => ['-f', file]),
       ...envFiles.flatMap((file) => ['--env-file', file]),
     ];
@@ -72,12 +80,19 @@ export class Project {
 
   /** `git …` in the directory; undefined outside a work tree. Throws as `execute` does. */
   async git(...args: string[]): Promise<Ended | undefined> {
-    const { code } = await this.#git('rev-parse', '--is-inside-work-tree');
-    return code === 0 ? this.#git(...args) : undefined;
+    const { code } = await this.#git(['rev-parse', '--is-inside-work-tree']);
+    return code === 0 ? this.#git(args) : undefined;
   }
 
-  #git(...args: string[]): Promise<Ended> {
-    const options = { cwd: this.directory, env: this.env };
-    return execute('git', ['-c', 'safe.directory=*', ...args], options);
+  /** The same with an input, in a directory that is known to be in a work tree. */
+  gitWith(input: string, ...args: string[]): Promise<Ended> {
+    return this.#git(args, input);
+  }
+
+  #git(args: string[], input = ''): Promise<Ended> {
+    const options = { cwd: this.directory, env: this.env, input };
+    // A repository can name a program that git would start: not on this machine.
+    const settings = ['-c', 'safe.directory=*', '-c', 'core.fsmonitor=false'];
+    return execute('git', [...settings, ...args], options);
   }
 }

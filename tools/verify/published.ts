@@ -3,22 +3,19 @@ import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { basename } from 'node:path';
 import { sqlRows } from './postgres.ts';
 import type { Project } from './project.ts';
-import { composeTexts, envExampleNames, readText } from './project-files.ts';
-import { initFiles, textOf } from './tree.ts';
+import { envExampleNames, envFileNames, readText } from './project-files.ts';
+import { isSecretName } from './secret-names.ts';
+import { composeFiles, initFiles, textOf } from './tree.ts';
 
 /** Passwords, each with the place where it is published. */
 type Published = Map<string, string>;
 
-/** True for the name of a variable that holds a secret. */
-export const isSecret = (name: string): boolean =>
-  /(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY)$/.test(name);
-
 /** The default passwords of the Compose files. */
-export function defaultPasswords(project: Project): Published {
+function defaultPasswords(project: Project): Published {
   const found: Published = new Map();
-  for (const [file, text] of composeTexts(project)) {
+  for (const [file, text] of composeFiles(project)) {
     for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)) {
-      if (isSecret(name)) found.set(value, `${name} in ${file}`);
+      if (isSecretName(name)) found.set(value, `${name} in ${file}`);
     }
   }
   return found;
@@ -30,21 +27,32 @@ function valueIn(text: string): string {
   return quoted?.slice(1, -1) ?? plain ?? '';
 }
 
+/** The variables that the settings files set. */
+export function settings(project: Project): Map<string, Record<string, string>> {
+  return new Map(
+    envFileNames(project).map((file) => {
+      const lines = readText(project, file).matchAll(/^\s*(?:export\s+)?(\w+)=(.*)$/gm);
+      const pairs = [...lines].map(([, name = '', text = '']) => [name, valueIn(text)]);
+      return [file, Object.fromEntries(pairs) as Record<string, string>];
+    }),
+  );
+}
+
 /** The passwords in the examples of settings, also in commented lines. */
-function examplePasswords(project: Project): Published {
+export function examplePasswords(project: Project): Published {
   const found: Published = new Map();
   for (const file of envExampleNames(project)) {
     const lines = readText(project, file).matchAll(/^\s*#?\s*(?:export\s+)?(\w+)=(.*)$/gm);
     for (const [, name = '', text = ''] of lines) {
       const value = valueIn(text);
-      if (isSecret(name) && value !== '') found.set(value, `${name} in ${file}`);
+      if (isSecretName(name) && value !== '') found.set(value, `${name} in ${file}`);
     }
   }
   return found;
 }
 
 /** The passwords in the SQL that creates logins on an empty volume. */
-async function initPasswords(project: Project): Promise<Published> {
+export async function initPasswords(project: Project): Promise<Published> {
   const found: Published = new Map();
   for (const path of await initFiles(project)) {
     for (const [, value = ''] of textOf(path).matchAll(/\bPASSWORD\s+'([^'$]+)'/gi)) {
@@ -72,15 +80,31 @@ const storedPasswords = `
   FROM pg_authid
   WHERE rolcanlogin AND rolpassword IS NOT NULL`;
 
+/** A login of the running database, and what PostgreSQL stores of its password. */
+type Login = [role: string, stored: string];
+
+export async function storedLogins(project: Project): Promise<Login[]> {
+  const rows = await sqlRows(project, storedPasswords);
+  return rows.map(([role = '', stored = '']) => [role, stored]);
+}
+
+/** The first of the logins that has this password. */
+export function acceptedBy(password: string, logins: Login[]): string | undefined {
+  return logins.find(([role, stored]) => isAccepted(password, role, stored))?.[0];
+}
+
+/** The passwords that the files of the project publish: in examples, and as defaults. */
+export const publishedOnPurpose = (project: Project): Published =>
+  new Map([...examplePasswords(project), ...defaultPasswords(project)]);
+
 /** The logins of the running database that have a published password, each with its place. */
 export async function publishedLogins(project: Project): Promise<string[]> {
   const known: Published = new Map([
     ...(await initPasswords(project)),
-    ...examplePasswords(project),
-    ...defaultPasswords(project),
+    ...publishedOnPurpose(project),
   ]);
   const faults: string[] = [];
-  for (const [role = '', stored = ''] of await sqlRows(project, storedPasswords)) {
+  for (const [role, stored] of await storedLogins(project)) {
     const password = [...known.keys()].find((value) => isAccepted(value, role, stored));
     if (password === undefined) continue;
     faults.push(`${role} has the password from ${known.get(password)}`);

@@ -39,6 +39,15 @@ function summary(report: Report): string {
   return `${made} of ${of} points: ${counts.join(', ')} (${seconds} s)`;
 }
 
+/** Control characters, in a form that cannot change what the terminal shows. */
+const visible = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, (one) =>
+    one === '\n' ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+
+/** The same on one line. */
+const inOneLine = (text: string): string => visible(text).replaceAll(/\s+/g, ' ');
+
 /** A text with a label before its first line, and the other lines aligned with the first. */
 function labelled(label: string, text: string): string {
   const aligned = text.replaceAll('\n', `\n${' '.repeat(12)}`);
@@ -50,10 +59,10 @@ function linesOf({ check, outcome, seen, reason }: Result, colour: boolean): str
     colour ? styleText(colours[outcome], text, { validateStream: false }) : text;
   const line = `  ${paint(`${marks[outcome]} ${check.id.padEnd(30)}`)} ${check.title}`;
   if (outcome === 'passed') return [line];
-  if (outcome !== 'failed') return [`${line} — ${paint(`${outcome}: ${reason}`)}`];
+  if (outcome !== 'failed') return [`${line} — ${paint(`${outcome}: ${inOneLine(reason)}`)}`];
   return [
     `${line} (${check.points} points, ${check.chapter})`,
-    labelled('seen', seen.join('\n')),
+    labelled('seen', visible(seen.join('\n'))),
     labelled('why', check.why),
     labelled('fix', check.fix),
   ];
@@ -68,7 +77,7 @@ function asText(report: Report, colour: boolean): string {
     for (const result of results) lines.push(...linesOf(result, colour));
     lines.push('');
   }
-  for (const note of report.notes) lines.push(`note: ${note}`);
+  for (const note of report.notes) lines.push(`note: ${inOneLine(note)}`);
   lines.push(summary(report), '');
   return lines.join('\n');
 }
@@ -81,8 +90,15 @@ function asJson(report: Report, directory: string): string {
     notes: report.notes,
     checks: report.results.map(checkAsJson),
   };
-  return `${JSON.stringify(document, undefined, 2)}\n`;
+  const text = JSON.stringify(document, undefined, 2);
+  return `${text.replaceAll(/[\u{7f}-\u{9f}\p{Cf}]/gu, inJson)}\n`;
 }
+
+const inJson = (text: string): string =>
+  text
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 
 function checkAsJson(result: Result): object {
   const { id, title, chapter, points, destructive = false } = result.check;

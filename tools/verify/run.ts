@@ -1,14 +1,20 @@
 // Runs the checks one after another, each with a time limit.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Check, groupOf } from './check.ts';
 import { checks } from './checks/all.ts';
+import { findByDirectory } from './containers.ts';
 import { NotApplicable, NotPossible } from './errors.ts';
+import { patience } from './health-checks.ts';
 import type { Project } from './project.ts';
+import { faultsOfLoss } from './table.ts';
+import { withCause } from './causes.ts';
 import { cleanUp } from './tasks.ts';
 
 /**
  * - passed, failed: verdicts.
  * - not run: the check could not look; the reason says why.
- * - skipped: the project has nothing of the kind, or the check needs --destructive.
+ * - skipped: the project has nothing of the kind, or the check needs --destructive, or a check
+ *   that has failed is the reason why this one could not look.
  */
 export type Outcome = 'passed' | 'failed' | 'not run' | 'skipped';
 
@@ -41,8 +47,8 @@ export interface Selection {
 }
 
 const limitMs = 25_000; // for one check
-const totalMs = 55_000; // for all checks that are not destructive
-const destructiveMs = 130_000; // after this, no further destructive check starts
+const harmlessMs = 55_000; // for all checks that are not destructive
+const destructiveMs = 130_000; // after this and the waiting, no further destructive check starts
 
 /**
  * Runs the chosen checks, destructive ones last, then deletes the tasks that they created.
@@ -54,13 +60,15 @@ export async function verify(project: Project, selection: Selection = {}): Promi
   const chosen = checks.filter(
     (check) => only === undefined || only.includes(groupOf(check)) || only.includes(check.id),
   );
+  const found = await findByDirectory(project);
   const run = new Run(project, selection, startedAt);
   const results = new Map<Check, Result>();
   for (const check of destructiveLast(chosen)) {
     onStart?.(check);
-    results.set(check, await run.resultOf(check));
+    results.set(check, withCause(await run.resultOf(check), [...results.values()]));
   }
-  const notes = await cleanUp(project);
+  await run.end();
+  const notes = [...found, ...(await cleanUp(project))];
   return {
     results: chosen.flatMap((check) => results.get(check) ?? []),
     notes,
@@ -71,7 +79,11 @@ export async function verify(project: Project, selection: Selection = {}): Promi
 function destructiveLast(list: Check[]): Check[] {
   const harmless = list.filter((check) => !check.destructive);
   const destructive = list.filter((check) => check.destructive);
-  return [...harmless, ...destructive];
+  const [first, others] = [
+    destructive.filter((check) => check.first),
+    destructive.filter((check) => !check.first),
+  ];
+  return [...harmless, ...first, ...others];
 }
 
 class Run {
@@ -80,6 +92,7 @@ class Run {
   readonly #startedAt: number;
   readonly #signal: AbortSignal | undefined;
   readonly #interrupted: Promise<never>;
+  readonly #left: Promise<string[]>[] = [];
 
   constructor(project: Project, { destructive = false, signal }: Selection, startedAt: number) {
     this.#project = project;
@@ -91,8 +104,13 @@ class Run {
 
   async resultOf(check: Check): Promise<Result> {
     const from = performance.now();
+    const { writes } = this.#project;
+    const ms = () => Math.round(performance.now() - from);
     const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
-    return { check, ...verdict, ms: Math.round(performance.now() - from) };
+    const hasWritten = this.#project.writes > writes || check.destructive;
+    const lost = hasWritten ? await faultsOfLoss(this.#project) : [];
+    if (lost.length > 0) return { check, ...verdictOn([...verdict.seen, ...lost]), ms: ms() };
+    return { check, ...verdict, ms: ms() };
   }
 
   /** What the check finds wrong. Throws NotApplicable or NotPossible if it has no verdict. */
@@ -101,13 +119,58 @@ class Run {
     if (this.#signal?.aborted) throw new NotPossible('interrupted');
     if (check.destructive && !this.#destructive)
       throw new NotApplicable('stops containers: runs only with --destructive');
-    if (elapsedMs > (check.destructive ? destructiveMs : totalMs))
+    const totalMs = check.destructive ? await this.#destructiveMs() : harmlessMs;
+    if (elapsedMs - this.#project.waitedMs > totalMs)
       throw new NotPossible('the time limit for all checks has passed');
 
     // A destructive check must finish, to start what it has stopped. Others may be left behind.
     if (check.destructive) return check.run(this.#project);
-    const found = Promise.resolve(check.run(this.#project));
-    return within(Math.min(limitMs, totalMs - elapsedMs), found, this.#interrupted);
+    if (check.waits) return this.#waitFor(check);
+    const found = this.#leave(check.run(this.#project));
+    const leftMs = totalMs + this.#project.waitedMs - elapsedMs;
+    return this.#within(Math.min(limitMs, leftMs), found);
+  }
+
+  /** An outage, a restart and `up` each wait for the health checks of the stack. */
+  async #destructiveMs(): Promise<number> {
+    const ownMs = await patience(this.#project).catch(() => 0);
+    return destructiveMs + 6 * ownMs;
+  }
+
+  /** Runs a check that has the times of the stack as its limit. */
+  async #waitFor(check: Check): Promise<string[]> {
+    const from = performance.now();
+    const ownMs = await patience(this.#project);
+    const found = this.#leave(check.run(this.#project));
+    try {
+      return await this.#within(limitMs + ownMs, found);
+    } finally {
+      this.#project.waitedMs += performance.now() - from;
+    }
+  }
+
+  /** Remembers a check that may have no verdict in time. */
+  #leave(found: Promise<string[]> | string[]): Promise<string[]> {
+    const promise = Promise.resolve(found);
+    this.#left.push(promise);
+    return promise;
+  }
+
+  /** Waits for the checks that were left behind: they may still have something to put back. */
+  async end(): Promise<void> {
+    const all = Promise.allSettled(this.#left);
+    await Promise.race([all, sleep(limitMs, undefined, { ref: false })]);
+  }
+
+  /** The result of a check. Throws NotPossible after the limit, or when the run is interrupted. */
+  #within(ms: number, found: Promise<string[]>): Promise<string[]> {
+    const from = performance.now() - this.#project.waitedMs;
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
+    const timer = setInterval(() => {
+      if (performance.now() - this.#project.waitedMs - from < ms) return;
+      reject(new NotPossible(`no verdict within ${Math.round(ms / 1_000)} s`));
+    }, 100);
+    return Promise.race([found, this.#interrupted, timeout]).finally(() => clearInterval(timer));
   }
 }
 
@@ -116,15 +179,6 @@ function rejectsOn(signal: AbortSignal | undefined): Promise<never> {
   signal?.addEventListener('abort', () => reject(new NotPossible('interrupted')));
   promise.catch(() => undefined); // no check may be waiting for it
   return promise;
-}
-
-/** The first of the promises to settle. Throws NotPossible if none does in time. */
-function within<T>(ms: number, ...promises: Promise<T>[]): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(new NotPossible(`no verdict within ${Math.round(ms / 1_000)} s`));
-  }, ms);
-  return Promise.race([...promises, timeout]).finally(() => clearTimeout(timer));
 }
 
 type Verdict = Pick<Result, 'outcome' | 'seen' | 'reason'>;

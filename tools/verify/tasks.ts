@@ -1,14 +1,15 @@
 // The tasks API, in the variants that the labs have.
 import { NotPossible } from './errors.ts';
-import type { Answer } from './http.ts';
-import { sql } from './postgres.ts';
+import type { Answer, Call } from './http.ts';
 import type { Project } from './project.ts';
+import { addedSince, copyOf, deleteOurs, faultsOfLoss, rowsOf } from './table.ts';
 import { request, statusOf } from './web.ts';
 
 export interface Task {
   id: number;
   title: string;
   status: string;
+  created_at?: unknown;
 }
 
 /** Where the API has its tasks. */
@@ -34,13 +35,17 @@ export function taskIn(json: unknown): Task | undefined {
   return isTask(inside) ? inside : undefined;
 }
 
-/** The tasks that the API lists. Throws NotPossible if the answer is no list. */
-export async function listed(project: Project): Promise<Task[]> {
+async function wholeList(project: Project): Promise<unknown[]> {
   const answer = await request(project, path);
   const tasks = tasksIn(answer.json);
   if (answer.status !== 200 || !Array.isArray(tasks))
     throw new NotPossible(`the list does not work: ${seen(`GET ${path}`, answer)}`);
-  return tasks.filter(isTask);
+  return tasks;
+}
+
+/** The tasks that the API lists. Throws NotPossible if the answer is no list. */
+export async function listed(project: Project): Promise<Task[]> {
+  return (await wholeList(project)).filter(isTask);
 }
 
 /** Throws NotPossible if the list does not work. Tries once, so a hanging list costs time once. */
@@ -54,17 +59,28 @@ export const canList = (project: Project): Promise<void> =>
 /** A title that marks a task as one of ours. */
 export const titleFor = (project: Project, what: string): string => `${project.mark} ${what}`;
 
+/** Sends a request that may change tasks. A copy of the table is taken before the first. */
+export async function write(project: Project, url: string, call: Call): Promise<Answer> {
+  await copyOf(project);
+  project.writes += 1;
+  if (call.method !== 'POST') return request(project, url, call);
+
+  const before = await rowsOf(project);
+  try {
+    return await request(project, url, call);
+  } finally {
+    for (const id of await addedSince(project, before)) project.created.add(id);
+  }
+}
+
 /** Sends a new task. Whatever the answer, `cleanUp` deletes the row that this made. */
 export async function create(project: Project, fields: Record<string, unknown>): Promise<Answer> {
   await canList(project);
   const before = new Set((await listed(project)).map(({ id }) => id));
-  project.hasWritten = true;
-  const answer = await request(project, path, { method: 'POST', body: fields });
-  // Only what is new in the list is ours: a wrong id in the answer may be somebody else's task.
+  const answer = await write(project, path, { method: 'POST', body: fields });
+  // The API may keep it elsewhere than in the table. A wrong id may be somebody else's task.
   const added = (await listed(project)).filter(({ id }) => !before.has(id));
-  const answered = taskIn(answer.json)?.id;
-  const ours = added.filter(({ id, title }) => title === fields.title || id === answered);
-  for (const { id } of ours) project.created.add(id);
+  for (const { id, title } of added) if (title === fields.title) project.created.add(String(id));
   return answer;
 }
 
@@ -72,41 +88,55 @@ export async function create(project: Project, fields: Record<string, unknown>):
 export async function newTask(project: Project, what: string): Promise<Task> {
   const title = titleFor(project, what);
   const answer = await create(project, { title });
-  const task = (await listed(project)).find((one) => one.title === title);
+  const task = await lookUp(project, (one) => one.title === title);
   if (!task) throw new NotPossible(`no task can be created: ${seen(`POST ${path}`, answer)}`);
   return task;
 }
 
+/** A task of the list or, if the list is only one page of all, of the table. */
+export async function lookUp(
+  project: Project,
+  isIt: (task: Task) => boolean,
+): Promise<Task | undefined> {
+  const list = await wholeList(project);
+  const found = list.filter(isTask).find(isIt);
+  if (found) return found;
+  const rows = await rowsOf(project).catch(() => undefined);
+  if (!rows || rows.size <= list.length) return undefined;
+  const tasks = [...rows.values()].map((json) => JSON.parse(json) as unknown);
+  return tasks.filter(isTask).find(isIt);
+}
+
 /** Deletes a task through the API. It stays in `project.created` while the list still has it. */
 export async function remove(project: Project, { id }: Task): Promise<Answer> {
-  const answer = await request(project, `${path}/${id}`, { method: 'DELETE' });
-  const isListed = (await listed(project)).some((task) => task.id === id);
-  if (!isListed) project.created.delete(id);
+  const answer = await write(project, `${path}/${id}`, { method: 'DELETE' });
+  const left = await lookUp(project, (task) => task.id === id);
+  if (!left) project.created.delete(String(id));
   return answer;
 }
 
 /** Updates a task with PUT, or with PATCH if the API has only that. */
-export async function update(project: Project, id: number, fields: object): Promise<Answer> {
-  const answer = await request(project, `${path}/${id}`, { method: 'PUT', body: fields });
+export async function update(
+  project: Project,
+  id: number | string,
+  fields: object,
+): Promise<Answer> {
+  const url = `${path}/${id}`;
+  const answer = await write(project, url, { method: 'PUT', body: fields });
   if (answer.status !== 405) return answer;
-  return request(project, `${path}/${id}`, { method: 'PATCH', body: fields });
+  return write(project, url, { method: 'PATCH', body: fields });
 }
 
-/** Deletes every task that the checks created. Returns a note if one is left. */
+/** Deletes every task that the checks created. Returns notes if something is left or lost. */
 export async function cleanUp(project: Project): Promise<string[]> {
-  for (const id of project.created) {
-    const status = await statusOf(project, `${path}/${id}`, { method: 'DELETE' });
-    if (status === 404) project.created.delete(id);
-  }
-  if (!project.hasWritten) return [];
-
-  // By SQL as well: an API may only claim to delete, or never have listed what it stored.
-  const ids = [...project.created];
-  const statement = `
-    DELETE FROM tasks
-    WHERE title LIKE '${project.mark}%'
-      OR (id IN (${[0, ...ids].join()}) AND created_at > now() - interval '1 hour')`;
-  const error = await sql(project, statement).then(() => undefined, String);
-  if (error === undefined || ids.length === 0) return [];
-  return [`tasks ${ids.join()}, which the checks created, could not be deleted: ${error}`];
+  if (!project.hasCopy) return [];
+  // By SQL: an API may only claim to delete, or delete more than it was asked to.
+  const error = await deleteOurs(project, project.created).then(() => undefined, String);
+  const left = await listed(project).catch(() => []);
+  for (const { id } of left.filter((task) => project.created.has(String(task.id))))
+    await statusOf(project, `${path}/${id}`, { method: 'DELETE' });
+  const lost = await faultsOfLoss(project);
+  if (error === undefined || project.created.size === 0) return lost;
+  const ids = [...project.created].join();
+  return [`tasks ${ids}, which the checks created, could not be deleted: ${error}`, ...lost];
 }

@@ -1,8 +1,9 @@
 // The files below a directory, and the init files that PostgreSQL's image runs.
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { findService } from './compose.ts';
 import type { Project } from './project.ts';
+import { hasServices } from './project-files.ts';
 
 /** Where PostgreSQL's image looks for init files. */
 export const initDirectory = '/docker-entrypoint-initdb.d';
@@ -15,11 +16,14 @@ export const isAtOrBelow = (path: string, directory: string): boolean =>
 const skipped = new Set(['.git', '.data', '.venv', 'venv', 'vendor', 'node_modules']);
 const maxBytes = 1024 * 1024; // nobody writes larger files by hand
 
+/** True for a directory of a tool, or of service data. */
+export const isSkipped = (path: string) => skipped.has(basename(path));
+
 /** The full path of every file below a directory. Leaves out what cannot be read. */
 export function filesBelow(directory: string): string[] {
   return entriesOf(directory).flatMap((entry) => {
     const path = join(directory, entry.name);
-    if (skipped.has(entry.name)) return [];
+    if (isSkipped(path)) return [];
     if (entry.isDirectory()) return filesBelow(path);
     return entry.isFile() ? [path] : [];
   });
@@ -40,6 +44,13 @@ export function textOf(path: string): string {
   } catch {
     return '';
   }
+}
+
+/** The Compose files, by what is in them: wherever they lie, and whatever their name is. */
+export function composeFiles({ directory }: Project): Map<string, string> {
+  const yaml = filesBelow(directory).filter((path) => /\.ya?ml$/.test(path));
+  const texts = yaml.map((path): [string, string] => [relative(directory, path), textOf(path)]);
+  return new Map(texts.filter(([path, text]) => hasServices(path, text)));
 }
 
 /** The full paths of what db runs on an empty volume; none if Compose cannot read the files. */

@@ -1,4 +1,5 @@
 // Requests to the project's web service.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runningContainer } from './containers.ts';
 import { NotPossible } from './errors.ts';
 import { type Answer, ask, type Call, certificateName } from './http.ts';
@@ -18,19 +19,26 @@ function publishedPorts({ NetworkSettings }: Container): Published[] {
   );
 }
 
-const isTls = ({ port }: Published) => /^\d*443\//.test(port); // 443, 8443
 const isPlain = ({ port }: Published) => port.startsWith('80/');
 
+function addressOf(scheme: string, { HostIp, HostPort }: Published): URL {
+  const isAny = ['0.0.0.0', '::', ''].includes(HostIp);
+  const host = isAny ? 'localhost' : HostIp;
+  const inBrackets = host.includes(':') ? `[${host}]` : host;
+  return new URL(`${scheme}://${inBrackets}:${HostPort}`);
+}
+
+/** The port that speaks TLS, whatever its number is; otherwise 80. */
 async function findUrl(project: Project): Promise<URL> {
   if (project.options.url !== undefined) return new URL(project.options.url);
   const published = publishedPorts(await runningContainer(project, 'web'));
-  const best = published.find(isTls) ?? published.find(isPlain) ?? published[0];
+  const secure = published.map((port) => addressOf('https', port));
+  const names = await Promise.all(secure.map(certificateName));
+  const withTls = secure.find((_url, n) => names[n] !== undefined);
+  if (withTls) return withTls;
+  const best = published.find(isPlain) ?? published[0];
   if (!best) throw new NotPossible('web publishes no port: give its address with --url');
-  const scheme = isTls(best) ? 'https' : 'http';
-  const isAny = ['0.0.0.0', '::', ''].includes(best.HostIp);
-  const host = isAny ? 'localhost' : best.HostIp;
-  const inBrackets = host.includes(':') ? `[${host}]` : host;
-  return new URL(`${scheme}://${inBrackets}:${best.HostPort}`);
+  return addressOf('http', best);
 }
 
 /** Where web answers. Throws NotPossible if it does not run, or publishes no port. */
@@ -79,7 +87,7 @@ export const mustAnswer = (project: Project): Promise<void> =>
  */
 export async function request(project: Project, path: string, call: Call = {}): Promise<Answer> {
   await mustAnswer(project);
-  const answer = await send(project, path, call).catch((error: unknown) => {
+  const answer = await patiently(project, path, call).catch((error: unknown) => {
     throw new Error(`${call.method ?? 'GET'} ${path}: ${(error as Error).message}`);
   });
   if (answer.status === 401 && path.startsWith('/api')) {
@@ -91,6 +99,22 @@ export async function request(project: Project, path: string, call: Call = {}): 
     );
   }
   return answer;
+}
+
+const usualMs = 300; // what an answer may take before the time limits grow
+const tries = 6;
+
+/** Sends a request again after 429, and remembers how long the stack lets us wait. */
+async function patiently(project: Project, path: string, call: Call): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const from = performance.now();
+    const answer = await send(project, path, call);
+    project.waitedMs += Math.max(0, performance.now() - from - usualMs);
+    if (answer.status !== 429 || attempt === tries) return answer;
+    const seconds = Math.min(30, Number(answer.retryAfter) || attempt);
+    project.waitedMs += seconds * 1_000;
+    await sleep(seconds * 1_000);
+  }
 }
 
 /** The status of an answer, or undefined if there is none. Never throws: it is for waiting. */

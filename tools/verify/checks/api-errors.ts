@@ -1,7 +1,7 @@
 // What the API answers to requests that are wrong.
 import { type Check, snippet } from '../check.ts';
 import type { Answer } from '../http.ts';
-import { canList, create, listed, path, seen, update } from '../tasks.ts';
+import { canList, create, listed, path, seen, update, write } from '../tasks.ts';
 import { request } from '../web.ts';
 
 /** Nothing if the answer has one of the statuses and says {"error": …}; otherwise what it was. */
@@ -39,8 +39,8 @@ const notJson: Check = {
   async run(project) {
     await canList(project);
     const headers = { 'Content-Type': 'text/plain' };
-    const text = await request(project, path, { method: 'POST', body: 'no JSON', headers });
-    const broken = await request(project, path, { method: 'POST', body: '{"title": ' });
+    const text = await write(project, path, { method: 'POST', body: 'no JSON', headers });
+    const broken = await write(project, path, { method: 'POST', body: '{"title": ' });
     const faults = faultsOfError('POST of text/plain', text, [400, 415]);
     if (broken.status < 400 || broken.status >= 500)
       faults.push(seen('POST of broken JSON', broken));
@@ -55,8 +55,9 @@ const unknownId: Check = {
   points: 2,
   why: '200 would tell the client that something changed.',
   fix: snippet`
-    if row is None:
-        return jsonify(error=f"Task {id} not found"), 404
+    task = cur.fetchone()    # after UPDATE … RETURNING * or DELETE … RETURNING id
+    if task is None:
+        return jsonify(error=f"Task {task_id} not found"), 404
   `,
   async run(project) {
     await canList(project);
@@ -64,9 +65,9 @@ const unknownId: Check = {
     // Near the largest id of a SERIAL, which no task reaches.
     const unknown = [2_147_483_600, 2_147_483_601].find((id) => !ids.has(id)) ?? 0;
     const url = `${path}/${unknown}`;
-    const updated = await update(project, unknown, { status: 'done' });
+    const updated = await update(project, unknown, { status: 'completed' });
     const faults = faultsOfError(`an update of ${url}`, updated, [404]);
-    const deleted = await request(project, url, { method: 'DELETE' });
+    const deleted = await write(project, url, { method: 'DELETE' });
     return [...faults, ...faultsOfError(`DELETE ${url}`, deleted, [404])];
   },
 };

@@ -1,7 +1,7 @@
 import { type Check, snippet } from '../check.ts';
 import { faultsOfAttempt } from '../errors.ts';
-import { lasting, type Service, type Tier, tiers } from '../model.ts';
-import { composeModel, findService, resolvedModel } from '../compose.ts';
+import { always, lasting, type Service, type Tier, tiers } from '../model.ts';
+import { composeModel, findService, productionModel, resolvedModel } from '../compose.ts';
 import type { Project } from '../project.ts';
 
 const model: Check = {
@@ -98,16 +98,21 @@ const restart: Check = {
     'on-failure does not start it after a reboot.',
   fix: 'restart: unless-stopped',
   async run(project) {
-    const faults: string[] = [];
-    for (const [name, service] of lasting(await composeModel(project))) {
-      const policy = restartPolicy(service);
-      if (policy === undefined) faults.push(`${name} has no restart policy`);
-      else if (policy !== 'unless-stopped' && policy !== 'always')
-        faults.push(`${name} has restart: ${policy}`);
-    }
-    return faults;
+    const production = await productionModel(project).catch(() => undefined);
+    const faults = lasting(await composeModel(project)).flatMap(faultsOfRestart);
+    const inProduction = production ? always(production).flatMap(faultsOfRestart) : [];
+    const others = inProduction.filter((fault) => !faults.includes(fault));
+    return [...faults, ...others.map((fault) => `in production, ${fault}`)];
   },
 };
+
+function faultsOfRestart([name, service]: [string, Service]): string[] {
+  const policy = restartPolicy(service);
+  if (policy === undefined) return [`${name} has no restart policy`];
+  return policy === 'unless-stopped' || policy === 'always'
+    ? []
+    : [`${name} has restart: ${policy}`];
+}
 
 function restartPolicy({ restart: policy, deploy }: Service): string | undefined {
   const { condition } = deploy?.restart_policy ?? {};
@@ -131,12 +136,18 @@ const logging: Check = {
 };
 
 function faultsOfLogging([name, service]: [string, Service]): string[] {
-  const { driver, options = {} } = service.logging ?? {};
-  if (driver === undefined) return [`${name} has no logging section`];
+  const { driver = 'json-file', options = {} } = service.logging ?? {}; // the engine's default
+  if (!service.logging) return [`${name} has no logging section`];
   // The driver local has limits of its own; the others keep nothing on this disk.
   if (driver !== 'json-file') return [];
   const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
-  return missing.map((option) => `${name} sets no ${option} for its logs`);
+  const faults = missing.map((option) => `${name} sets no ${option} for its logs`);
+  const { 'max-size': size } = options;
+  if (size !== undefined && !isLimit(size)) faults.push(`${name} has max-size: ${size}, no limit`);
+  return faults;
 }
+
+/** True for a size that fits on a disk: -1 is none, and neither are 100 GB. */
+const isLimit = (size: string): boolean => /^[1-9]\d*[km]?b?$|^[1-9]g?b?$/i.test(size.trim());
 
 export const compose: Check[] = [model, variables, apiWaitsForDb, webWaitsForApi, restart, logging];

@@ -5,10 +5,12 @@ import { type Check, snippet } from '../check.ts';
 import { runningContainer } from '../containers.ts';
 import { NotApplicable } from '../errors.ts';
 import { baseImages, isPinned } from '../images.ts';
+import { leaksIn } from '../leaks.ts';
+import { literalPasswords } from '../literals.ts';
 import { type Tier, tiers } from '../model.ts';
 import { defaultAndBase, wholeModel } from '../compose.ts';
 import { type Process, processesOf } from '../processes.ts';
-import { baseFile, composeTexts, envFileNames, overrideFile } from '../project-files.ts';
+import { baseFile, envFileNames, overrideFile } from '../project-files.ts';
 
 const noPassword: Check = {
   id: 'config.no-password',
@@ -20,32 +22,15 @@ const noPassword: Check = {
     environment:
       POSTGRES_PASSWORD: \${POSTGRES_PASSWORD:?is not set, see .env.example}
   `,
-  run(project) {
-    return [...composeTexts(project)].flatMap(([name, text]) =>
-      passwordsIn(text).map((fault) => `${name}: ${fault}`),
-    );
+  async run(project) {
+    const literal = await literalPasswords(project);
+    const leaks = await leaksIn(project, 'compose').catch(() => []); // perhaps without git
+    return [
+      ...[...literal].flatMap(([file, faults]) => faults.map((fault) => `${file}: ${fault}`)),
+      ...leaks.filter(({ path }) => !literal.has(path)).map(({ fault }) => fault),
+    ];
   },
 };
-
-/** `NAME: value`, `NAME=value` and `"NAME": "value"`, for a name that ends like a secret's. */
-const secretValue =
-  /\b(\w*(?:PASSWORD|PASSWD|PASS|SECRET|TOKEN|API_KEY))["']?[ \t]*[:=][ \t]*["']?([^\s"',}]+)/g;
-/** `scheme://user:password@`. */
-const addressWithPassword = /\w+:\/\/[^\s:/@$]+:([^\s@$]+)@/g;
-const noAuthentication = /POSTGRES_HOST_AUTH_METHOD["']?\s*[:=]\s*["']?trust/;
-
-/** The passwords in the text of a Compose file. A variable is none, even with a default. */
-function passwordsIn(text: string): string[] {
-  const isLiteral = (value: string) => !/^(?:\$|null$|!reset)/.test(value);
-  const faults: string[] = [];
-  for (const [, name = '', value = ''] of text.matchAll(secretValue))
-    if (isLiteral(value)) faults.push(`${name} has a literal value`);
-  const addresses = text.match(addressWithPassword) ?? [];
-  faults.push(...addresses.map(() => 'an address contains a password'));
-  if (noAuthentication.test(text))
-    faults.push('POSTGRES_HOST_AUTH_METHOD is trust: nobody needs a password');
-  return faults;
-}
 
 const envMode: Check = {
   id: 'config.env-mode',

@@ -13,7 +13,7 @@ const selectColumns = `
   WHERE table_schema = 'public' AND table_name = 'tasks'`;
 
 /** The columns of tasks, each with YES if it may be NULL; none without the table. */
-function columnsOf(project: Project): Promise<Map<string, string>> {
+export function columnsOf(project: Project): Promise<Map<string, string>> {
   return project.once('columns', async () => {
     const rows = await sqlRows(project, selectColumns);
     return new Map(rows.map(([name = '', isNullable = '']) => [name, isNullable]));
@@ -34,6 +34,7 @@ const table: Check = {
       status VARCHAR(50) NOT NULL DEFAULT 'pending',
       created_at TIMESTAMPTZ NOT NULL DEFAULT now()
     );
+    -- then: docker compose down -v (this deletes all tasks), and docker compose up -d
   `,
   async run(project) {
     const columns = await columnsOf(project);
@@ -55,7 +56,13 @@ const constraints: Check = {
   chapter: 'Database operations',
   points: 1,
   why: 'Programs change and people use psql: rules that must always hold belong in the table.',
-  fix: 'ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id);',
+  fix: snippet`
+    -- in the init file, for the next empty volume:
+    id SERIAL PRIMARY KEY,
+    title VARCHAR(255) NOT NULL,
+    -- in the database that runs (without ADD PRIMARY KEY, if it has one):
+    ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id);
+  `,
   async run(project) {
     const columns = await columnsOf(project);
     if (columns.size === 0) throw new NotPossible('there is no table tasks');
@@ -74,8 +81,8 @@ const stored: Check = {
   points: 3,
   why: 'What an API keeps in memory, or in a file of its container, is gone with the next release.',
   fix: snippet`
-    Write to the database, and commit:
-        db.commit()
+    # after each INSERT, UPDATE and DELETE
+    conn.commit()
   `,
   async run(project) {
     const task = await newTask(project, 'stored');

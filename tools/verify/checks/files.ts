@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { type Check, snippet } from '../check.ts';
+import { NotApplicable } from '../errors.ts';
 import type { Project } from '../project.ts';
 import {
   baseFile,
@@ -23,16 +24,16 @@ const composeFile: Check = {
     baseFile(project) === undefined ? [`no compose.yml in ${project.directory}`] : [],
 };
 
-/** The paths of the Markdown files in the project's directory and in docs. */
+/** The paths of the documents in the project's directory and in docs. */
 function documentsOf(project: Project): string[] {
   const docs = fileExists(project, 'docs') ? fileNames(project, 'docs') : [];
   const paths = [...fileNames(project), ...docs.map((name) => `docs/${name}`)];
-  return paths.filter((path) => path.endsWith('.md'));
+  return paths.filter((path) => /\.(?:md|txt|rst|adoc)$|^readme$/i.test(path));
 }
 
 const readme: Check = {
   id: 'files.readme',
-  title: 'The README says how to start the stack',
+  title: 'A README or another document says how to start the stack',
   chapter: 'Composing the app',
   points: 1,
   why: 'Somebody else, or you in six months, has only this file to go by.',
@@ -42,10 +43,10 @@ const readme: Check = {
         docker compose up -d --build
   `,
   run(project) {
-    const path = documentsOf(project).find((name) => /^readme\.md$/i.test(name));
-    if (path === undefined) return ['no README.md'];
-    const saysHow = /\bcompose\b.*\bup\b/.test(readText(project, path));
-    return saysHow ? [] : [`${path} does not mention docker compose up`];
+    const paths = documentsOf(project);
+    if (paths.length === 0) return ['no README.md'];
+    const saysHow = paths.some((path) => /\bcompose\b.*\bup\b/.test(readText(project, path)));
+    return saysHow ? [] : [`none of ${paths.join(', ')} mentions docker compose up`];
   },
 };
 
@@ -87,6 +88,7 @@ const lineEndings: Check = {
   async run(project) {
     const scripts = filesBelow(project.directory).filter(isScript);
     const all = new Set([...scripts, ...(await initFiles(project))]);
+    if (all.size === 0) throw new NotApplicable('there are no scripts and no init files');
     const withCrlf = [...all].filter((path) => textOf(path).includes('\r\n'));
     return withCrlf.map((path) => `${relative(project.directory, path)} has CRLF`);
   },

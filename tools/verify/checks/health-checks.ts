@@ -1,42 +1,9 @@
 // Whether each service has a health check, and a useful one.
 import { type Check, snippet } from '../check.ts';
-import { imageOf } from '../containers.ts';
-import { type HealthCheck, lasting, type Service } from '../model.ts';
-import { composeModel } from '../compose.ts';
-import type { Project } from '../project.ts';
-
-/** The services that run all the time, each with its health check; undefined if it has none. */
-function allHealthChecks(project: Project): Promise<[string, HealthCheck | undefined][]> {
-  return project.once('health checks', async () => {
-    const services = lasting(await composeModel(project));
-    return Promise.all(
-      services.map(async ([name, service]): Promise<[string, HealthCheck | undefined]> => [
-        name,
-        await healthCheckOf(project, name, service),
-      ]),
-    );
-  });
-}
-
-/** The health check in effect: what Compose says comes before what the image says. */
-async function healthCheckOf(
-  project: Project,
-  name: string,
-  { healthcheck = {} }: Service,
-): Promise<HealthCheck | undefined> {
-  if (healthcheck.disable || healthcheck.test?.[0] === 'NONE') return undefined;
-  if (healthcheck.test) return healthcheck;
-  const { Healthcheck: ofImage } = (await imageOf(project, name)).Config;
-  if (!ofImage?.Test || ofImage.Test[0] === 'NONE') return undefined;
-  // In an image, zero means "not set".
-  return {
-    test: ofImage.Test,
-    ...(ofImage.Interval && { interval: ofImage.Interval }),
-    ...(ofImage.Timeout && { timeout: ofImage.Timeout }),
-    ...(ofImage.Retries && { retries: ofImage.Retries }),
-    ...healthcheck,
-  };
-}
+import type { HealthCheck } from '../model.ts';
+import { allHealthChecks } from '../health-checks.ts';
+import { NotPossible } from '../errors.ts';
+import { type Success, successes } from '../health-trial.ts';
 
 const present: Check = {
   id: 'health.checks',
@@ -59,7 +26,7 @@ const present: Check = {
 
 const timing: Check = {
   id: 'health.timing',
-  title: 'Every health check sets its interval, timeout and retries',
+  title: 'Every health check sets its interval and timeout',
   chapter: 'Health checks',
   points: 2,
   why:
@@ -69,21 +36,17 @@ const timing: Check = {
     healthcheck:
       interval: 10s
       timeout: 5s
-      retries: 3
   `,
   async run(project) {
     const faults: string[] = [];
     for (const [name, check] of await allHealthChecks(project)) {
       if (!check) continue;
-      const missing = (['interval', 'timeout', 'retries'] as const).filter((key) => !check[key]);
+      const missing = (['interval', 'timeout'] as const).filter((key) => !check[key]);
       faults.push(...missing.map((key) => `${name}: no ${key}`));
     }
     return faults;
   },
 };
-
-const curlWithoutFail = /\bcurl\b(?!.*\s(?:-\w*f|--fail))/s;
-const alwaysTrueAtEnd = /(?:\|\||;)\s*(?:true|:|exit 0)\s*["']?\s*$/;
 
 const canFail: Check = {
   id: 'health.can-fail',
@@ -91,18 +54,30 @@ const canFail: Check = {
   chapter: 'Health checks',
   points: 1,
   why:
-    'curl without -f accepts a 500, and `|| true` accepts anything: ' +
-    'the service would always be healthy.',
-  fix: 'test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]',
+    'A check that succeeds where nothing runs, or where every answer is an error, never finds ' +
+    'anything: the service would always be healthy.',
+  fix: snippet`
+    test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]
+    # -f: a status of 400 or more is a failure. Without || true or | at the end
+  `,
   async run(project) {
-    const faults: string[] = [];
-    for (const [name, check] of await allHealthChecks(project)) {
-      const command = check?.test?.slice(1).join(' ') ?? '';
-      if (curlWithoutFail.test(command)) faults.push(`${name}: curl without -f: ${command}`);
-      if (alwaysTrueAtEnd.test(command)) faults.push(`${name} always succeeds: ${command}`);
-    }
-    return faults;
+    const all = await allHealthChecks(project);
+    const checks = all.flatMap(([name, check]): [string, HealthCheck][] =>
+      check ? [[name, check]] : [],
+    );
+    if (checks.length === 0) throw new NotPossible('no service has a health check');
+    const commands = new Map(
+      checks.map(([name, { test = [] }]) => [name, test.slice(1).join(' ')]),
+    );
+    const wrong = await successes(project, checks);
+    return wrong.map((success) => faultOf(success, commands.get(success.service)));
   },
 };
+
+function faultOf({ service, against, output }: Success, command = ''): string {
+  const where = against === 'nothing' ? 'where nothing runs' : 'where every answer is 503';
+  const printed = output === '' ? '' : `, and prints ${output}`;
+  return `${service}: the check succeeds ${where}${printed}: ${command}`;
+}
 
 export const healthChecks: Check[] = [present, timing, canFail];

@@ -1,5 +1,6 @@
 // What the application says while its database is stopped, and afterwards.
 import { type Check, snippet } from '../check.ts';
+import { NotApplicable, NotPossible } from '../errors.ts';
 import { outage } from '../outage.ts';
 
 const databaseDown: Check = {
@@ -10,13 +11,36 @@ const databaseDown: Check = {
   destructive: true,
   why: 'A health check that does not query the database says "healthy" while every request fails.',
   fix: snippet`
-    Query the database in /healthz, and answer 503 if that fails:
-        return {"status": "unhealthy"}, 503
+    # in /healthz, around a query
+    except psycopg2.Error:
+        return jsonify(status="unhealthy"), 503
   `,
   async run(project) {
     const { healthz } = (await outage(project)).during;
     if (healthz === 503) return [];
     return [`GET /healthz returns ${healthz ?? 'nothing'} while db is stopped`];
+  },
+};
+
+const apiUnhealthy: Check = {
+  id: 'health.unhealthy',
+  title: 'api becomes unhealthy while the database is stopped',
+  chapter: 'Health checks',
+  points: 1,
+  destructive: true,
+  why:
+    'A health check that asks another page than /healthz, or does not look at the status, ' +
+    'says "healthy" while every request fails.',
+  fix: snippet`
+    # -f: a status of 400 or more is a failure
+    test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]
+  `,
+  async run(project) {
+    const { api, during } = await outage(project);
+    if (during.healthz === 200) throw new NotApplicable('blocked by health.database-down');
+    if (!api) throw new NotPossible('the container of api has no health check');
+    if (api.status !== 'healthy') return [];
+    return [`api is healthy while db is stopped; its check printed: ${api.output}`];
   },
 };
 
@@ -58,4 +82,4 @@ const recovers: Check = {
   },
 };
 
-export const healthOutage: Check[] = [databaseDown, nginxAlone, recovers];
+export const healthOutage: Check[] = [databaseDown, apiUnhealthy, nginxAlone, recovers];

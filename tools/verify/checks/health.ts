@@ -9,6 +9,7 @@ import {
   runningContainer,
 } from '../containers.ts';
 import { faultsOfAttempt } from '../errors.ts';
+import { patience } from '../health-checks.ts';
 import { type Container, tiers } from '../model.ts';
 import { composeModel } from '../compose.ts';
 import { eventually } from '../wait.ts';
@@ -44,19 +45,24 @@ const healthy: Check = {
   title: 'All containers are healthy',
   chapter: 'Health checks',
   points: 3,
+  waits: true,
   why: 'Docker itself asks the services, from inside: an unhealthy one does not work.',
   fix: snippet`
     # what the check printed
     docker inspect --format '{{json .State.Health}}' $(docker compose ps -q api)
   `,
   async run(project) {
-    for (const tier of tiers) await runningContainer(project, tier);
     let unhealthy: Container[] = [];
-    await eventually(async () => {
-      forgetContainers(project);
-      unhealthy = (await allContainers(project)).filter(isUnhealthy);
-      return !unhealthy.some(({ State }) => State.Health?.Status === 'starting');
-    }, 15_000);
+    await eventually(
+      async () => {
+        forgetContainers(project);
+        unhealthy = (await allContainers(project)).filter(isUnhealthy);
+        return !unhealthy.some(({ State }) => State.Health?.Status === 'starting');
+      },
+      await patience(project),
+    );
+    // What is unhealthy keeps others from starting: it is said first.
+    if (unhealthy.length === 0) for (const tier of tiers) await runningContainer(project, tier);
     return unhealthy.map(faultOfHealth);
   },
 };
@@ -119,8 +125,13 @@ const healthz: Check = {
   fix: snippet`
     @app.get("/healthz")
     def healthz():
-        db.execute("SELECT 1 FROM tasks LIMIT 1")
-        return {"status": "healthy"}
+        try:
+            conn = get_db_connection()    # as your other routes connect
+            conn.cursor().execute("SELECT 1 FROM tasks LIMIT 1")
+            conn.close()
+        except psycopg2.Error:
+            return jsonify(status="unhealthy"), 503
+        return jsonify(status="healthy")
   `,
   async run(project) {
     const { status, json, text } = await request(project, '/healthz');

@@ -1,6 +1,9 @@
 import { backUpAndRestore } from '../backup.ts';
+import { faultsOfScript } from '../backup-script.ts';
 import { type Check, snippet } from '../check.ts';
+import { NotApplicable } from '../errors.ts';
 import { downAndUp, reboot } from '../lifecycle.ts';
+import { faultsOfData } from './volumes.ts';
 
 const backup: Check = {
   id: 'operations.backup',
@@ -8,12 +11,31 @@ const backup: Check = {
   chapter: 'Backups',
   points: 3,
   destructive: true,
+  first: true,
   why: 'A backup that nobody has restored is only a hope.',
   fix: snippet`
     docker compose exec -T db pg_dump -Fc -U taskapp taskdb > x.dump
     docker compose exec -T db pg_restore -U taskapp -d taskdb --clean < x.dump
   `,
   run: backUpAndRestore,
+};
+
+const script: Check = {
+  id: 'operations.backup-script',
+  title: 'The backup script leaves a file that restores',
+  chapter: 'Backups',
+  points: 2,
+  destructive: true,
+  why: 'A script that has never worked is noticed on the day when its backup is needed.',
+  fix: snippet`
+    #!/bin/sh
+    set -eu
+    mkdir -p backups
+    # -T: cron has no terminal. The file gets its name only once it is whole
+    docker compose exec -T db pg_dump -Fc -U taskapp taskdb > backups/new
+    mv backups/new "backups/taskdb-$(date +%F).dump"
+  `,
+  run: faultsOfScript,
 };
 
 const down: Check = {
@@ -30,7 +52,12 @@ const down: Check = {
     volumes:
       pgdata:
   `,
-  run: downAndUp,
+  async run(project) {
+    const [fault] = await faultsOfData(project);
+    if (fault !== undefined)
+      throw new NotApplicable(`blocked by volumes.data: down would lose every task, as ${fault}`);
+    return downAndUp(project);
+  },
 };
 
 const restart: Check = {
@@ -49,4 +76,4 @@ const restart: Check = {
   run: reboot,
 };
 
-export const operations: Check[] = [backup, down, restart];
+export const operations: Check[] = [backup, script, down, restart];

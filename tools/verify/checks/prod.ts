@@ -1,13 +1,14 @@
 import { type Check, snippet } from '../check.ts';
 import { faultsOfAttempt } from '../errors.ts';
 import { isPinned } from '../images.ts';
-import { lasting } from '../model.ts';
-import { productionModel } from '../compose.ts';
-import { defaultPasswords, isSecret } from '../published.ts';
+import { always } from '../model.ts';
+import { isProduction, productionModel } from '../compose.ts';
+import { productionFile } from '../project-files.ts';
+import { hasFilesOfProject } from '../git-files.ts';
 
 const model: Check = {
   id: 'prod.model',
-  title: 'There is a Compose file for production, and Compose can read it over the base',
+  title: 'Compose can read production: compose.prod.yml over the base, or the base alone',
   chapter: 'Production patterns',
   points: 2,
   why:
@@ -35,9 +36,7 @@ const limits: Check = {
   `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, service] of lasting(await productionModel(project))) {
-      const { deploy, mem_limit, cpus, profiles = [] } = service;
-      if (profiles.length > 0) continue; // runs only when somebody asks for it
+    for (const [name, { deploy, mem_limit, cpus }] of always(await productionModel(project))) {
       const set = deploy?.resources?.limits ?? {};
       if (!(set.memory ?? mem_limit)) faults.push(`${name} has no memory limit`);
       if (!(set.cpus ?? cpus)) faults.push(`${name} has no CPU limit`);
@@ -55,27 +54,35 @@ const images: Check = {
   fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
   async run(project) {
     const faults: string[] = [];
-    for (const [name, { image }] of Object.entries((await productionModel(project)).services))
+    // Without a file for production, the labs build on the server what they run there.
+    const mayBuild = !isProduction(project) && productionFile(project) === undefined;
+    for (const [name, { image }] of Object.entries((await productionModel(project)).services)) {
+      if (image === undefined && !mayBuild) faults.push(`${name} is built, and has no image: tag`);
       if (image !== undefined && !isPinned(image)) faults.push(`${name} runs ${image}`);
+    }
     return faults;
   },
 };
 
 const ports: Check = {
   id: 'prod.ports',
-  title: 'Neither api nor db is published in production',
+  title: 'Nothing but web is published in production',
   chapter: 'Production patterns',
   points: 2,
   why:
     'The ports of development bypass nginx, ' +
     'and everybody with a login on the server can reach 127.0.0.1.',
-  fix: 'Publish them in compose.override.yml only: production does not load it.',
+  fix: snippet`
+    # publish api and db in compose.override.yml only: production does not load it
+    adminer:
+      profiles: [debug]    # starts only when somebody asks for it
+  `,
   async run(project) {
-    const { services } = await productionModel(project);
     const faults: string[] = [];
-    for (const name of ['api', 'db']) {
-      const published = services[name]?.ports?.map((port) => port.published) ?? [];
-      if (published.length > 0) faults.push(`${name} publishes ${published.join()}`);
+    for (const [name, service] of always(await productionModel(project))) {
+      const published = service.ports?.map((port) => port.published) ?? [];
+      if (name !== 'web' && published.length > 0)
+        faults.push(`${name} publishes ${published.join()}`);
     }
     return faults;
   },
@@ -90,33 +97,13 @@ const source: Check = {
   fix: 'Mount the source in compose.override.yml only: production does not load it.',
   async run(project) {
     const { volumes = [] } = (await productionModel(project)).services.api ?? {};
-    const mounts = volumes.filter(({ type }) => type === 'bind');
-    return mounts.map((mount) => `${mount.source} is mounted at ${mount.target}`);
-  },
-};
-
-const passwords: Check = {
-  id: 'prod.passwords',
-  title: 'No service in production has a password that is a default of the Compose files',
-  chapter: 'Environment and secrets',
-  points: 2,
-  why: 'Everybody who can read the repository knows the defaults.',
-  fix: snippet`
-    POSTGRES_PASSWORD: \${POSTGRES_PASSWORD:?is not set}
-    # or a file:
-    POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password
-  `,
-  async run(project) {
-    const known = defaultPasswords(project);
-    const { services } = await productionModel(project);
     const faults: string[] = [];
-    for (const [service, { environment = {} }] of Object.entries(services)) {
-      for (const [name, value] of Object.entries(environment))
-        if (isSecret(name) && value !== null && known.has(value))
-          faults.push(`${name} of ${service} is a default`);
+    for (const { type, source: from = '', target } of volumes) {
+      const isSource = type === 'bind' && (await hasFilesOfProject(project, from));
+      if (isSource) faults.push(`${from} is mounted at ${target}`);
     }
     return faults;
   },
 };
 
-export const prod: Check[] = [model, limits, images, ports, source, passwords];
+export const prod: Check[] = [model, limits, images, ports, source];

@@ -1,8 +1,9 @@
 import { type Check, snippet } from '../check.ts';
 import { runningContainer } from '../containers.ts';
 import { NotApplicable } from '../errors.ts';
+import { hasFilesOfProject } from '../git-files.ts';
 import type { Container, Service } from '../model.ts';
-import { findService } from '../compose.ts';
+import { composeModel, findService } from '../compose.ts';
 import { environmentOf } from '../postgres.ts';
 import type { Project } from '../project.ts';
 import { initDirectory, isAtOrBelow } from '../tree.ts';
@@ -24,16 +25,23 @@ const data: Check = {
     volumes:
       pgdata:
   `,
-  async run(project) {
-    const { volumes: mounts = [], environment = {} } = await findService(project, 'db');
-    const directory = environment.PGDATA ?? defaultDataDirectory;
-    const mount = mountOf(mounts, directory, ({ target }) => target);
-    if (!mount) return [`nothing is mounted at ${directory}`];
-    if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
-    if (mount.source === undefined) return [`the volume at ${directory} has no name`];
-    return faultsOfContainer(project);
-  },
+  run: faultsOfData,
 };
+
+/** Where the data of db is, if that is not a named volume. */
+export async function faultsOfData(project: Project): Promise<string[]> {
+  const { volumes: mounts = [], environment = {} } = await findService(project, 'db');
+  const directory = environment.PGDATA ?? defaultDataDirectory;
+  const mount = mountOf(mounts, directory, ({ target }) => target);
+  if (!mount) return [`nothing is mounted at ${directory}`];
+  if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
+  if (mount.source === undefined) return [`the volume at ${directory} has no name`];
+  const { volumes = {} } = await composeModel(project);
+  const { device, o = '' } = volumes[mount.source]?.driver_opts ?? {};
+  if (o.split(',').includes('bind'))
+    return [`the volume at ${directory} is the directory ${device} of the host`];
+  return faultsOfContainer(project);
+}
 
 /** The mount that holds a path: of those around it, the one with the longest target. */
 function mountOf<T>(mounts: T[], path: string, target: (mount: T) => string): T | undefined {
@@ -76,13 +84,20 @@ const readOnly: Check = {
     const web = await findService(project, 'web');
     const db = await findService(project, 'db');
     const init = (db.volumes ?? []).filter(({ target }) => isAtOrBelow(target, initDirectory));
-    const ofWeb = (web.volumes ?? []).filter(({ type }) => type === 'bind');
+    const ofWeb: Mount[] = [];
+    for (const mount of (web.volumes ?? []).filter(({ type }) => type === 'bind')) {
+      // A directory that web fills, such as one for logs, must be writable.
+      const isRead = mount.read_only ?? (await hasFilesOfProject(project, mount.source ?? ''));
+      if (isRead) ofWeb.push(mount);
+    }
     if (init.length + ofWeb.length === 0) throw new NotApplicable('no such files are mounted');
     return [...faultsOfWriting('db', init), ...faultsOfWriting('web', ofWeb)];
   },
 };
 
-function faultsOfWriting(name: string, mounts: NonNullable<Service['volumes']>): string[] {
+type Mount = NonNullable<Service['volumes']>[number];
+
+function faultsOfWriting(name: string, mounts: Mount[]): string[] {
   const writable = mounts.filter((mount) => !mount.read_only);
   return writable.map(({ target }) => `${name} may write to ${target}`);
 }

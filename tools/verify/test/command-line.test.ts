@@ -12,8 +12,9 @@ import { root } from './root.ts';
 import { chapters, groupOf, groups } from '../check.ts';
 import { checks } from '../checks/all.ts';
 import { baseImages, isPinned } from '../images.ts';
-import { format } from '../report.ts';
-import { exitCode, type Outcome, type Report, score } from '../run.ts';
+import { format, formats } from '../report.ts';
+import { Project } from '../project.ts';
+import { exitCode, type Outcome, type Report, score, verify } from '../run.ts';
 
 /** Runs the command as npm does, with no Docker engine in reach. */
 const command = (...args: string[]) => commandWith({}, ...args);
@@ -136,7 +137,10 @@ describe('npm run verify', () => {
     const noDocker = 'the command docker is not installed$';
     const cause = expect.stringMatching(new RegExp(`^${noFiles}|^${noDocker}`)) as unknown;
     expect(named['compose.model']).toMatchObject({ outcome: 'failed', seen: [cause] });
-    expect(named['api.list']).toMatchObject({ outcome: 'not run', reason: cause });
+    expect(named['api.list']).toMatchObject({
+      outcome: 'skipped',
+      reason: 'blocked by files.compose',
+    });
   });
 
   it('asks web itself, whatever proxy the environment names', async () => {
@@ -157,9 +161,19 @@ describe('npm run verify', () => {
 
   it('ends with 1 when nothing at all has run', async () => {
     const { code, stdout } = await command('--dir', newDirectory(), '--only', 'operations');
-    expect(stdout).toContain('0 of 0 points: 0 passed, 0 failed, 0 not run, 3 skipped');
+    expect(stdout).toContain('0 of 0 points: 0 passed, 0 failed, 0 not run, 4 skipped');
     expect(code).toBe(1);
   });
+});
+
+it('looks at a backup before an outage, which would end a lock that the backup must find', async () => {
+  const order: string[] = [];
+  await verify(new Project({ directory: newDirectory() }), {
+    destructive: true,
+    only: ['health.recovers', 'operations', 'files.compose'],
+    onStart: ({ id }) => order.push(id),
+  });
+  expect(order.slice(0, 2)).toEqual(['files.compose', 'operations.backup']);
 });
 
 describe('the verdict', () => {
@@ -189,6 +203,19 @@ describe('the formats', () => {
       expect(text).toContain(part);
     const coloured = format(report, { as: 'text', directory: '/x', colour: true });
     expect(coloured).toContain('\u001B[32m✓');
+  });
+
+  it('no answer of a stack can change what the terminal shows', () => {
+    const hostile = report.results.map((result) => ({
+      ...result,
+      seen: result.seen.map(() => 'POST: 500 \u001B[1A\u001B[2K\r✓\u009B2K\u202E\n  ✓ api.create'),
+      reason: result.reason && 'a\nb\u0007',
+    }));
+    for (const as of formats) {
+      const text = format({ ...report, results: hostile }, { as, directory: '/x' });
+      expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(text).not.toMatch(/^ {2}✓ api\.create$/m);
+    }
   });
 
   it('json has every check with its outcome', () => {

@@ -7,7 +7,7 @@ export const idsOf = ({ results }: Report, outcome: Outcome): string[] =>
 
 /**
  * How a report differs from exactly these failures, and exactly these checks that could not run.
- * A skipped check counts as passed.
+ * A skipped check counts as passed, unless another blocks it: it then could not run.
  */
 export function differences(
   { results }: Report,
@@ -18,8 +18,9 @@ export function differences(
     if (failed.includes(id)) return 'failed';
     return notRun.includes(id) ? 'not run' : 'passed';
   };
-  return results.flatMap(({ check: { id }, outcome, seen, reason }) => {
+  return results.flatMap(({ check: { id }, seen, reason, ...result }) => {
     const expected = expectedOf(id);
+    const outcome = reason.startsWith('blocked by') ? 'not run' : result.outcome;
     if (outcome === expected || (outcome === 'skipped' && expected === 'passed')) return [];
     return [`${id} has ${outcome}, expected ${expected}: ${seen.join()}${reason}`];
   });

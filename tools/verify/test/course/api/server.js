@@ -23,6 +23,12 @@ async function answer(method, path, text, type) {
   if (api !== 'api' || tasks !== 'tasks') return [404, { error: 'Not found' }];
   if (method === 'GET' && !id) return [200, { tasks: await query('SELECT * FROM tasks ORDER BY id') }];
 
+  if (id && !/^\d+$/.test(id)) return [400, { error: 'Not an id' }];
+  if (method === 'GET') {
+    const [task] = await query('SELECT * FROM tasks WHERE id = $1', [id]);
+    return task ? [200, { task }] : missing(id);
+  }
+
   let data = {};
   if (method === 'POST' || method === 'PUT') {
     if (!type.includes('json')) return [400, { error: 'Request body must be JSON' }];

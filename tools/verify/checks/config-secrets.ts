@@ -1,0 +1,79 @@
+// Secrets where the running stack should not have them.
+import { type Check, snippet } from '../check.ts';
+import { allContainers, imageOf, isRunning, nameOf, serviceNameOf } from '../containers.ts';
+import { wholeModel } from '../compose.ts';
+import { NotApplicable } from '../errors.ts';
+import { findInImage } from '../image-files.ts';
+import type { Container } from '../model.ts';
+import type { Project } from '../project.ts';
+import { patternOf, secretFiles, secretsOf } from '../secrets.ts';
+
+const inImages: Check = {
+  id: 'config.image-secrets',
+  title: 'No image that is built here contains a secret',
+  chapter: 'Environment and secrets',
+  points: 2,
+  why:
+    'Everybody who can pull an image can read every file of every layer, also one that a later ' +
+    'line deletes, and every ENV and ARG.',
+  fix: snippet`
+    printf '.env*\\nsecrets/\\n.git/\\n' >> .dockerignore    # what COPY . . must not take
+    # no ENV or ARG for a secret: give it to the container, in environment: or secrets:
+  `,
+  async run(project) {
+    const { services } = await wholeModel(project);
+    const built = Object.keys(services).filter((name) => services[name]?.build);
+    if (built.length === 0) throw new NotApplicable('no image is built here');
+    const secrets = (await secretsOf(project)).filter(({ isOfImage }) => !isOfImage);
+    const wanted = secrets.map((secret) => ({ ...secret, pattern: patternOf(secret) }));
+    if (wanted.length === 0) return []; // all that the stack uses is published anyway
+    const faults: string[] = [];
+    for (const name of built) {
+      const { Id } = await imageOf(project, name);
+      const found = await findInImage(project, Id, wanted);
+      const places = wanted.filter((one) => found.has(one)).map(({ place }) => place);
+      faults.push(...places.map((place) => `the image of ${name} contains ${place}`));
+    }
+    return faults;
+  },
+};
+
+const asFiles: Check = {
+  id: 'config.secret-files',
+  title: 'A secret that is given as a file is not in the environment as well',
+  chapter: 'Environment and secrets',
+  points: 1,
+  why: 'docker inspect, child processes and crash reports show the environment: hence the file.',
+  fix: snippet`
+    environment:
+      DB_PASS_FILE: /run/secrets/db_pass    # and no DB_PASS, also not by export in an entrypoint
+  `,
+  async run(project) {
+    const model = await wholeModel(project);
+    const secrets = secretFiles(model);
+    const containers = (await allContainers(project)).filter(isRunning);
+    const promised = containers.filter(
+      (container) => model.services[serviceNameOf(container)]?.secrets?.length,
+    );
+    if (secrets.length === 0 || promised.length === 0)
+      throw new NotApplicable('no running container has a secret as a file');
+    const faults: string[] = [];
+    for (const container of promised) {
+      const environment = await environmentsOf(project, container);
+      const found = secrets.filter(({ value }) => environment.includes(`=${value}\0`));
+      const places = found.map(({ place }) => place);
+      faults.push(...places.map((place) => `${nameOf(container)} has ${place} in its environment`));
+    }
+    return faults;
+  },
+};
+
+/** The environment that a container was given, and that of each process that may be looked at. */
+async function environmentsOf(project: Project, { Id, Config }: Container): Promise<string> {
+  const given = (Config.Env ?? []).map((line) => `${line}\0`).join('');
+  const script = 'cat /proc/[0-9]*/environ 2>/dev/null';
+  const { stdout } = await project.docker(['exec', Id, 'sh', '-c', script]);
+  return given + stdout.toString();
+}
+
+export const configSecrets: Check[] = [inImages, asFiles];

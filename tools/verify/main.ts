@@ -1,4 +1,7 @@
 // `npm run verify`: the command itself.
+import { NoFence } from './class/fence.ts';
+import { isForClass, parse as parseClass } from './class/options.ts';
+import { runClass } from './class/run.ts';
 import { parse, usage, WrongUsage } from './options.ts';
 import { Progress } from './progress.ts';
 import { Project, type ProjectOptions } from './project.ts';
@@ -6,6 +9,7 @@ import { formatAll, type Titled } from './report.ts';
 import { exitCode, type Report, type Selection, verify } from './run.ts';
 
 async function main(): Promise<number> {
+  if (isForClass(process.argv)) return classMain();
   const { help, projects, format: as, ...selection } = parse(process.argv.slice(2), process.env);
   if (help) {
     process.stdout.write(usage);
@@ -38,10 +42,17 @@ async function oneReport(
   return report;
 }
 
+async function classMain(): Promise<number> {
+  const options = parseClass(process.argv.slice(2), process.env);
+  if (typeof options !== 'string') return runClass(options, interruption());
+  process.stdout.write(options);
+  return 0;
+}
+
 /** Aborts on Ctrl-C, or when the process is told to end. */
 function interruption(): AbortSignal {
   const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       process.stderr.write('\nverify: stopping, once the stack is as it was\n');
       interrupt.abort();
@@ -51,6 +62,10 @@ function interruption(): AbortSignal {
 }
 
 function failed(error: unknown): number {
+  if (error instanceof NoFence) {
+    process.stderr.write(`verify: ${error.message}\n`);
+    return 2;
+  }
   if (!(error instanceof WrongUsage)) throw error;
   process.stderr.write(`verify: ${error.message}\n\n${usage}`);
   return 2;

@@ -62,7 +62,7 @@ export class DiskWatch {
     this.#root = (await this.#docker(['info', '--format', '{{.DockerRootDir}}'])).stdout.trim();
     while (!signal.aborted) {
       await this.#look();
-      await sleep(1_000, undefined, { signal }).catch(() => undefined);
+      await sleep(2_000, undefined, { signal }).catch(() => undefined);
     }
   }
 

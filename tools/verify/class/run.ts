@@ -21,9 +21,10 @@ import { asTable, remarkOf } from './table.ts';
 export async function runClass(options: ClassOptions, signal: AbortSignal): Promise<0 | 1> {
   const submissions = submissionsIn(options.directory);
   const store = new Store(options.report);
+  store.acquire();
   const judgements = await onStage(options, signal, (stage) =>
     judgeAll(submissions, { stage, store, options }),
-  );
+  ).finally(() => store.release());
   const inOrder = submissions.flatMap(({ key }): [string, Judgement][] => {
     const judgement = judgements.get(key);
     return judgement ? [[key, judgement]] : [];

@@ -192,6 +192,16 @@ describe('a run that was interrupted', () => {
     expect(store.find('eve-1')).toBeUndefined();
   });
 
+  it('is the only one with its reports, but no longer than it lives', () => {
+    const directory = newDirectory();
+    const store = new Store(directory);
+    store.acquire();
+    expect(() => new Store(directory).acquire()).toThrow(`process ${process.pid} is at work there`);
+    store.release();
+    writeFileSync(join(directory, 'results', 'running'), '999999999');
+    expect(() => store.acquire()).not.toThrow();
+  });
+
   it('judges again what has changed since', () => {
     const directory = newDirectory();
     writeFileSync(join(directory, 'a'), 'x');

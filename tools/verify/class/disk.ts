@@ -1,21 +1,32 @@
 // Watches how much each submission writes: the engine itself has no limit for that.
 import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Docker } from './docker.ts';
+import { run } from './command.ts';
+import { type Docker, linesOf } from './docker.ts';
+import { label } from './fenced.ts';
 import { limits } from './limits.ts';
 
 /** A submission whose containers run, or whose images are being built. */
 export interface Watched {
   project: string;
+  /** The directory that its copies are in. */
+  place: string;
   /** At most one at a time: what is missing on the disk and in no container is its. */
   isBuilding: boolean;
   /** Ends it; not for good if it is not its own fault. */
   stop(reason: string, isOwnFault: boolean): void;
 }
 
+/** What `docker system df` prints: its labels are no proof, as a value may hold another label. */
 interface Usage {
-  Containers?: { Labels: string; Size: string }[];
-  Volumes?: { Labels: string; Size: string }[];
+  Containers?: { ID: string; Size: string }[];
+  Volumes?: { Name: string; Size: string }[];
+}
+
+/** The ids of containers and the names of volumes. */
+export interface Belongings {
+  containers: string[];
+  volumes: string[];
 }
 
 const units: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
@@ -26,14 +37,14 @@ export function bytesIn(size: string): number {
   return Number(number ?? 0) * (units[unit] ?? 0);
 }
 
-/** What the containers and volumes of each project hold, by its name. */
-export function usageOf({ Containers, Volumes }: Usage): Map<string, number> {
-  const usage = new Map<string, number>();
-  for (const { Labels, Size } of [...(Containers ?? []), ...(Volumes ?? [])]) {
-    const project = /(?:^|,)com\.docker\.compose\.project=([^,]*)/.exec(Labels)?.[1] ?? '';
-    usage.set(project, (usage.get(project) ?? 0) + bytesIn(Size));
-  }
-  return usage;
+/** The bytes that containers and volumes hold: those of one submission, or all. */
+export function bytesOf({ Containers, Volumes }: Usage, only?: Belongings): number {
+  const isOf = (id: string) => only?.containers.some((own) => id.startsWith(own)) ?? true;
+  const sizes = [
+    ...(Containers ?? []).filter(({ ID }) => isOf(ID)),
+    ...(Volumes ?? []).filter(({ Name }) => only?.volumes.includes(Name) ?? true),
+  ];
+  return sizes.reduce((sum, { Size }) => sum + bytesIn(Size), 0);
 }
 
 export class DiskWatch {
@@ -79,18 +90,17 @@ export class DiskWatch {
     const usage = await this.#usage();
     if (usage === undefined) return;
     for (const one of this.#watched) {
-      const used = usage.get(one.project) ?? 0;
+      const used = bytesOf(usage, await this.#belongings(one)) + (await this.#bytesBelow(one));
       if (used > this.#limit) one.stop(`it wrote more than ${GiB(this.#limit)} of data`, true);
     }
-    this.#lookAtBuild(free, usage);
+    this.#lookAtBuild(free, bytesOf(usage));
     if (free > limits.freeBytes) return;
     for (const one of this.#watched)
       one.stop(`the engine has only ${GiB(free)} of disk left`, false);
   }
 
-  #lookAtBuild(free: number, usage: Map<string, number>): void {
+  #lookAtBuild(free: number, used: number): void {
     const one = [...this.#watched].find(({ isBuilding }) => isBuilding);
-    const used = [...usage.values()].reduce((a, b) => a + b, 0);
     if (one === undefined || one !== this.#builder?.one) {
       this.#builder = one && { one, free, used };
       return;
@@ -100,10 +110,27 @@ export class DiskWatch {
       one.stop(`its builds wrote more than ${GiB(this.#limit)} of data`, true);
   }
 
-  async #usage(): Promise<Map<string, number> | undefined> {
+  async #usage(): Promise<Usage | undefined> {
     const args = ['system', 'df', '--verbose', '--format', '{{json .}}'];
     const { ok, stdout } = await this.#docker(args);
-    return ok ? usageOf(JSON.parse(stdout) as Usage) : undefined;
+    return ok ? (JSON.parse(stdout) as Usage) : undefined;
+  }
+
+  /** Volumes that have no name are known by the containers that use them. */
+  async #belongings({ project }: Watched): Promise<Belongings> {
+    const filter = ['--quiet', '--filter', `label=${label}=${project}`];
+    const containers = linesOf(await this.#docker(['ps', '--all', ...filter]));
+    const volumes = linesOf(await this.#docker(['volume', 'ls', ...filter]));
+    if (containers.length === 0) return { containers, volumes };
+    const format = ['--format', '{{range .Mounts}}{{println .Name}}{{end}}'];
+    const mounted = linesOf(await this.#docker(['inspect', ...format, ...containers]));
+    return { containers, volumes: [...volumes, ...mounted] };
+  }
+
+  /** What containers wrote to the copy of the folder; infinite if it cannot even be counted. */
+  async #bytesBelow({ place }: Watched): Promise<number> {
+    const { stdout, ended } = await run('du', ['-sk', place], { limitMs: 20_000 });
+    return ended === '' ? Number.parseInt(stdout || '0', 10) * 1024 : Infinity;
   }
 }
 

@@ -63,6 +63,7 @@ class Examination {
     this.#dockerToTheEnd = dockerIn(stage.env);
     this.#watched = {
       project,
+      place: this.#place,
       isBuilding: false,
       stop: (reason, isOwnFault) => {
         this.#isKept &&= isOwnFault;

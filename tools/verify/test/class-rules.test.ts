@@ -17,7 +17,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Asked, Keys } from '../class/asked.ts';
 import { run } from '../class/command.ts';
 import { copyFolder } from '../class/copy.ts';
-import { bytesIn, usageOf } from '../class/disk.ts';
+import { bytesIn, bytesOf } from '../class/disk.ts';
 import { syntaxFault } from '../class/dockerfile.ts';
 import { environment } from '../class/environment.ts';
 import { fenced } from '../class/fenced.ts';
@@ -408,16 +408,19 @@ describe('a Dockerfile', () => {
 });
 
 describe('the disk', () => {
-  it('is counted by project', () => {
-    const Labels = 'a=b,com.docker.compose.project=x,c=d';
-    const usage = usageOf({
-      Containers: [{ Labels, Size: '1.5kB (virtual 80MB)' }],
-      Volumes: [
-        { Labels, Size: '2MB' },
-        { Labels: '', Size: 'N/A' },
+  it('is counted by what belongs to a submission, whatever its labels say', () => {
+    const usage = {
+      Containers: [
+        { ID: 'aa11', Size: '1.5kB (virtual 80MB)' },
+        { ID: 'bb22', Size: '1GB' },
       ],
-    });
-    expect(usage.get('x')).toBe(2_001_500);
+      Volumes: [
+        { Name: 'x_data', Size: '2MB' },
+        { Name: 'y_data', Size: 'N/A' },
+      ],
+    };
+    expect(bytesOf(usage, { containers: ['aa1'], volumes: ['x_data'] })).toBe(2_001_500);
+    expect(bytesOf(usage)).toBe(1_002_001_500);
     expect(bytesIn('12GB')).toBe(12e9);
   });
 });

@@ -54,8 +54,7 @@ function fencedService(
     ports: portsOf(service),
     volumes: mountsOf(service).map((mount) => fencedMount(mount, readOnly)),
     deploy: deployOf(service),
-    labels: { [label]: names.project },
-    ...limitsOf(service),
+    ...limitsOf({ ...service, labels: {} }, names.project),
   };
 }
 
@@ -93,9 +92,12 @@ function deployOf(service: Keys): Keys {
   return { replicas: replicasOf(service), ...(policy ? { restart_policy: policy } : {}) };
 }
 
-function limitsOf(service: Keys): Keys {
+/** What every container of a submission has: its limits, and the label of its project. */
+export function limitsOf(service: Keys, project: string): Keys {
+  const { labels } = service as { labels?: Keys };
   const memory = Math.min(limits.memoryBytes, ownMemory(service));
   return {
+    labels: { ...labels, [label]: project },
     mem_limit: String(memory),
     memswap_limit: String(memory),
     pids_limit: limits.processes,

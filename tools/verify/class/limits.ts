@@ -22,12 +22,12 @@ export const limits = {
   buildMemoryBytes: 1536 * MiB,
   buildProcesses: 1024,
 
-  /** Milliseconds for each phase. The checks have limits of their own, well below this one. */
+  /** Milliseconds for each phase: bounds for what hangs, far above what a stack needs. */
   configMs: 20_000,
   buildMs: 240_000, // by default
-  upMs: 120_000,
-  judgeMs: 90_000,
-  destructiveMs: 420_000,
+  upMs: 180_000,
+  judgeMs: 180_000,
+  destructiveMs: 600_000,
   removeMs: 120_000,
 
   /** No submission starts, and those under way end, when the engine has less space than this. */

@@ -8,16 +8,20 @@ export interface Score {
   of: number;
 }
 
+/** The submission has nothing of the kind; not: the failure of another check is in the way. */
+const isLeftOut = ({ outcome, reason }: Verdict) =>
+  outcome === 'skipped' && !reason.startsWith('blocked by ');
+
 /**
  * The points of the checks that passed, and of all. A check without a verdict counts as not passed,
- * unless it was skipped because the submission has nothing of the kind.
+ * unless the submission has nothing of the kind: a stack that does not start has no high percentage.
  */
 export function scoreOf(verdicts: Verdict[], weights: Weights): Score {
   const sum = (list: Verdict[]) =>
     list.reduce((points, { id }) => points + (weights.get(id) ?? 0), 0);
   return {
     made: sum(verdicts.filter(({ outcome }) => outcome === 'passed')),
-    of: sum(verdicts.filter(({ outcome }) => outcome !== 'skipped')),
+    of: sum(verdicts.filter((verdict) => !isLeftOut(verdict))),
   };
 }
 

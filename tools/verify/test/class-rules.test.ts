@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Ended } from '../command.ts';
 import type { Asked, Keys } from '../class/asked.ts';
 import { run } from '../class/command.ts';
 import { copyFolder } from '../class/copy.ts';
@@ -21,6 +22,7 @@ import { bytesIn, bytesOf } from '../class/disk.ts';
 import { syntaxFault } from '../class/dockerfile.ts';
 import { environment } from '../class/environment.ts';
 import { fenced } from '../class/fenced.ts';
+import { FencedProject } from '../class/fenced-project.ts';
 import { limits } from '../class/limits.ts';
 import { refusals } from '../class/policy.ts';
 import { outsideReferences } from '../class/references.ts';
@@ -228,6 +230,52 @@ describe('the model that runs', () => {
       (entry) => entry.read_only,
     );
     expect(readOnly).toEqual([true, false, false]);
+  });
+});
+
+describe('the checks', () => {
+  /** The arguments and the input of a docker command that a check gives; nothing runs. */
+  async function dockerSees(act: (project: FencedProject) => Promise<unknown>) {
+    const directory = folder();
+    const path = process.env.PATH;
+    process.env.PATH = `${join(import.meta.dirname, 'arguments')}:${path}`;
+    onTestFinished(() => void (process.env.PATH = path));
+    const paths = { directory, mounted: '/mounted', model: '/fenced.json' };
+    const ended = (await act(new FencedProject({ ...paths, name: 'verify-x' }))) as Ended;
+    return ended.stdout.toString();
+  }
+
+  it('act on the model that runs, and read that of the submission', async () => {
+    const acted = await dockerSees((project) => project.compose(['up', '-d']));
+    expect(acted).toMatch(/^compose\n-p\nverify-x\n--project-directory\n\/mounted\n-f\n\/fenced/);
+    const read = await dockerSees((project) => project.docker(['compose', 'config']));
+    expect(read).toBe('compose\nconfig\n');
+  });
+
+  it('start containers of their own within limits only', async () => {
+    const started = await dockerSees((project) => project.docker(['run', '--rm', 'x']));
+    expect(started).toMatch(/^run\n--label=taskapp\.verify\.class=verify-x\n--memory=\d+\n/);
+    expect(started).toContain(`--pids-limit=${limits.processes}\n`);
+    const stdin = ['compose', '-f', '-', 'up', '--no-start'];
+    const input = JSON.stringify({ services: { a: { image: 'x', labels: { own: 'y' } } } });
+    const composed = await dockerSees((project) => project.docker(stdin, { input }));
+    expect(JSON.parse(composed.slice(composed.indexOf('{')))).toMatchObject({
+      services: {
+        a: {
+          pids_limit: limits.processes,
+          labels: { own: 'y', 'taskapp.verify.class': 'verify-x' },
+        },
+      },
+    });
+  });
+
+  it('start nothing that the submission asks for', async () => {
+    const up = dockerSees((project) => project.docker(['compose', 'up', '-d']));
+    await expect(up).rejects.toThrow('must be within limits');
+    const input = JSON.stringify({ services: { a: { image: 'x', privileged: true } } });
+    const stdin = ['compose', '-f', '-', 'up'];
+    const asked = dockerSees((project) => project.docker(stdin, { input }));
+    await expect(asked).rejects.toThrow('service a: privileged: true');
   });
 });
 

@@ -31,17 +31,18 @@ export async function execute(
   // In its own process group: the limit then kills its children too,
   // and Ctrl-C does not kill the command that restores the stack.
   const child = spawn(command, args, { ...options, detached: true });
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
+  const { promise, resolve, reject } = Promise.withResolvers<Ended>();
+  const end = (reason: string) => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+    const start = [command, ...args.slice(0, 3)].join(' ');
+    reject(new NotPossible(`${start} … ${reason}`));
+  };
+  const stdout = collect(child.stdout, end);
+  const stderr = collect(child.stderr, end);
   child.stdin.on('error', () => undefined); // it may end before it has read everything
   child.stdin.end(input);
 
-  const { promise, resolve, reject } = Promise.withResolvers<Ended>();
-  const timer = setTimeout(() => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-    const start = [command, ...args.slice(0, 3)].join(' ');
-    reject(new NotPossible(`${start} … did not end within ${limitMs / 1_000} s`));
-  }, limitMs);
+  const timer = setTimeout(() => end(`did not end within ${limitMs / 1_000} s`), limitMs);
   child.on('error', (error: NodeJS.ErrnoException) => {
     const isMissing = error.code === 'ENOENT';
     reject(isMissing ? new NotPossible(`the command ${command} is not installed`) : error);
@@ -56,9 +57,18 @@ export async function execute(
   return promise.finally(() => clearTimeout(timer));
 }
 
-function collect(stream: Readable): Buffer[] {
+const maxBytes = 256 * 1024 * 1024; // of what a program prints
+
+function collect(stream: Readable, end: (reason: string) => void): Buffer[] {
   const chunks: Buffer[] = [];
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    chunks.push(chunk);
+    if (size <= maxBytes) return;
+    stream.destroy();
+    end(`printed more than ${maxBytes / 2 ** 20} MiB`);
+  });
   return chunks;
 }
 

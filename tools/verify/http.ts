@@ -32,6 +32,7 @@ export interface Trust {
 }
 
 const limitMs = 6_000;
+const maxBytes = 16 * 1024 * 1024; // of a body
 
 /** TLS has names for hosts only: an address is sent as no name. */
 const serverName = (host: string) => (isIP(host) ? '' : host);
@@ -115,7 +116,7 @@ export function ask(
     ? overHttps(url, { ...options, ...tlsOptions(trust) })
     : overHttp(url, options);
   call.on('response', (response) => {
-    response.on('error', reject);
+    response.on('error', (error: Error) => reject(readable(error)));
     readAnswer(response, resolve);
   });
   call.on('error', (error: Error) => reject(readable(error)));
@@ -125,7 +126,12 @@ export function ask(
 
 function readAnswer(response: IncomingMessage, onEnd: (answer: Answer) => void): void {
   const chunks: Buffer[] = [];
-  response.on('data', (chunk: Buffer) => chunks.push(chunk));
+  let size = 0;
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxBytes) response.destroy(new Error(`the body is over ${maxBytes / 2 ** 20} MiB`));
+    else chunks.push(chunk);
+  });
   response.on('end', () => {
     const text = Buffer.concat(chunks).toString();
     const {

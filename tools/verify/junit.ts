@@ -2,19 +2,26 @@
 import { type Group, groupOf, groups } from './check.ts';
 import type { Outcome, Report, Result } from './run.ts';
 
-/** The report as an XML document; `directory` names it. */
-export function asJunit(report: Report, directory: string): string {
-  const suites = groups.flatMap((group) => {
-    const results = report.results.filter(({ check }) => groupOf(check) === group);
-    return results.length === 0 ? [] : suite(group, results);
-  });
+/** The reports as an XML document, which their directories name. */
+export function asJunit(list: { report: Report; directory: string }[]): string {
+  const name = list.map(({ directory }) => directory).join(', ');
+  const suites = list.flatMap(({ report, directory }) =>
+    suitesOf(report, list.length > 1 ? `${directory}: ` : ''),
+  );
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="${escaped(directory)}">`,
+    `<testsuites name="${escaped(name)}">`,
     ...suites,
     '</testsuites>',
     '',
   ].join('\n');
+}
+
+function suitesOf(report: Report, prefix: string): string[] {
+  return groups.flatMap((group) => {
+    const results = report.results.filter(({ check }) => groupOf(check) === group);
+    return results.length === 0 ? [] : suite(group, results, prefix);
+  });
 }
 
 /** Control characters, most of which XML 1.0 cannot represent, become U+FFFD. */
@@ -32,10 +39,10 @@ const seconds = (results: Result[]) => {
   return (ms / 1_000).toFixed(3);
 };
 
-function suite(group: Group, results: Result[]): string[] {
+function suite(group: Group, results: Result[], prefix: string): string[] {
   const of = (outcome: Outcome) => results.filter((result) => result.outcome === outcome).length;
   const attributes = [
-    `name="${group}"`,
+    `name="${escaped(prefix + group)}"`,
     `tests="${results.length}"`,
     `failures="${of('failed')}"`,
     `errors="${of('not run')}"`,

@@ -1,34 +1,52 @@
 // `npm run verify`: the command itself.
+import { NoFence } from './class/fence.ts';
+import { isForClass, parse as parseClass } from './class/options.ts';
+import { runClass } from './class/run.ts';
 import { parse, usage, WrongUsage } from './options.ts';
 import { Progress } from './progress.ts';
-import { Project } from './project.ts';
-import { format } from './report.ts';
-import { exitCode, verify } from './run.ts';
+import { Project, type ProjectOptions } from './project.ts';
+import { formatAll, type Titled } from './report.ts';
+import { exitCode, type Report, type Selection, verify } from './run.ts';
 
 async function main(): Promise<number> {
-  const {
-    help,
-    project,
-    only,
-    destructive,
-    format: as,
-  } = parse(process.argv.slice(2), process.env);
+  if (isForClass(process.argv)) return classMain();
+  const { help, projects, format: as, ...selection } = parse(process.argv.slice(2), process.env);
   if (help) {
     process.stdout.write(usage);
     return 0;
   }
+  const signal = interruption();
+  const reports: Titled[] = [];
+  for (const project of projects) {
+    const report = await oneReport(project, selection, signal);
+    reports.push({ report, directory: project.directory });
+  }
+  const colour = process.stdout.isTTY && !process.env.NO_COLOR;
+  const text = formatAll(reports, { as, colour });
+  await new Promise((done) => process.stdout.write(text, done));
+  return reports.every(({ report }) => exitCode(report) === 0) ? 0 : 1;
+}
+
+async function oneReport(
+  options: ProjectOptions,
+  selection: Selection,
+  signal: AbortSignal,
+): Promise<Report> {
   const progress = process.stderr.isTTY ? new Progress() : undefined;
-  const report = await verify(new Project(project), {
-    only,
-    destructive,
-    signal: interruption(),
+  const report = await verify(new Project(options), {
+    ...selection,
+    signal,
     onStart: ({ id, title }) => progress?.start(`${id}: ${title}`),
   });
   progress?.stop();
-  const colour = process.stdout.isTTY && !process.env.NO_COLOR;
-  const text = format(report, { as, directory: project.directory, colour });
-  await new Promise((done) => process.stdout.write(text, done));
-  return exitCode(report);
+  return report;
+}
+
+async function classMain(): Promise<number> {
+  const options = parseClass(process.argv.slice(2), process.env);
+  if (typeof options !== 'string') return runClass(options, interruption());
+  process.stdout.write(options);
+  return 0;
 }
 
 /** Aborts on Ctrl-C, when the process is told to end, or when its terminal is closed. */
@@ -44,6 +62,10 @@ function interruption(): AbortSignal {
 }
 
 function failed(error: unknown): number {
+  if (error instanceof NoFence) {
+    process.stderr.write(`verify: ${error.message}\n`);
+    return 2;
+  }
   if (!(error instanceof WrongUsage)) throw error;
   process.stderr.write(`verify: ${error.message}\n\n${usage}`);
   return 2;

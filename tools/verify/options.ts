@@ -15,7 +15,7 @@ Compose makes of them, the containers, and what they answer. For each failure it
 why that matters and how to fix it. Start the stack first.
 
 --dir PATH          the directory of the project (default: the current one);
-                    other paths are relative to it
+                    other paths are relative to it. Repeatable: one report for each
 --url URL           where web answers (default: where its port is published)
 --only GROUP,…      only these groups, or ids of checks; the groups are
                     ${groups.join(', ')}
@@ -30,6 +30,7 @@ why that matters and how to fix it. Start the stack first.
                     COMPOSE_PROJECT_NAME in the environment count as well
 --cacert FILE       certificates to trust, such as a self-signed one
 --insecure          trust any certificate
+--class DIR         judge a class instead, one submission a folder: --class --help says how
 -h, --help          this text
 VERIFY_TOKEN        in the environment: sent to /api as "Authorization: Bearer"
 
@@ -48,7 +49,8 @@ export class WrongUsage extends Error {}
 
 export interface Options {
   help: boolean;
-  project: ProjectOptions;
+  /** One for each --dir. */
+  projects: ProjectOptions[];
   only: string[] | undefined;
   destructive: boolean;
   format: Format;
@@ -58,13 +60,17 @@ export interface Options {
 export function parse(args: string[], env: NodeJS.ProcessEnv): Options {
   const values = parseValues(args);
   // npm runs us in the root of the repository; INIT_CWD is where the user called it.
-  const directory = existingDirectory(resolve(env.INIT_CWD ?? '.', values.dir ?? '.'));
+  const directories = (values.dir ?? ['.']).map((path) =>
+    existingDirectory(resolve(env.INIT_CWD ?? '.', path)),
+  );
+  const ofOne = (['url', 'project-name'] as const).find((name) => values[name] !== undefined);
+  if (ofOne && directories.length > 1) throw new WrongUsage(`--${ofOne}: is for one --dir only`);
   return {
     help: values.help,
     only: existingChecks(values.only),
     destructive: values.destructive,
     format: existingFormat(values.format),
-    project: {
+    projects: directories.map((directory) => ({
       directory,
       files: values.file,
       envFiles: values['env-file'],
@@ -73,12 +79,12 @@ export function parse(args: string[], env: NodeJS.ProcessEnv): Options {
       token: env.VERIFY_TOKEN || undefined,
       trust: trust(values, directory),
       mayRunScripts: values.destructive,
-    },
+    })),
   };
 }
 
 const options = {
-  dir: { type: 'string' },
+  dir: { type: 'string', multiple: true },
   url: { type: 'string' },
   only: { type: 'string' },
   format: { type: 'string', default: 'text' },

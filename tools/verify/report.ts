@@ -19,8 +19,26 @@ export interface FormatOptions {
 /** The report in one of the formats, with a newline at its end. */
 export function format(report: Report, { as, directory, colour = false }: FormatOptions): string {
   if (as === 'json') return asJson(report, directory);
-  if (as === 'junit') return asJunit(report, directory);
+  if (as === 'junit') return asJunit([{ report, directory }]);
   return asText(report, colour);
+}
+
+/** A report, and the directory of its project. */
+export interface Titled {
+  report: Report;
+  directory: string;
+}
+
+/** One report as `format` writes it, or several in one document. */
+export function formatAll(list: Titled[], options: Omit<FormatOptions, 'directory'>): string {
+  const { as } = options;
+  const [first] = list;
+  if (first && list.length === 1)
+    return format(first.report, { ...options, directory: first.directory });
+  if (as === 'junit') return asJunit(list);
+  const parts = list.map(({ report, directory }) => format(report, { ...options, directory }));
+  if (as === 'json') return `[\n${parts.map((part) => part.trimEnd()).join(',\n')}\n]\n`;
+  return list.map(({ directory }, n) => `${directory}\n\n${parts[n]}`).join('\n');
 }
 
 const marks: Record<Outcome, string> = { passed: '✓', failed: '✗', 'not run': '?', skipped: '-' };

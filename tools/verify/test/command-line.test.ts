@@ -99,6 +99,7 @@ describe('npm run verify', () => {
     ['an unknown format', ['--format', 'xml'], '--format: xml is none of text, json, junit'],
     ['an address that is none', ['--url', 'localhost:80'], '--url: localhost:80 is not an address'],
     ['a certificate that is not there', ['--cacert', 'no-such.crt'], '--cacert: ENOENT'],
+    ['one address for two directories', ['--dir', '.', '--dir', '.', '--url', 'http://x'], '--url'],
     ['what is no option', ['extra'], 'extra'],
   ])('ends with 2 on %s, and says so', async (_what, args, message) => {
     const { code, stdout, stderr } = await command(...args);
@@ -119,6 +120,25 @@ describe('npm run verify', () => {
       /✓ files\.compose .*\n\n1 of 1 points: 1 passed, 0 failed, 0 not run, 0 skipped/,
     );
     expect(code).toBe(0);
+  });
+
+  it('judges each of several directories, in one document', async () => {
+    const directories = [newDirectory(), newDirectory()];
+    const dirs = directories.flatMap((directory) => ['--dir', directory]);
+    const run = (as: string) => command(...dirs, '--only', 'files.compose', '--format', as);
+    const json = await run('json');
+    expect(json.code).toBe(1);
+    const seen = JSON.parse(json.stdout) as { directory: string; checks: unknown[] }[];
+    expect(seen.map((one) => [one.directory, one.checks.length])).toEqual(
+      directories.map((directory) => [directory, 1]),
+    );
+    const junit = await run('junit');
+    expect(junit.stdout.match(/<\?xml|<testsuites /g)).toHaveLength(2);
+    const text = await run('text');
+    for (const directory of directories) {
+      expect(junit.stdout).toContain(`<testsuite name="${directory}: files"`);
+      expect(text.stdout).toContain(`${directory}\n\nfiles\n`);
+    }
   });
 
   it('reports every check without an engine or files, and ends with 1', async () => {

@@ -17,6 +17,13 @@ function imageSetting(name: string, file: string, pattern: RegExp): string {
   return `${name}=${image}`;
 }
 
+/** The lines of .env that make the course's project use the images of this repository. */
+export const imageSettings = (): string[] => [
+  imageSetting('NODE_IMAGE', 'api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m),
+  imageSetting('NGINX_IMAGE', 'nginx/Dockerfile', /^ARG NGINX_IMAGE=(\S+)$/m),
+  imageSetting('POSTGRES_IMAGE', 'compose.yml', /image: \$\{POSTGRES_IMAGE:-(\S+)\}/),
+];
+
 export class Course {
   readonly directory = mkdtempSync(join(tmpdir(), 'taskapp-course-'));
   readonly name = `taskapp-course-${crypto.randomUUID().slice(0, 8)}`;
@@ -27,9 +34,7 @@ export class Course {
     const settings = [
       this.read('.env.example'),
       'HTTP_PORT=0\nAPI_PORT=0\nDB_PORT=0',
-      imageSetting('NODE_IMAGE', 'api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m),
-      imageSetting('NGINX_IMAGE', 'nginx/Dockerfile', /^ARG NGINX_IMAGE=(\S+)$/m),
-      imageSetting('POSTGRES_IMAGE', 'compose.yml', /image: \$\{POSTGRES_IMAGE:-(\S+)\}/),
+      ...imageSettings(),
     ];
     this.write('.env', `${settings.join('\n')}\n`);
     chmodSync(join(this.directory, '.env'), 0o600);

@@ -1,13 +1,16 @@
-// HTTPS requests to a server in this process, with certificates for various names.
+// Requests to a server in this process, most with certificates for various names; and programs that
+// print without end.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { root } from './root.ts';
+import { execute } from '../command.ts';
 import { ask, certificateName } from '../http.ts';
 
 /** Serves an address with a certificate for a name. Answers with the Host of the request. */
@@ -53,4 +56,24 @@ it('refuses a certificate that is untrusted, or for another name', async () => {
 
 it('finds no name where nothing answers', async () => {
   expect(await certificateName(new URL('https://127.0.0.1:1'))).toBeUndefined();
+});
+
+it('reads no body without end', async () => {
+  const chunk = 'x'.repeat(1024 * 1024);
+  const endless = createPlainServer((_request, response) => {
+    const write = () => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response.on('drain', write);
+    write();
+  });
+  onTestFinished(() => void endless.close());
+  await once(endless.listen(0, '127.0.0.1'), 'listening');
+  const { port } = endless.address() as AddressInfo;
+  const answer = ask(new URL(`http://127.0.0.1:${port}`), {}, {});
+  await expect(answer).rejects.toThrow('the body is over 16 MiB');
+});
+
+it('reads no output without end', async () => {
+  await expect(execute('yes', ['no'])).rejects.toThrow('yes no … printed more than 256 MiB');
 });

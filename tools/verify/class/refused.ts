@@ -1,0 +1,10 @@
+/** A submission asks for what it may not have: nothing of it runs. */
+export class Refused extends Error {
+  /** What it asks for, a sentence each. */
+  readonly reasons: string[];
+
+  constructor(reasons: string[]) {
+    super(reasons.join('\n'));
+    this.reasons = reasons;
+  }
+}

@@ -1,0 +1,75 @@
+// The settings file of a submission, and the secret files that Git ignores.
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isInside } from './copy.ts';
+
+const isExample = (name: string) => /example|sample|template|dist/i.test(name);
+
+/** The file that .env is laid from; undefined if there is none. */
+export function exampleOf(directory: string): string | undefined {
+  const names = readdirSync(directory).toSorted();
+  const examples = names.filter((name) => isExample(name) && /^\.?env\b/.test(name));
+  return examples.find((name) => !name.includes('prod')) ?? examples[0];
+}
+
+/** Lays .env from its example, as a student does. Returns the example, if it was used. */
+export function laySettings(directory: string): string | undefined {
+  const path = join(directory, '.env');
+  const example = exampleOf(directory);
+  if (existsSync(path) || example === undefined) return undefined;
+  copyFileSync(join(directory, example), path);
+  chmodSync(path, 0o600);
+  return example;
+}
+
+/** Makes the secret files that are missing, in each copy with the same value. */
+export function laySecrets(paths: string[], from: string, copies: string[]): void {
+  for (const path of paths) {
+    if (!isInside(from, path) || existsSync(path)) continue;
+    const value = randomBytes(16).toString('hex');
+    for (const copy of copies) {
+      const target = join(copy, path.slice(from.length));
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, value, { mode: 0o444, flag: 'wx' });
+    }
+  }
+}
+
+/** Settings of Docker itself that do no harm. */
+const harmless = new Set([
+  'COMPOSE_BAKE',
+  'COMPOSE_DOCKER_CLI_BUILD',
+  'COMPOSE_FILE', // looked at where it is followed
+  'COMPOSE_HTTP_TIMEOUT',
+  'COMPOSE_IGNORE_ORPHANS',
+  'COMPOSE_PROFILES',
+  'COMPOSE_PROJECT_NAME', // ours takes precedence
+  'COMPOSE_REMOVE_ORPHANS',
+  'DOCKER_BUILDKIT',
+]);
+
+/** What .env asks for that it may not have, and the Compose files that it names. */
+export function settingsOf(directory: string): { faults: string[]; files: string[] } {
+  const path = join(directory, '.env');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const pattern =
+    /^[ \t]*(?:export[ \t]+)?((?:COMPOSE|DOCKER|BUILDX|BUILDKIT)_\w+)[ \t]*[=:](.*)$/gm;
+  const faults: string[] = [];
+  const files: string[] = [];
+  for (const [, name = '', value = ''] of text.replaceAll('\r', '\n').matchAll(pattern)) {
+    if (!harmless.has(name)) faults.push(`.env sets ${name}`);
+    if (name === 'COMPOSE_FILE') files.push(...unquoted(value).split(/[:;]/).filter(Boolean));
+  }
+  return { faults, files };
+}
+
+const unquoted = (value: string) => value.trim().replaceAll(/^["']|["']$/g, '');

@@ -16,10 +16,13 @@ const quick = {
 
 // Groups of their own, one after the other:
 const later = {
-  releases: ['releases', 'settings'], // no request may fail; what runs beside it waits all the time
-  schema: ['schema'], // no request may take a second
-  provision: ['provision'], // installs packages in five containers at once
+  // No request may fail. What runs beside it waits most of the time.
+  releases: ['test/stack/releases.test.ts', 'test/stack/settings.test.ts'],
+  schema: ['test/stack/schema.test.ts'], // no request may take a second
+  class: ['tools/verify/test/class.test.ts'], // hostile submissions take all that they may
+  provision: ['test/stack/provision.test.ts'], // installs packages in five containers at once
 };
+const isLater = Object.values(later).flat();
 
 const onTheEngine = {
   globalSetup: ['test/lib/engine.ts', 'test/lib/images.ts'],
@@ -32,10 +35,8 @@ const sideBySide = 3; // files at once on two cores: they wait more than they co
 
 export default defineConfig(({ mode }) => {
   const isAll = mode === 'all';
-  const named = (directory: string, names: string[]) =>
-    names.map((name) => `${directory}/${name}.test.ts`);
   const files = (directory: string, names: string[]) =>
-    isAll ? [`${directory}/*.test.ts`] : named(directory, names);
+    isAll ? [`${directory}/*.test.ts`] : names.map((name) => `${directory}/${name}.test.ts`);
 
   // One group after the other. Without an engine they are one: nothing changes the network then.
   const hasEngine = engineFault() === undefined;
@@ -59,7 +60,7 @@ export default defineConfig(({ mode }) => {
       ...onTheEngine,
       name: 'stack',
       include: files('test/stack', quick.stack),
-      exclude: named('test/stack', Object.values(later).flat()),
+      exclude: isLater,
       ...group(1, sideBySide),
     },
   };
@@ -71,6 +72,7 @@ export default defineConfig(({ mode }) => {
         ...files('tools/verify/test', quick.verify),
         ...(isAll ? ['tools/verify/checks/*.test.ts'] : []),
       ],
+      exclude: isLater,
       globalSetup: ['test/lib/engine.ts'],
       ...group(1, sideBySide),
     },
@@ -86,12 +88,12 @@ export default defineConfig(({ mode }) => {
       ...(canBeApart() ? group(1, sideBySide) : group(2, 1)),
     },
   };
-  const slow = Object.entries(later).map(([name, names], n): TestProjectConfiguration => ({
+  const slow = Object.entries(later).map(([name, include], n): TestProjectConfiguration => ({
     test: {
       ...onTheEngine,
       name,
-      include: named('test/stack', names),
-      ...group(3 + n, names.length),
+      include,
+      ...group(3 + n, include.length),
     },
   }));
   const faults: TestProjectConfiguration = {
@@ -100,7 +102,7 @@ export default defineConfig(({ mode }) => {
       name: 'faults',
       include: ['test/faults/*.test.ts'],
       globalSetup: [...onTheEngine.globalSetup, 'test/faults/figures.ts'],
-      ...group(6, 1),
+      ...group(7, 1),
     },
   };
 

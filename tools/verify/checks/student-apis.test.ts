@@ -204,7 +204,8 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
   });
 
   it('its stack runs under another name than its directory', async () => {
-    const project = new Project({ directory: course.directory });
+    const env = { COMPOSE_PROJECT_NAME: undefined };
+    const project = new Project({ directory: course.directory, env });
     const report = await verify(project, { only: ['health.running', 'network'] });
     expect(differences(report, [])).toEqual([]);
     expect(report.notes).toEqual([expect.stringContaining(`-p ${course.name} `)]);

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Db, Statement } from '../db.ts';
-import { type Cursor, encodeCursor, type ListQuery, type Row, taskJson } from './schema.ts';
+import { type Cursor, encodeCursor } from './cursor.ts';
+import { type ListQuery, type Row, taskJson } from './schema.ts';
 
 /** One page of the list, newest first. */
 export interface Page {

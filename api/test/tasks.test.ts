@@ -201,6 +201,7 @@ describe('GET /api/tasks', () => {
       ['Straẞe', 'straße'],
       ['각', '각'.normalize('NFD')],
       ['a\\_b', 'A\\_B'],
+      ['x\u0301\u1add'], // Node orders these marks otherwise than a PostgreSQL before Unicode 17
     ];
     for (const texts of groups) {
       const tasks = [];

@@ -10,7 +10,8 @@ unhealthy() {
   exit 1
 }
 
-# Over TCP: during the first start the server listens on its socket only, and must not count as healthy.
+# Over TCP: during the first start the server listens on its socket only, and must not count as
+# healthy.
 query() {
   psql --no-psqlrc --no-password -Atq -h 127.0.0.1 -U "$POSTGRES_USER" -v "api=$DB_USER" "$@" 2>&1
 }

@@ -7,8 +7,8 @@ PATH=${PATH#/usr/local/sbin:}
 
 passwords=/usr/local/share/taskapp/published-passwords.sql
 
-# Runs SQL from standard input before any server accepts logins. If that fails, the volume is not refused:
-# the server hits the same error and reports it.
+# Runs SQL from standard input before any server accepts logins. If that fails, the volume is not
+# refused: the server hits the same error and reports it.
 single_user() {
   # postmaster.pid of an earlier container may hold this process's own pid.
   PG_GRANDPARENT_PID=$$ postgres --single -j -D "$PGDATA" \

@@ -56,8 +56,8 @@ state() { # prints: SYSTEM STATUS_OF_THE_SLOT
     FROM pg_control_system()"
 }
 
-# can_continue STRETCH SYSTEM STATUS: whether it comes from this server, and the server still has the WAL
-# that is not here yet.
+# can_continue STRETCH SYSTEM STATUS: whether it comes from this server, and the server still has
+# the WAL that is not here yet.
 can_continue() {
   [ -n "$1" ] && [ "$(cat "$1/system")" = "$2" ] && [[ $3 != @(lost|missing) ]]
 }
@@ -214,7 +214,8 @@ recover() {
 
 fail_recovery() {
   if grep -q 'recovery ended before configured recovery target' "$restore_log"; then
-    fail "the archive has no commit after that time; use 'latest' to recover all of it: $(last_commit || true)"
+    fail "the archive has no commit after that time; use 'latest' to recover all of it:" \
+      "$(last_commit || true)"
   fi
   cat "$restore_log" >&2
   fail 'the recovery failed, see above'

@@ -368,7 +368,7 @@ describe('a connection that the server ends', () => {
     await expect(database(env).write(divisionByZero)).rejects.toThrow(OutcomeUnknown);
   });
 
-  it('waits no second time as long as for a statement when it is silent after an error', async () => {
+  it('waits only briefly when it is silent after an error', async () => {
     const { env, proxy } = await faultyNetwork();
     proxy.rewrite = (chunk) => {
       if (chunk.includes('C22012')) proxy.hold(); // what follows this chunk

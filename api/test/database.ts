@@ -1,5 +1,5 @@
-// One real PostgreSQL for each worker of the API's tests, set up by db/init: a container of the image
-// in compose.yml where a Docker Engine answers, else the embedded one.
+// One real PostgreSQL for each worker of the API's tests, set up by db/init: a container of the
+// image in compose.yml where a Docker Engine answers, else the embedded one.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';

@@ -1,5 +1,5 @@
 // Performs the recipe "A new column of tasks" of docs/architecture.md on a copy of the API.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import supertest from 'supertest';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
@@ -19,26 +19,22 @@ const others = ['label', 'user'];
 
 let copy: string;
 beforeAll(() => {
-  copy = mkdtempSync(join(root, 'api/.new-column-')); // where its packages are found
+  const ignored = join(root, 'api/dist'); // by git; the API's packages are found from here
+  mkdirSync(ignored, { recursive: true });
+  copy = mkdtempSync(join(ignored, 'new-column-'));
   cpSync(join(root, 'api/src'), join(copy, 'src'), { recursive: true });
-  cpSync(join(root, 'api/package.json'), join(copy, 'package.json'));
   const file = join(copy, 'src/tasks/schema.ts');
-  const fields = `${block('ts')}\n${others.map((name) => `${name}: z.string().optional(),`).join('\n')}`;
-  writeFileSync(file, inserted(readFileSync(file, 'utf8'), 'const fields = {\n', fields));
+  const fields = [block('ts'), ...others.map((name) => `${name}: z.string().optional(),`)];
+  const start = 'const fields = {\n';
+  const schema = readFileSync(file, 'utf8').replace(start, `${start}${fields.join('\n')}\n`);
+  writeFileSync(file, schema);
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
-function inserted(text: string, after: string, line: string): string {
-  const [before, rest] = text.split(after);
-  if (rest === undefined || line === '') throw new Error(`cannot insert "${line}"`);
-  return `${before}${after}${line}\n${rest}`;
-}
-
 function schemaWithColumns(priority = block('sql')): string {
-  const oldSchema = initFile('01_schema.sql');
-  const beforeCommit = oldSchema.slice(0, oldSchema.indexOf('COMMIT;'));
   const more = others.map((name) => `ALTER TABLE tasks ADD COLUMN "${name}" TEXT;`);
-  return inserted(oldSchema, beforeCommit, [priority, ...more].join('\n'));
+  const columns = [priority, ...more].join('\n');
+  return initFile('01_schema.sql').replace('COMMIT;', `${columns}\nCOMMIT;`); // the first one
 }
 
 /** The copy of the API, on a database of its own. */

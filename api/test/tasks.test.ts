@@ -151,7 +151,7 @@ describe('GET /api/tasks', () => {
   ])('answers 400 for the made-up cursor %s', async (cursor) => {
     const response = await api().get('/api/tasks').query({ cursor }).expect(400);
     expect((response.body as { details: unknown }).details).toEqual([
-      { path: 'cursor', message: "must be the 'next_cursor' of an earlier answer" },
+      { path: 'cursor', message: "must be the 'next_cursor' of an earlier response" },
     ]);
   });
 
@@ -201,6 +201,7 @@ describe('GET /api/tasks', () => {
       ['Straẞe', 'straße'],
       ['각', '각'.normalize('NFD')],
       ['a\\_b', 'A\\_B'],
+      ['x\u0301\u1add'], // Node orders these marks otherwise than a PostgreSQL before Unicode 17
     ];
     for (const texts of groups) {
       const tasks = [];

@@ -8,8 +8,9 @@ CREATE TABLE IF NOT EXISTS tasks (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Remembers for 24 hours which task a POST with an Idempotency-Key created: a repeated request gets that
--- task instead of a second one. Only a hash of the request is kept, so no title outlives its task.
+-- Remembers for 24 hours which task a POST with an Idempotency-Key created: a repeated request gets
+-- that task instead of a second one. Only a hash of the request is kept, so no title outlives its
+-- task.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     key        VARCHAR(255) PRIMARY KEY,
     request    BYTEA NOT NULL, -- SHA-256 of key and task: see hashOf in api/src/tasks/store.ts

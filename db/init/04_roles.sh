@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Creates the API's login, which may only read and write rows, and the login for monitoring, which may
-# only read statistics. Then marks the database as initialised. This is Bash and not SQL because the
-# passwords come from the environment.
+# Creates the API's login, which may only read and write rows, and the login for monitoring, which
+# may only read statistics. Then marks the database as initialised. This is Bash and not SQL because
+# the passwords come from the environment.
 
-# If this file lacks its x bit, the image's entrypoint sources it instead of running it: `exit` and the
-# arguments would then be the entrypoint's.
+# If this file lacks its x bit, the image's entrypoint sources it instead of running it: `exit` and
+# the arguments would then be the entrypoint's.
 if [ "${BASH_SOURCE[0]:-$0}" != "$0" ]; then
   bash "${BASH_SOURCE[0]}"
   return

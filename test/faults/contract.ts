@@ -276,7 +276,7 @@ function list(query: string): Expected {
   const status = parameter('status', (value) => faults('status', value, 50, { trim: false }));
   const q = parameter('q', (value) => faults('q', value, 255, { trim: false, empty: true }));
   parameter('cursor', (value) =>
-    isCursor(value) ? [] : [['cursor', "must be the 'next_cursor' of an earlier answer"]],
+    isCursor(value) ? [] : [['cursor', "must be the 'next_cursor' of an earlier response"]],
   );
   return wrong.length > 0
     ? invalid(wrong)

@@ -116,7 +116,8 @@ Look at the ratios: the figures themselves depend on the machine.
 
 - **ceiling**: this API with a constant of the same size instead of the database, which shows the
   most that nginx, Express and the logs allow; slightly more is noise
-- **taskapp**: this API; requests that arrive together share a statement (\`api/src/tasks/shared-store.ts\`)
+- **taskapp**: this API; requests that arrive together share a statement
+  (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request
 - **fastify**: a minimal server with Fastify 5 and pg (\`tools/bench/variant.ts\`)
 

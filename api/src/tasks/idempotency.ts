@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { Db } from '../db.ts';
 
-// An Idempotency-Key is valid for 24 hours. store.ts stores and finds keys; here they are deleted.
+/** For how long an Idempotency-Key is valid. store.ts stores and finds keys; here they are deleted. */
+export const keyLifetime = "interval '24 hours'";
 
 const tenMinutes = 600_000; // milliseconds
 
@@ -18,7 +19,7 @@ export function startDeletingOldKeys(db: Db, log: Logger, interval = tenMinutes)
 
 const batch = 1_000; // rows per statement, to keep it short
 
-/** Deletes keys older than 24 hours, except one that a request is reusing right now. */
+/** Deletes keys that are no longer valid, except one that a request is reusing right now. */
 export async function deleteOldKeys(db: Db): Promise<void> {
   let deleted = [];
   do {
@@ -26,7 +27,7 @@ export async function deleteOldKeys(db: Db): Promise<void> {
       name: 'delete-old-keys',
       text: `
         DELETE FROM idempotency_keys WHERE key IN (
-          SELECT key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+          SELECT key FROM idempotency_keys WHERE created_at < now() - ${keyLifetime}
           ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
         RETURNING key`,
       values: [batch],

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Db, Statement } from '../db.ts';
-import { type Cursor, encodeCursor, type ListQuery, type Row, taskJson } from './schema.ts';
+import { type Cursor, encodeCursor } from './cursor.ts';
+import { type ListQuery, type Row, taskJson } from './schema.ts';
 
 /** One page of the list, newest first. */
 export interface Page {
@@ -28,8 +29,11 @@ export async function listTasks(db: Db, query: ListQuery): Promise<Page> {
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
-/** A LIKE pattern that finds `part` anywhere, in canonical form; its case is kept. */
-const patternOf = (part: string) => `%${part.normalize('NFC').replace(/[\\%_]/g, '\\$&')}%`;
+/** PostgreSQL puts q in canonical form too: Node may know a newer version of Unicode. */
+const comparedPattern = (parameter: string) => `lower(upper(normalize(${parameter}, NFC)))`;
+
+/** A LIKE pattern that finds `part` anywhere. */
+const patternOf = (part: string) => `%${part.replace(/[\\%_]/g, '\\$&')}%`;
 
 function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
   const values: unknown[] = [limit + 1]; // the extra row tells whether there is a next page
@@ -39,7 +43,9 @@ function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
   };
   const conditions = ['true'];
   if (status !== undefined) conditions.push(`status = ${parameter(status)}`);
-  if (q) conditions.push(`${comparedTitle} LIKE lower(upper(${parameter(patternOf(q))}))`);
+  if (q) {
+    conditions.push(`${comparedTitle} LIKE ${comparedPattern(parameter(patternOf(q)))}`);
+  }
   if (cursor) {
     const [createdAt, id] = [parameter(cursor.created_at), parameter(cursor.id)];
     conditions.push(`(created_at, -id) < (${createdAt}, -${id}::int)`);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { decodeCursor } from './cursor.ts';
 
 // .meta() tells the API's documentation what a refinement checks.
 
@@ -106,35 +107,6 @@ export type TaskChange = z.infer<typeof TaskChange>;
 /** The id in a path: decimal digits in the range of the SERIAL column. */
 export const TaskPath = z.object({ id: wholeNumber(z.string(), maxId) });
 
-/** The last row of a page; the next page starts after it. Clients get it as opaque base64url. */
-export interface Cursor {
-  created_at: string;
-  id: number;
-}
-
-const CursorParts = z.tuple([
-  z.iso
-    .datetime({ offset: true, precision: 6 })
-    .endsWith('+00:00')
-    .refine((time) => !time.startsWith('0000')), // PostgreSQL has no year 0
-  z.int32().min(1),
-]);
-
-export function encodeCursor({ created_at, id }: Cursor): string {
-  return Buffer.from(JSON.stringify([created_at, id])).toString('base64url');
-}
-
-function decodeCursor(cursor: string): Cursor | undefined {
-  try {
-    const [created_at, id] = CursorParts.parse(
-      JSON.parse(Buffer.from(cursor, 'base64url').toString()),
-    );
-    return { created_at, id };
-  } catch {
-    return undefined;
-  }
-}
-
 // A parameter given twice arrives as an array.
 const parameter = () => z.string('must be given once');
 
@@ -146,10 +118,10 @@ export const ListQuery = z.object({
   cursor: parameter()
     .transform((cursor, context) => {
       const decoded = decodeCursor(cursor);
-      if (!decoded) context.addIssue("must be the 'next_cursor' of an earlier answer");
+      if (!decoded) context.addIssue("must be the 'next_cursor' of an earlier response");
       return decoded;
     })
-    .meta({ type: 'string', description: "The 'next_cursor' of an earlier answer" })
+    .meta({ type: 'string', description: "The 'next_cursor' of an earlier response" })
     .optional(),
 });
 export type ListQuery = z.infer<typeof ListQuery>;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Db } from '../db.ts';
 import { LockTimeout } from '../db-errors.ts';
+import { keyLifetime } from './idempotency.ts';
 import { listTasks, type Page } from './list.ts';
 import {
   listOf,
@@ -27,7 +28,7 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolves when the task is committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task, or returns the one that `key` created in the last 24 hours. */
+  /** Creates the task, or returns the one that `key` created while it was valid. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes only what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -71,7 +72,7 @@ async function createTask(db: Db, task: NewTask): Promise<Row> {
   return row;
 }
 
-/** Creates the task, or finds the one that `key` created in the last 24 hours. */
+/** Creates the task, or finds the one that `key` created while it was valid. */
 async function createTaskOnce(
   db: Db,
   key: string,
@@ -108,12 +109,12 @@ async function claimKey(
         SELECT $1::text, $2::bytea, nextval('tasks_id_seq')
         WHERE NOT EXISTS (
           SELECT FROM idempotency_keys
-          WHERE key = $1::text AND created_at >= now() - interval '24 hours')
+          WHERE key = $1::text AND created_at >= now() - ${keyLifetime})
         ON CONFLICT (key) DO UPDATE SET
           request = EXCLUDED.request,
           task_id = EXCLUDED.task_id,
           created_at = EXCLUDED.created_at
-        WHERE old.created_at < now() - interval '24 hours'
+        WHERE old.created_at < now() - ${keyLifetime}
         RETURNING task_id
       )
       INSERT INTO tasks (id, ${listOf(names)})

@@ -97,9 +97,7 @@ function clientErrorStatus(err: unknown): number | undefined {
 
 // What to answer, by the `type` of the body parser's error.
 const bodyErrors: Record<string, string> = {
-  'charset.unsupported': 'JSON must be in UTF-8',
   'encoding.unsupported': 'Content-Encoding must be gzip, deflate, br, zstd or absent',
-  'entity.parse.failed': 'Request body must be JSON',
   'entity.too.large': 'Request body is too large; the limit is 64 kB',
 };
 

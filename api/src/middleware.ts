@@ -1,4 +1,3 @@
-import { Buffer, isUtf8 } from 'node:buffer';
 import { hash, randomUUID, timingSafeEqual } from 'node:crypto';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { Logger } from 'pino';
@@ -93,10 +92,7 @@ const noJson = () => new HttpError(400, 'Request body must be JSON');
 
 const charset = /charset="?([^;"]*)/i;
 
-/**
- * express.json() would skip a request without a body or with another type. It accepts the charset
- * utf-8, but not utf8, which many clients send.
- */
+/** express.raw() would skip a request without a body or with another type. */
 const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
   if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
@@ -105,24 +101,24 @@ const requireJson: RequestHandler = (req, _res, next) => {
   const given = charset.exec(req.headers['content-type'] ?? '')?.[1];
   if (given !== undefined && !/^utf-?8$/i.test(given.trim()))
     throw new HttpError(415, 'JSON must be in UTF-8');
-  req.headers['content-type'] = 'application/json';
   next();
 };
 
-const byteOrderMark = Buffer.from('\ufeff');
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/**
- * express.json() would replace what is not UTF-8, but we must store what was sent. It would read an
- * empty body, or one with only a byte order mark, as {}.
- */
-function requireUtf8(_req: unknown, _res: unknown, bytes: Buffer): void {
-  const isEmpty = bytes.length === 0 || bytes.equals(byteOrderMark);
-  if (isEmpty || !isUtf8(bytes)) throw noJson();
-}
+/** express.json() would replace what is not UTF-8, but we must store what was sent. */
+const parseJson: RequestHandler = (req, _res, next) => {
+  try {
+    req.body = JSON.parse(utf8.decode(req.body as Buffer));
+  } catch {
+    throw noJson();
+  }
+  next();
+};
 
 /** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
 export const jsonBody = [
   requireJson,
-  // requireJson has looked at the type.
-  express.json({ strict: false, limit: '64kb', type: () => true, verify: requireUtf8 }),
+  express.raw({ limit: '64kb', type: () => true }), // requireJson has looked at the type
+  parseJson,
 ];

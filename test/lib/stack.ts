@@ -37,7 +37,7 @@ export class Stack {
   constructor({ directory = root, files = ['compose.yml'], env = {} }: Options = {}) {
     this.directory = directory;
     this.files = files;
-    this.env = { ...isolated, IMAGE_PREFIX: this.project, TAG: 'test', ...env };
+    this.env = { ...isolated, IMAGE_PREFIX: this.project, TAG: 'test-1', ...env };
   }
 
   /** Starts all services; resolves when they are healthy. Builds nothing unless told to. */
@@ -80,7 +80,7 @@ export class Stack {
       'image',
       'rm',
       '--force',
-      ...['api:dev', 'api:test', 'web:test'].map((name) => `${this.project}-${name}`),
+      ...['api:dev', 'api:test-1', 'web:test-1'].map((name) => `${this.project}-${name}`),
     );
   }
 

@@ -39,8 +39,8 @@ refuse() {
   exit 1
 }
 
-# With -C the entrypoint reads a setting while it makes the volume. scripts/rotate-password.sh sets
-# PASSWORD_CHECK=off.
+# With -C the entrypoint reads a setting while it initialises the volume. scripts/rotate-password.sh
+# sets PASSWORD_CHECK=off.
 if [ "${1:-}" != -C ] && [ "${PASSWORD_CHECK:-on}" != off ] && [ -s "$PGDATA/PG_VERSION" ]; then
   if [ ! -r "$passwords" ]; then
     echo 'taskapp db: db/published-passwords.sql cannot be read; on the host: chmod a+r db/*' >&2

@@ -13,7 +13,7 @@ Usage: wal-archive.sh run | health | list | restore TIME|latest [STRETCH]
 
 run       streams WAL and makes a base backup per day, until it is stopped
 health    exit code 0 if WAL arrives and there is a base backup
-list      the times that can be recovered
+list      the times to which a recovery can go back
 restore   recovers to TIME (UTC, as 20261123180500.25) and writes a dump of the database to standard
           output
 
@@ -127,7 +127,7 @@ run() {
       read -r system status <<<"$now"
       if ! can_continue "$stretch" "$system" "$status"; then
         kill "$receiver" # the service ends, is restarted, and begins a new stretch
-        fail "this stretch is of another server, or its replication slot is gone: $now"
+        fail "this stretch belongs to another server, or its replication slot is gone: $now"
       fi
       if [[ $(basename "$(newest "$stretch/base")") < $(hours_ago 24) ]]; then
         base_backup || say 'the base backup failed, see above; trying again'

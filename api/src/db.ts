@@ -75,8 +75,8 @@ export function openDb(config: Config, log: Logger): Db {
 
 /**
  * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
- * have been under way. pg reports only the severity that lc_messages translates, so we cannot tell
- * which it was.
+ * have been under way. pg reports the severity only as translated by lc_messages, so we cannot
+ * tell which it was.
  */
 async function isUsable(client: pg.PoolClient): Promise<boolean> {
   const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 3_000 };
@@ -138,7 +138,8 @@ class LiveConnections {
 
   /**
    * When a connection dies during a statement without a word from the server, those opened before
-   * the statement are usually dead too. They are replaced: each would cost a statement its timeout.
+   * the statement are usually dead too. They are replaced, because each would make another
+   * statement wait until it times out.
    */
   replaceOpenedBefore(time: number): void {
     this.#lostAt = Math.max(this.#lostAt, time);

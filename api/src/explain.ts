@@ -1,4 +1,4 @@
-const wrongCa = "DB_SSL_CA must hold the certificate of the CA that signed the server's";
+const wrongCa = "DB_SSL_CA must hold the CA certificate that signed the server's certificate";
 const oldSchema = 'run scripts/apply-schema.sh';
 
 /** What to do, by SQLSTATE or by Node's code. */
@@ -13,7 +13,7 @@ const advice: Record<string, string> = {
   ENOTFOUND: 'is the database running, and is DB_HOST its name?',
   EAI_AGAIN: 'is the database running, and is DB_HOST its name?',
   ECONNREFUSED: 'nothing listens at DB_HOST:DB_PORT; is the database running?',
-  ERR_TLS_CERT_ALTNAME_INVALID: "DB_SSL=verify-full wants DB_HOST in the server's certificate",
+  ERR_TLS_CERT_ALTNAME_INVALID: "DB_SSL=verify-full requires DB_HOST in the server's certificate",
   DEPTH_ZERO_SELF_SIGNED_CERT: wrongCa,
   SELF_SIGNED_CERT_IN_CHAIN: wrongCa,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: wrongCa,

@@ -46,7 +46,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof SchemaOutdated) return 'schema is incomplete or older than the code';
   if (error instanceof DatabaseBusy) return 'database busy';
   if (error instanceof DatabaseUnavailable) return 'database unreachable';
-  return 'tasks table not readable';
+  return 'a table is not readable';
 }
 
 /** Liveness: the process answers. A missing database is no reason to restart the API. */

@@ -46,7 +46,7 @@ function requestMetrics(registry: Registry): Metrics['requestStarted'] {
   const registers = [registry];
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Duration of requests in seconds, by route; "none" if it reached no route',
+    help: 'Duration of requests in seconds, by route; "none" for requests that reached no route',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,

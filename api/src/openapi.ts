@@ -58,7 +58,7 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
   return rest;
 }
 
-/** Without the lengths that a request may have: somebody may have written the row by SQL. */
+/** Without the length limits of requests: the row may have been written directly with SQL. */
 function responseSchema(schema: z.ZodType): object {
   const override = ({ jsonSchema }: { jsonSchema: { minLength?: number; maxLength?: number } }) => {
     delete jsonSchema.minLength;

@@ -1,4 +1,4 @@
-// The entry point: the only file here with side effects.
+// The entry point: the only file here that does anything when it is imported.
 import { startApi } from './start.ts';
 
 startApi();

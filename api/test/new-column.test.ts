@@ -1,4 +1,4 @@
-// Performs the recipe "A new column of tasks" of docs/architecture.md on a copy of the API.
+// Performs the recipe "Adding a column to tasks" of docs/architecture.md on a copy of the API.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import supertest from 'supertest';

@@ -127,7 +127,7 @@ describe('DB_SSL', () => {
 
   it('verify-full: refuses a certificate that is for another name or address', async () => {
     const env = { DB_SSL: 'verify-full', DB_SSL_CA: file('authority.crt'), DB_HOST: '127.0.0.1' };
-    expect((await use(env)).error).toMatch(/127\.0\.0\.1.*: DB_SSL=verify-full wants DB_HOST in/);
+    expect((await use(env)).error).toMatch(/127\.0\.0\.1.*: DB_SSL=verify-full requires DB_HOST/);
   });
 
   it.each([

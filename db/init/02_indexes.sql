@@ -1,7 +1,7 @@
 -- One index per way of listing: each holds the rows in the order in which the API returns them,
 -- newest first, then by id. Both columns descend, so that "after this row" is one comparison,
--- (created_at, -id) < (…, …). Otherwise a page deep in a run of rows with one
--- created_at would have to read all rows of the run before it.
+-- (created_at, -id) < (…, …). Otherwise a page deep in a run of rows with the same created_at would
+-- have to read all rows of the run before it.
 -- scripts/apply-schema.sh adds CONCURRENTLY to CREATE INDEX IF NOT EXISTS, but only at the start of
 -- a line.
 BEGIN;
@@ -17,7 +17,7 @@ CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
     lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))
     gin_trgm_ops
 ) WITH (gin_pending_list_limit = 256);
--- It replaces tasks_title_parts, which a later version drops: the previous API still uses it.
+-- It replaces tasks_title_parts, which a later version will drop: the previous API still uses it.
 
 -- For finding the keys that have expired.
 CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);

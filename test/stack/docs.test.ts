@@ -38,7 +38,7 @@ describe('the documents', () => {
     for (const copy of copies) expect(copy).toMatch(/^cp \S+ \.env && chmod 600 \.env\b/);
   });
 
-  it('name what keeps a second copy apart', () => {
+  it('name what keeps a second clone apart', () => {
     for (const file of ['README.md', '.env.example'])
       expect(read(file)).toContain('COMPOSE_PROJECT_NAME');
     expect(read('README.md')).toContain('`project name must not be empty`');

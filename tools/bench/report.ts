@@ -115,7 +115,7 @@ Look at the ratios: the figures themselves depend on the machine.
 ![Requests per second](performance.svg)
 
 - **ceiling**: this API with a constant of the same size instead of the database, which shows the
-  most that nginx, Express and the logs allow; slightly more is noise
+  most that nginx, Express and the logs allow; a result slightly above it is noise
 - **taskapp**: this API; requests that arrive together share a statement
   (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request

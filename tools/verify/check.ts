@@ -32,7 +32,7 @@ export const chapters = [
   'CI/CD and tags',
   'Hardening',
   'Backups',
-  'What comes after',
+  'What comes next',
 ] as const;
 export type Chapter = (typeof chapters)[number];
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Db } from '../db.ts';
 
-/** For how long an Idempotency-Key is valid. store.ts stores and finds keys; here they are deleted. */
+/** How long an Idempotency-Key is valid. store.ts stores and finds keys; this file deletes them. */
 export const keyLifetime = "interval '24 hours'";
 
 const tenMinutes = 600_000; // milliseconds

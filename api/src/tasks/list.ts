@@ -24,8 +24,8 @@ export async function listTasks(db: Db, query: ListQuery): Promise<Page> {
   return { json, etag: `"${hash('sha1', json, 'base64url')}"`, nextCursor };
 }
 
-// How a search compares titles: in canonical form, ignoring case. lower() alone tells ς from σ.
-// normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
+// How a search compares titles: in canonical form, ignoring case. lower() alone would keep ς and σ
+// apart. normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 

@@ -53,7 +53,7 @@ const readme: Check = {
 const docs: Check = {
   id: 'files.docs',
   title: 'Documents describe the architecture and how to operate it',
-  chapter: 'What comes after',
+  chapter: 'What comes next',
   points: 1,
   why:
     'At night nobody reads code: ' +

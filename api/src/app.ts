@@ -44,15 +44,16 @@ export function createApp(options: AppOptions): Express {
   app.use(requestLog(log, metrics));
   app.use(commonHeaders(phase, replica));
   if (before) app.use(before);
+
+  app.use(docsRoutes(version, apiToken !== undefined));
+  if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
+  app.use(taskRoutes(store)); // before the routes that few requests need
+
   const isDraining = () => phase() !== 'serving';
   get('/healthz', healthz(db, isDraining));
   get('/livez', livez);
   get('/metrics', metrics.handler);
   get('/', index(version));
-
-  app.use(docsRoutes(version, apiToken !== undefined));
-  if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
-  app.use(taskRoutes(store));
 
   app.use(notFound);
   app.use(errorHandler);

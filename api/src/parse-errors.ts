@@ -8,19 +8,19 @@ const parseErrors: Record<string, [status: string, error: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
 };
 
-/** The responses of a connection that have not ended, oldest first. */
-const unfinished = new WeakMap<Duplex, Set<ServerResponse>>();
+/** The responses of a connection that had not ended when its last request came, oldest first. */
+const responses = new WeakMap<Duplex, ServerResponse[]>();
+const unfinished = (socket: Duplex) =>
+  (responses.get(socket) ?? []).filter((res) => !res.writableFinished);
 
 /** Call it for each request: answerParseError must know which answers come before its own. */
 export function trackResponse({ socket }: IncomingMessage, res: ServerResponse): void {
-  const responses = unfinished.get(socket) ?? new Set();
-  unfinished.set(socket, responses.add(res));
-  res.on('close', () => responses.delete(res));
+  responses.set(socket, [...unfinished(socket), res]);
 }
 
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
-  const [answering] = unfinished.get(socket) ?? [];
+  const [answering] = unfinished(socket);
   // If the request being answered is complete, the error is in a later one. Finish that answer and
   // close: the client would take anything sent now as part of it.
   if (answering && (answering.req.complete || answering.headersSent)) {

@@ -289,7 +289,7 @@ describe.skipIf(inject('notRunBecause'))('a missing setting of production', () =
   it('TAG stops up and is named', async () => {
     const stack = new Stack({ files: ['compose.yml', 'compose.prod.yml'], env: { TAG: '' } });
     await expect(stack.compose('up', '-d')).rejects.toThrow(
-      'required variable TAG is missing a value: is not set, set it in .env.prod',
+      'required variable TAG is missing a value: set it in .env.prod',
     );
   });
 });

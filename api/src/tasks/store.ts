@@ -140,7 +140,7 @@ async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedO
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
+/** Stored instead of the body. It covers the key too, so equal tasks have different hashes. */
 function hashOf(key: string, { title, status, ...others }: NewTask): Buffer {
   const more = Object.entries(others).map((field) => JSON.stringify(field));
   return hash('sha256', [key, title, status, ...more].join('\0'), 'buffer');

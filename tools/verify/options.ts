@@ -30,7 +30,7 @@ why that matters and how to fix it. Start the stack first.
                     COMPOSE_PROJECT_NAME in the environment count as well
 --cacert FILE       certificates to trust, such as a self-signed one
 --insecure          trust any certificate
---class DIR         judge a class instead, one submission a folder: --class --help says how
+--class DIR         grade a class instead, one submission per folder: see --class --help
 -h, --help          this text
 VERIFY_TOKEN        in the environment: sent to /api as "Authorization: Bearer"
 

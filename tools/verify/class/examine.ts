@@ -1,4 +1,4 @@
-// One submission from its folder to its judgement: copied, looked at, built, booted, judged, removed.
+// One submission from folder to judgement: copied, inspected, built, booted, graded, removed.
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Asked, filesOf } from './asked.ts';
@@ -24,7 +24,7 @@ import { fingerprintOf, type Submission } from './submissions.ts';
 export class Interrupted extends Error {}
 
 /**
- * Judges a submission, unless `known` is the judgement of the very same files.
+ * Grades a submission, unless `known` is the judgement of the very same files.
  * Whatever happens, nothing of it is left. Throws Interrupted.
  */
 export async function examine(
@@ -113,11 +113,11 @@ class Examination {
   #takeError(error: unknown, judgement: Judgement): void {
     if (error instanceof Refused) {
       judgement.refused = error.reasons;
-      judgement.checks = this.#without('refused: nothing of it was run');
+      judgement.checks = this.#without('refused: no part of it was run');
       return;
     }
     this.#isKept = false;
-    judgement.checks = this.#without(`could not be judged: ${String(error)}`);
+    judgement.checks = this.#without(`could not be graded: ${String(error)}`);
   }
 
   #path(...parts: string[]): string {
@@ -140,7 +140,7 @@ class Examination {
 
   #layCopies(notes: string[]): void {
     const example = laySettings(this.#path('judged'));
-    if (example !== undefined) notes.push(`.env was laid from ${example}`);
+    if (example !== undefined) notes.push(`.env was copied from ${example}`);
     copyFolder(this.#path('judged'), this.#path('mounted'), true);
   }
 

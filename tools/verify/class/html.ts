@@ -67,14 +67,14 @@ function mostFailed(judgements: Judgement[]): string[] {
 
 const isFailed = ({ outcome }: Verdict) => outcome === 'failed';
 
-/** The page of one submission: points by chapter, then what was seen and how to mend it. */
+/** The page of one submission: points by chapter, then what was seen and how to fix it. */
 export function submissionPage(judgement: Judgement, weights: Weights): string {
   const { folder, refused, notes } = judgement;
   const score = scoreOf(judgement.checks, weights);
   const chapters = byChapter(judgement);
   return page(folder, [
     `<p><strong>${shown(score)} points</strong> (${percentOf(score)} %)</p>`,
-    ...(refused.length > 0 ? ['<h2>Refused: nothing of it was run</h2>', list(refused)] : []),
+    ...(refused.length > 0 ? ['<h2>Refused: no part of it was run</h2>', list(refused)] : []),
     ...notes.map((note) => `<pre>${escaped(note)}</pre>`),
     '<table>\n<tr><th>Chapter</th><th class="number">Points</th></tr>',
     ...chapters.map(([name, verdicts]) => chapterRow(name, scoreOf(verdicts, weights))),
@@ -108,7 +108,7 @@ function article(verdict: Verdict, points: number): string {
     `${open}failed</p>`,
     `<p>Seen:</p>\n<pre>${escaped(seen.join('\n'))}</pre>`,
     `<p>${escaped(why)}</p>`,
-    `<p>How to mend it:</p>\n<pre>${escaped(fix)}</pre>`,
+    `<p>How to fix it:</p>\n<pre>${escaped(fix)}</pre>`,
     '</article>',
   ].join('\n');
 }

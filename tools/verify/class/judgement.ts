@@ -1,4 +1,4 @@
-// What is known of one submission after it was judged. All its texts are plain ones.
+// What is known of one submission after it was graded. All its texts are plain ones.
 import type { Chapter } from '../check.ts';
 import { checks } from '../checks/all.ts';
 import type { Outcome } from '../run.ts';
@@ -22,7 +22,7 @@ export interface Judgement {
   folder: string;
   /** Changes with the files of the submission, and with the checks. */
   fingerprint: string;
-  /** What it asked for and may not have: then nothing of it ran. */
+  /** What it asked for and may not have: then no part of it ran. */
   refused: string[];
   /** What else its author and the instructor should know, such as a build that failed. */
   notes: string[];

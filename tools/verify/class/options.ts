@@ -9,18 +9,18 @@ import { printedWeights, type Weights, weightsIn } from './weights.ts';
 
 export const usage = `Usage: npm run verify -- --class DIR [OPTIONS]
 
-Judges a class: each folder in DIR is a submission. It is copied, its .env is laid from its example,
-its images are built, it is booted under a project name and ports of its own, checked, and removed.
-It may ask for no more than its own files and containers, and take no more than its limits: what
-goes beyond is refused or stopped, costs its own points only, and stands in its report.
+Grades a class: each folder in DIR is a submission. It is copied, its .env is copied from its
+example, its images are built, and its stack is started under its own project name and ports,
+checked and removed. A submission may use only its own files and containers, within limits. One that
+asks for more is refused. What takes more fails or is stopped. The others are not affected.
 
 --class DIR         the submissions; other paths are relative to where npm was called
 --report DIR        where the reports go (default: DIR with -verify added): index.html and a page
-                    for each submission, class.csv, class.junit.xml. A run that was interrupted
-                    goes on from there, and only what has changed is judged again
---jobs N            how many submissions at the same time (default: 1)
+                    for each submission, class.csv, class.junit.xml. After an interruption, run
+                    the same command again: it grades only what is missing or has changed
+--jobs N            how many submissions to grade at a time (default: 1)
 --weights FILE      points for checks, by id, as JSON: {"api.create": 5, "files.readme": 0}
---print-weights     prints all of them, as a start
+--print-weights     print all of them, as a file to edit
 --destructive       also run the checks that stop and start the containers
 --build-limit SECONDS, --disk-limit MIB
                     how long the builds of a submission may take (default: 240), and how much it
@@ -28,9 +28,9 @@ goes beyond is refused or stopped, costs its own points only, and stands in its 
 --helper IMAGE      an image with a shell, to limit builds with (default: nginx:1.30-alpine)
 -h, --help          this text
 
-Use a machine that has nothing else to lose: containers share its kernel. Pull the images that the
-course uses first: an image that was not there before is removed after each submission.
-Exit code: 0 all were judged, whatever their points; 1 interrupted; 2 wrong usage, or an engine on
+Use a machine with nothing of value on it: containers share its kernel. Pull the images that the
+course uses first: an image that a submission pulls is removed after it.
+Exit code: 0 all were graded, whatever their points; 1 interrupted; 2 wrong usage, or an engine on
 which builds cannot be limited
 `;
 

@@ -1,4 +1,4 @@
-/** A submission asks for what it may not have: nothing of it runs. */
+/** A submission asks for what it may not have: no part of it runs. */
 export class Refused extends Error {
   /** What it asks for, a sentence each. */
   readonly reasons: string[];

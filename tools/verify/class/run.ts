@@ -17,7 +17,7 @@ import { Store } from './store.ts';
 import { type Submission, submissionsIn } from './submissions.ts';
 import { asTable, remarkOf } from './table.ts';
 
-/** Judges a class. Returns the exit code. Throws NoFence. */
+/** Grades a class. Returns the exit code. Throws NoFence. */
 export async function runClass(options: ClassOptions, signal: AbortSignal): Promise<0 | 1> {
   const submissions = submissionsIn(options.directory);
   const store = new Store(options.report);
@@ -32,7 +32,7 @@ export async function runClass(options: ClassOptions, signal: AbortSignal): Prom
   writeReports(options.report, new Map(inOrder), options.weights);
   const list = inOrder.map(([, judgement]) => judgement);
   process.stdout.write(asTable(list, options.weights));
-  process.stdout.write(`\n${list.length} of ${submissions.length} judged: ${options.report}\n`);
+  process.stdout.write(`\n${list.length} of ${submissions.length} graded: ${options.report}\n`);
   return list.length === submissions.length ? 0 : 1;
 }
 

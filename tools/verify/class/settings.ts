@@ -14,14 +14,14 @@ import { isInside } from './copy.ts';
 
 const isExample = (name: string) => /example|sample|template|dist/i.test(name);
 
-/** The file that .env is laid from; undefined if there is none. */
+/** The file that .env is copied from; undefined if there is none. */
 export function exampleOf(directory: string): string | undefined {
   const names = readdirSync(directory).toSorted();
   const examples = names.filter((name) => isExample(name) && /^\.?env\b/.test(name));
   return examples.find((name) => !name.includes('prod')) ?? examples[0];
 }
 
-/** Lays .env from its example, as a student does. Returns the example, if it was used. */
+/** Copies .env from its example, as a student does. Returns the example, if it was used. */
 export function laySettings(directory: string): string | undefined {
   const path = join(directory, '.env');
   const example = exampleOf(directory);

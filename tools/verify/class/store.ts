@@ -1,4 +1,4 @@
-// Keeps each judgement as soon as it is made, so that a run that was interrupted goes on from there.
+// Keeps each judgement as soon as it is made, so that a run that was interrupted can resume.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WrongUsage } from '../options.ts';

@@ -26,7 +26,7 @@ function keyOf(folder: string): string {
   return `${words.slice(0, 40).replaceAll(/^-|-$/g, '') || 'folder'}-${hash.slice(0, 6)}`;
 }
 
-/** Changes whenever a file of the copied submission does, or a check, or how it is judged. */
+/** Changes whenever a file of the copied submission does, or a check, or how it is graded. */
 export function fingerprintOf(copy: string, how: string): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([how, checks.map(({ id }) => id)]));

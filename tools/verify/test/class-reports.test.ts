@@ -117,12 +117,12 @@ describe('the reports', () => {
     expect([open, wrong]).toEqual([[], []]);
   });
 
-  it('are a page for each submission: its points by chapter, what was seen, how to mend it', () => {
+  it('are a page for each submission: its points by chapter, what was seen, how to fix it', () => {
     const [first] = list;
     const html = first ? submissionPage(first, weights) : '';
     const failed = checks[1];
     for (const text of ['wrong', failed?.title, failed?.chapter]) expect(html).toContain(text);
-    expect(html).toContain('How to mend it');
+    expect(html).toContain('How to fix it');
     expect(html).toContain("default-src 'none'");
   });
 
@@ -205,7 +205,7 @@ describe('a run that was interrupted', () => {
     expect(() => store.acquire()).not.toThrow();
   });
 
-  it('judges again what has changed since', () => {
+  it('grades again what has changed since', () => {
     const directory = newDirectory();
     writeFileSync(join(directory, 'a'), 'x');
     const before = fingerprintOf(directory, 'false');

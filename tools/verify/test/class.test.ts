@@ -165,16 +165,16 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
   it('ends when the terminal is closed, and leaves nothing behind', () => {
     expect(first).toMatchObject({
       code: 1,
-      output: expect.stringContaining('of 12 judged') as unknown,
+      output: expect.stringContaining('of 12 graded') as unknown,
     });
     expect(first.output).not.toContain('12 of 12');
     expect(afterFirst).toEqual([]);
   });
 
-  it('goes on from there, judges all, and leaves nothing behind', () => {
+  it('resumes, grades all, and leaves nothing behind', () => {
     expect(second).toMatchObject({
       code: 0,
-      output: expect.stringContaining('12 of 12 judged') as unknown,
+      output: expect.stringContaining('12 of 12 graded') as unknown,
     });
     expect(remains()).toEqual([]);
     expect(readdirSync(temporary)).toEqual([]);
@@ -198,7 +198,7 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
     expect(idsOf('wrong status', 'not run')).toEqual([]);
   });
 
-  it('says why an image cannot be built, and judges the rest', () => {
+  it('says why an image cannot be built, and grades the rest', () => {
     const { notes, checks } = judgementOf('broken build');
     expect(notes.join()).toContain('no-such-command');
     expect(scoreOf(checks, weights).made).toBeGreaterThan(0);

@@ -5,8 +5,9 @@ import type { Connections } from './pool.ts';
 
 /** What the API measures of its own work. */
 export interface Metrics {
-  /** Call it for each request, and call its result with the status when the request ends. */
-  requestStarted: (req: Request) => (status: number) => void;
+  /** Each request that started must end, with its status and how long it took. */
+  requestStarted: () => void;
+  requestEnded: (req: Request, status: number, seconds: number) => void;
   /** Records how many requests a statement served. */
   batchStarted: (statement: string, size: number) => void;
   /** Answers GET /metrics. */
@@ -15,7 +16,7 @@ export interface Metrics {
 
 /** Registers the metrics. start.ts adds those of the process. */
 export function openMetrics(registry: Registry, db: Db): Metrics {
-  const requestStarted = requestMetrics(registry);
+  const requests = requestMetrics(registry);
   connectionMetrics(registry, db);
   const batches = new Histogram({
     name: 'db_batch_size',
@@ -25,7 +26,7 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
     registers: [registry],
   });
   return {
-    requestStarted,
+    ...requests,
     batchStarted: (statement, size) => batches.observe({ statement }, size),
     handler: async (_req, res) => {
       res.set('Content-Type', registry.contentType).end(await registry.metrics());
@@ -42,7 +43,7 @@ function routeOf({ route }: Request): string {
   return typeof path === 'string' ? path : 'none';
 }
 
-function requestMetrics(registry: Registry): Metrics['requestStarted'] {
+function requestMetrics(registry: Registry): Pick<Metrics, 'requestStarted' | 'requestEnded'> {
   const registers = [registry];
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
@@ -51,19 +52,21 @@ function requestMetrics(registry: Registry): Metrics['requestStarted'] {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  const inFlight = new Gauge({
+  let inFlight = 0;
+  new Gauge({
     name: 'http_requests_in_flight',
     help: 'Requests that are not answered yet, this one included',
     registers,
+    collect() {
+      this.set(inFlight);
+    },
   });
-  return (req) => {
-    const startedAt = performance.now();
-    inFlight.inc();
-    return (status) => {
-      inFlight.dec();
-      const seconds = (performance.now() - startedAt) / 1_000;
+  return {
+    requestStarted: () => void inFlight++,
+    requestEnded: (req, status, seconds) => {
+      inFlight--;
       requests.observe({ method: methodOf(req), route: routeOf(req), status }, seconds);
-    };
+    },
   };
 }
 

@@ -16,7 +16,7 @@ export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const startedAt = performance.now();
     res.locals.startedAt = startedAt;
-    const ended = metrics.requestStarted(req);
+    metrics.requestStarted();
     const id = requestId(req);
     res.setHeader('X-Request-Id', id);
 
@@ -24,12 +24,13 @@ export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
     res.on('close', () => {
       const isAnswered = res.writableFinished;
       const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
-      ended(status);
+      const durationMs = performance.now() - startedAt;
+      metrics.requestEnded(req, status, durationMs / 1_000);
       const line = {
         request_id: id,
         req: { method: req.method, url: req.originalUrl },
         res: { status },
-        duration_ms: Math.round(performance.now() - startedAt),
+        duration_ms: Math.round(durationMs),
         ...cause(res.locals.error),
       };
       const message = isAnswered ? 'request completed' : 'request aborted';
@@ -63,8 +64,8 @@ function cause(error: Error | undefined): object {
 /** X-Served-By names the replica. `phase` is the phase of the shutdown. */
 export function commonHeaders(phase: () => Phase, replica: string | undefined): RequestHandler {
   return (_req, res, next) => {
-    res.set('Cache-Control', 'no-store');
-    if (replica !== undefined) res.set('X-Served-By', replica);
+    res.setHeader('Cache-Control', 'no-store');
+    if (replica !== undefined) res.setHeader('X-Served-By', replica);
     // The proxy then does not use this connection again.
     if (phase() !== 'serving') res.set('Connection', 'close');
     // The API's only 502: nginx then asks another replica, whatever the method.

@@ -27,10 +27,10 @@ interface Verdict {
 }
 
 /** The result as it is, unless it has no verdict because of a check that has failed. */
-export function withCause<T extends Verdict>(result: T, before: T[]): T {
+export function withCause<T extends Verdict>(result: T, all: T[]): T {
   if (result.outcome !== 'not run') return result;
   const failed = new Set(
-    before.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check.id as string),
+    all.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check.id as string),
   );
   const cause = causes[groupOf(result.check)].find((id) => failed.has(id));
   if (cause === undefined) return result;

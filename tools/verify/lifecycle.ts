@@ -119,11 +119,15 @@ export async function downAndUp(project: Project): Promise<string[]> {
   const before = await fingerprint(project);
   const counts = await replicaCounts(project);
   const ownMs = await patience(project);
-  await project.compose(['--profile', '*', 'down'], { limitMs: 90_000 });
-  const { code, stderr } = await start(project, counts, ownMs);
-  if (code !== 0) {
-    await start(project, counts, ownMs); // a service that was only slow is up now
-    return [`docker compose up: ${lastLine(stderr)}`];
+  let isUp = false;
+  try {
+    await project.compose(['--profile', '*', 'down'], { limitMs: 90_000 });
+    const { code, stderr } = await start(project, counts, ownMs);
+    isUp = code === 0;
+    if (!isUp) return [`docker compose up: ${lastLine(stderr)}`];
+  } finally {
+    // Whatever happened: and a service that was only slow is up the second time.
+    if (!isUp) await start(project, counts, ownMs);
   }
   return faultsAfter('down and up', project, before);
 }

@@ -65,12 +65,13 @@ export async function verify(project: Project, selection: Selection = {}): Promi
   const results = new Map<Check, Result>();
   for (const check of destructiveLast(chosen)) {
     onStart?.(check);
-    results.set(check, withCause(await run.resultOf(check), [...results.values()]));
+    results.set(check, await run.resultOf(check));
   }
   await run.end();
   const notes = [...found, ...(await cleanUp(project))];
+  const all = [...results.values()];
   return {
-    results: chosen.flatMap((check) => results.get(check) ?? []),
+    results: chosen.flatMap((check) => results.get(check) ?? []).map((one) => withCause(one, all)),
     notes,
     ms: Math.round(performance.now() - startedAt),
   };

@@ -83,22 +83,32 @@ export async function faultsOfLoss(project: Project): Promise<string[]> {
   if (!lost) return [];
   const { gone, changed } = lost;
   if (gone.length + changed.length === 0) return [];
-  await putBack(project, [...gone, ...changed]);
+  const isBack = await putBack(project, [...gone, ...changed]).then(
+    () => 'verify has put them back',
+    (error: unknown) => `verify could not put them back: ${(error as Error).message}`,
+  );
   const list = (ids: string[]) => `${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ', …' : ''}`;
   return [
     ...(gone.length > 0 ? [`tasks that were there before are gone: ${list(gone)}`] : []),
     ...(changed.length > 0 ? [`tasks that were there before have changed: ${list(changed)}`] : []),
-    'verify has put them back',
+    isBack,
   ];
 }
 
-/** The ids of the rows that are new since then, and that nobody else has made. */
-export async function addedSince(project: Project, before: Rows): Promise<string[]> {
+/**
+ * The ids of the rows that a POST has made since then. Without our mark or an empty title, a row is
+ * ours only if the API says that it made one: it may be somebody else's.
+ */
+export async function addedSince(
+  project: Project,
+  before: Rows,
+  isCreated: boolean,
+): Promise<string[]> {
   const rows = [...(await rowsOf(project))].filter(([id]) => !before.has(id));
   const marked = rows.filter(([, json]) => isOurs(project, json));
   const untitled = rows.filter(([, json]) => !(JSON.parse(json) as Row).title);
   const ours = [...marked, ...untitled];
-  return (ours.length > 0 ? ours : rows).map(([id]) => id);
+  return (ours.length === 0 && isCreated ? rows : ours).map(([id]) => id);
 }
 
 /** Deletes these rows, and every row with our mark. Throws NotPossible. */

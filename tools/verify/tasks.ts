@@ -66,10 +66,13 @@ export async function write(project: Project, url: string, call: Call): Promise<
   if (call.method !== 'POST') return request(project, url, call);
 
   const before = await rowsOf(project);
+  let isCreated = false;
   try {
-    return await request(project, url, call);
+    const answer = await request(project, url, call);
+    isCreated = answer.status < 300;
+    return answer;
   } finally {
-    for (const id of await addedSince(project, before)) project.created.add(id);
+    for (const id of await addedSince(project, before, isCreated)) project.created.add(id);
   }
 }
 

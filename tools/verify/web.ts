@@ -104,13 +104,17 @@ export async function request(project: Project, path: string, call: Call = {}): 
 const usualMs = 300; // what an answer may take before the time limits grow
 const tries = 6;
 
-/** Sends a request again after 429, and remembers how long the stack lets us wait. */
+/** True if the stack limits how often it is asked. nginx does so with a 503 of its own. */
+const isLimited = ({ status, text }: Answer) =>
+  status === 429 || (status === 503 && text.includes('503 Service Temporarily Unavailable'));
+
+/** Sends a request again after a refusal, and remembers how long the stack lets us wait. */
 async function patiently(project: Project, path: string, call: Call): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     const from = performance.now();
     const answer = await send(project, path, call);
     project.waitedMs += Math.max(0, performance.now() - from - usualMs);
-    if (answer.status !== 429 || attempt === tries) return answer;
+    if (!isLimited(answer) || attempt === tries) return answer;
     const seconds = Math.min(30, Number(answer.retryAfter) || attempt);
     project.waitedMs += seconds * 1_000;
     await sleep(seconds * 1_000);

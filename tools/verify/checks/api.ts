@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Check, snippet } from '../check.ts';
 import type { Answer } from '../http.ts';
 import type { Project } from '../project.ts';
@@ -29,7 +30,12 @@ const list: Check = {
   why: 'Every client starts with the list, the web page included.',
   fix: 'return jsonify(tasks=[{"id": 1, "title": "…", "status": "pending", "created_at": "…"}])',
   async run(project) {
-    const answer = await request(project, path);
+    let answer = await request(project, path);
+    const isEmpty = isDeepStrictEqual(tasksIn(answer.json), []);
+    if (isEmpty) {
+      await create(project, { title: titleFor(project, 'list') });
+      answer = await request(project, path);
+    }
     const tasks = tasksIn(answer.json);
     if (answer.status !== 200 || !Array.isArray(tasks)) return [seen(`GET ${path}`, answer)];
 

@@ -24,13 +24,18 @@ const noPassword: Check = {
   `,
   async run(project) {
     const literal = await literalPasswords(project);
-    const leaks = await leaksIn(project, 'compose').catch(() => []); // perhaps without git
+    const leaks = await leaksIn(project, 'compose').catch(noneWithoutGit);
     return [
       ...[...literal].flatMap(([file, faults]) => faults.map((fault) => `${file}: ${fault}`)),
       ...leaks.filter(({ path }) => !literal.has(path)).map(({ fault }) => fault),
     ];
   },
 };
+
+function noneWithoutGit(error: unknown): [] {
+  if (error instanceof NotApplicable) return [];
+  throw error;
+}
 
 const envMode: Check = {
   id: 'config.env-mode',

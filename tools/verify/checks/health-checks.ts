@@ -39,7 +39,9 @@ const timing: Check = {
   `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, check] of await allHealthChecks(project)) {
+    const checks = await allHealthChecks(project);
+    if (!checks.some(([, check]) => check)) throw new NotPossible('no service has a health check');
+    for (const [name, check] of checks) {
       if (!check) continue;
       const missing = (['interval', 'timeout'] as const).filter((key) => !check[key]);
       faults.push(...missing.map((key) => `${name}: no ${key}`));

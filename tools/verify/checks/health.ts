@@ -8,7 +8,7 @@ import {
   nameOf,
   runningContainer,
 } from '../containers.ts';
-import { faultsOfAttempt } from '../errors.ts';
+import { faultsOfAttempt, NotPossible } from '../errors.ts';
 import { patience } from '../health-checks.ts';
 import { type Container, tiers } from '../model.ts';
 import { composeModel } from '../compose.ts';
@@ -62,8 +62,11 @@ const healthy: Check = {
       await patience(project),
     );
     // What is unhealthy keeps others from starting: it is said first.
-    if (unhealthy.length === 0) for (const tier of tiers) await runningContainer(project, tier);
-    return unhealthy.map(faultOfHealth);
+    if (unhealthy.length > 0) return unhealthy.map(faultOfHealth);
+    const containers: Container[] = [];
+    for (const tier of tiers) containers.push(await runningContainer(project, tier));
+    if (containers.some(({ State }) => State.Health)) return [];
+    throw new NotPossible('no container has a health check');
   },
 };
 

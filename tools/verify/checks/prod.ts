@@ -1,5 +1,5 @@
 import { type Check, snippet } from '../check.ts';
-import { faultsOfAttempt } from '../errors.ts';
+import { faultsOfAttempt, NotPossible } from '../errors.ts';
 import { isPinned } from '../images.ts';
 import { always } from '../model.ts';
 import { isProduction, productionModel } from '../compose.ts';
@@ -96,7 +96,9 @@ const source: Check = {
   why: 'A mounted directory changes under the running service, whose version then says nothing.',
   fix: 'Mount the source in compose.override.yml only: production does not load it.',
   async run(project) {
-    const { volumes = [] } = (await productionModel(project)).services.api ?? {};
+    const { api } = (await productionModel(project)).services;
+    if (!api) throw new NotPossible('there is no service api');
+    const { volumes = [] } = api;
     const faults: string[] = [];
     for (const { type, source: from = '', target } of volumes) {
       const isSource = type === 'bind' && (await hasFilesOfProject(project, from));

@@ -16,6 +16,7 @@ const guard = "  if (id && !/^\\d+$/.test(id)) return [400, { error: 'Not an id'
 const updateOne = 'WHERE id = $1 RETURNING *';
 const deleteOne = 'DELETE FROM tasks WHERE id = $1 RETURNING id';
 const list = "SELECT * FROM tasks ORDER BY id'";
+const limited = '<h1>503 Service Temporarily Unavailable</h1>';
 const start = 'async function handle(request, response) {\n';
 
 type Edit = [from: string, to: string];
@@ -84,6 +85,17 @@ const right: Variant[] = [
         start,
         `${start}  if ((left -= 1) < 0) return response.writeHead(429, { 'Retry-After': 1 }).end();\n`,
       ],
+    ],
+    [],
+  ],
+  [
+    'a rate limit that answers like limit_req of nginx',
+    [
+      [
+        'async function handle(',
+        'let left = 30;\nsetInterval(() => (left = 30), 1000);\nasync function handle(',
+      ],
+      [start, `${start}  if ((left -= 1) < 0) return response.writeHead(503).end('${limited}');\n`],
     ],
     [],
   ],
@@ -174,6 +186,20 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     const report = await course.check({ only: ['api.missing-title'] });
     expect(differences(report, ['api.missing-title'])).toEqual([]);
     expect(await tasks()).toBe(rows);
+  });
+
+  it('a table of another name is the one cause of all that follows from it', async () => {
+    await course.sql('ALTER TABLE tasks RENAME TO todo');
+    onTestFinished(async () => {
+      await course.sql('ALTER TABLE todo RENAME TO tasks');
+    });
+    const { results } = await course.check({ only: ['api', 'database'] });
+    const blocked = results.filter(({ reason }) => reason.startsWith('blocked by'));
+    expect(blocked.length).toBeGreaterThan(5);
+    expect(new Set(blocked.map(({ reason }) => reason))).toEqual(
+      new Set(['blocked by database.table']),
+    );
+    expect(results.filter(({ outcome }) => outcome === 'not run')).toEqual([]);
   });
 
   const dump = 'docker compose exec -T db pg_dump -U taskapp';

@@ -20,6 +20,10 @@ function imageSetting(name: string, file: string, pattern: RegExp): string {
 /** The lines of .env that make the course's project use the images of this repository. */
 export const imageSettings = (): string[] => [
   imageSetting('NODE_IMAGE', 'api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m),
+  imageSetting('NODE_IMAGE', 'api/Dockerfile', /^ARG NODE_IMAGE=(\S+)$/m).replace(
+    'NODE_IMAGE',
+    'DEBIAN_IMAGE', // Node's image is Debian
+  ),
   imageSetting('NGINX_IMAGE', 'nginx/Dockerfile', /^ARG NGINX_IMAGE=(\S+)$/m),
   imageSetting('POSTGRES_IMAGE', 'compose.yml', /image: \$\{POSTGRES_IMAGE:-(\S+)\}/),
 ];
@@ -28,8 +32,13 @@ export class Course {
   readonly directory = mkdtempSync(join(tmpdir(), 'taskapp-course-'));
   readonly name = `taskapp-course-${crypto.randomUUID().slice(0, 8)}`;
 
-  constructor() {
+  /** With `flask`, the API is the one that the labs write, in Python. */
+  constructor(variant?: 'flask') {
     cpSync(join(import.meta.dirname, 'course'), this.directory, { recursive: true });
+    if (variant) {
+      rmSync(join(this.directory, 'api'), { recursive: true });
+      cpSync(join(import.meta.dirname, variant), this.directory, { recursive: true });
+    }
     execFileSync('git', ['init', '--quiet'], { cwd: this.directory });
     const settings = [
       this.read('.env.example'),

@@ -209,7 +209,9 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
   });
 
   it('keeps a fork bomb and an endless log to its own containers', () => {
-    expect(idsOf('hostile bomb', 'not run')).toContain('api.list');
+    const { checks } = judgementOf('hostile bomb');
+    const list = checks.find(({ id }) => id === 'api.list');
+    expect(list?.outcome).toMatch(/failed|not run|skipped/);
   });
 
   it('ends what fills the disk', () => {

@@ -5,11 +5,14 @@ import type { Service } from './model.ts';
 
 type Build = NonNullable<Service['build']>;
 
-/** True for a name with a digest, or with a tag that has a version: not for latest or alpine. */
+/**
+ * True for a name with a digest, or with a tag that has a version or is a commit: not for latest,
+ * alpine, or alpine3.22, which is the version of something else.
+ */
 export function isPinned(image: string): boolean {
   if (image.includes('@sha256:')) return true;
   const tag = /:([^/:]+)$/.exec(image)?.[1];
-  return tag !== undefined && /\d/.test(tag);
+  return tag !== undefined && /(?:^|[-_])v?\d|^[0-9a-f]{7,40}$/.test(tag);
 }
 
 /** The images that the Dockerfile of a service starts from; none if the service is not built. */

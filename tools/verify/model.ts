@@ -22,6 +22,7 @@ export interface Service {
   command?: string[] | null;
   user?: string;
   privileged?: boolean;
+  devices?: { source: string }[];
   cap_add?: string[];
   working_dir?: string;
   tmpfs?: string | string[];

@@ -142,12 +142,18 @@ function faultsOfLogging([name, service]: [string, Service]): string[] {
   if (driver !== 'json-file') return [];
   const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
   const faults = missing.map((option) => `${name} sets no ${option} for its logs`);
-  const { 'max-size': size } = options;
-  if (size !== undefined && !isLimit(size)) faults.push(`${name} has max-size: ${size}, no limit`);
+  const { 'max-size': size, 'max-file': files } = options;
+  if (size !== undefined && !(bytesOf(size) * (Number(files) || 1) <= mostBytes))
+    faults.push(`${name} has max-size: ${size} and max-file: ${files ?? 1}, no limit`);
   return faults;
 }
 
-/** True for a size that fits on a disk: -1 is none, and neither are 100 GB. */
-const isLimit = (size: string): boolean => /^[1-9]\d*[km]?b?$|^[1-9]g?b?$/i.test(size.trim());
+const mostBytes = 10 * 1_024 ** 3; // more than that is no limit on the disk of a small server
+
+/** The size of a log, as Docker reads it; NaN for -1, which is no limit. */
+function bytesOf(size: string): number {
+  const [, number, unit = ''] = /^(\d+)([kmg]?)b?$/i.exec(size.trim()) ?? [];
+  return Number(number) * 1_024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+}
 
 export const compose: Check[] = [model, variables, apiWaitsForDb, webWaitsForApi, restart, logging];

@@ -60,6 +60,27 @@ const wrong: Variant[] = [
     ['prod.ports'],
   ],
   ['logs without a limit', (c) => c.edit('compose.yml', '10m', '"-1"'), ['compose.logging']],
+  [
+    'a disk of the host',
+    (c) => add(c, 'db', 'devices: ["/dev/sda:/dev/sda"]'),
+    ['config.privileged'],
+  ],
+  [
+    'the whole host, without the socket by its name',
+    (c) => add(c, 'api', 'volumes: ["/var/run:/host"]'),
+    ['config.privileged'],
+  ],
+  ['many small units of logs', (c) => c.edit('compose.yml', '10m', '100000m'), ['compose.logging']],
+  [
+    'a great many files of logs',
+    (c) => c.edit('compose.yml', 'max-file: "3"', 'max-file: "100000"'),
+    ['compose.logging'],
+  ],
+  [
+    'a tag with the version of another program',
+    (c) => c.editService('db', '${POSTGRES_IMAGE:-postgres:17-alpine}', 'postgres:alpine3.22'),
+    ['config.images', 'prod.images'],
+  ],
   ['logs that fill a disk', (c) => c.edit('compose.yml', '10m', '500g'), ['compose.logging']],
   [
     'a volume that is a directory of the host',
@@ -92,6 +113,13 @@ const wrong: Variant[] = [
 
 const right: Variant[] = [
   ['options of the default driver', (c) => c.edit('compose.yml', logging, logging.slice(18)), []],
+  ['a few large files of logs', (c) => c.edit('compose.yml', '10m', '1g'), []],
+  [
+    'an image named by its commit',
+    (c) => c.edit('compose.prod.yml', '${TAG:-1.0.0}', 'fdaacbe'),
+    [],
+  ],
+  ['a look at the host that changes nothing', (c) => add(c, 'api', 'volumes: ["/:/host:ro"]'), []],
   ['another driver', (c) => c.edit('compose.yml', logging, 'driver: local'), []],
   [
     'the time zone of the host',

@@ -43,6 +43,17 @@ function routeOf({ route }: Request): string {
   return typeof path === 'string' ? path : 'none';
 }
 
+/** A gauge that asks for its value when it is reported. */
+const gaugeOf = (registry: Registry, name: string, help: string, value: () => number) =>
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(value());
+    },
+  });
+
 function requestMetrics(registry: Registry): Pick<Metrics, 'requestStarted' | 'requestEnded'> {
   const registers = [registry];
   const requests = new Histogram({
@@ -53,14 +64,8 @@ function requestMetrics(registry: Registry): Pick<Metrics, 'requestStarted' | 'r
     registers,
   });
   let inFlight = 0;
-  new Gauge({
-    name: 'http_requests_in_flight',
-    help: 'Requests that are not answered yet, this one included',
-    registers,
-    collect() {
-      this.set(inFlight);
-    },
-  });
+  const help = 'Requests that are not answered yet, this one included';
+  gaugeOf(registry, 'http_requests_in_flight', help, () => inFlight);
   return {
     requestStarted: () => void inFlight++,
     requestEnded: (req, status, seconds) => {

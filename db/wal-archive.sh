@@ -40,8 +40,8 @@ query() {
 
 hours_ago() { date -u -d "@$(($(date +%s) - $1 * 3600))" +%Y%m%d%H%M%S; }
 
-# named_after_time DIRECTORY: its directories with such a name, oldest first. Unfinished ones have a
-# dot.
+# named_after_time DIRECTORY: its directories whose name is a time, oldest first. Unfinished ones
+# have a dot.
 named_after_time() {
   find "$1" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' ! -name '*.*' | sort
 }

@@ -18,7 +18,7 @@ const Environment = z.object({
   DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
   DB_PASS_FILE: z.string().optional(),
   DB_SSL: z
-    .enum(['off', 'require', 'verify-full'], 'is none of these: off, require or verify-full')
+    .enum(['off', 'require', 'verify-full'], 'is not a TLS mode; use off, require or verify-full')
     .default('off'),
   DB_SSL_CA: z.string().optional(), // given as a path; becomes the certificates in that file
   PORT: port.default(8080),

@@ -38,7 +38,7 @@ const parameters = {
   ...parametersOf('header', IdempotencyKey),
 };
 
-/** Parameters arrive as text. The document gives what they are turned into: see .meta(). */
+/** Parameters arrive as text. The document shows the type they are converted to: see .meta(). */
 function parametersOf(place: 'path' | 'query' | 'header', { shape }: z.ZodObject): object {
   const parameterOf = ([name, schema]: [string, unknown]) => [
     name,

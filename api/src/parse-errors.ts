@@ -8,7 +8,7 @@ const parseErrors: Record<string, [status: string, error: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
 };
 
-/** The responses of a connection that had not ended when its last request came, oldest first. */
+/** By connection: the responses still unfinished when its latest request came, oldest first. */
 const responses = new WeakMap<Duplex, ServerResponse[]>();
 const unfinished = (socket: Duplex) =>
   (responses.get(socket) ?? []).filter((res) => !res.writableFinished);

@@ -28,7 +28,7 @@ export interface Connections {
 const timeouts = {
   lock_timeout: 2_000,
   statement_timeout: 5_000,
-  query_timeout: 6_000, // ours: also ends the wait for a server that does not answer at all
+  query_timeout: 6_000, // in this process: also covers a server that does not answer at all
   connectionTimeoutMillis: 2_000, // for a new connection, or for a free one
   idle_in_transaction_session_timeout: 10_000,
 };

@@ -10,7 +10,7 @@ const loneSurrogate = '\ud800';
 
 /**
  * Accepts a stray `%`. A value that is not UTF-8 becomes text that every parameter rejects. The
- * schema then reports it, together with all other faults of the query.
+ * schema then reports it, together with everything else that is wrong with the query.
  */
 function decodeParameter(text: string): string {
   try {

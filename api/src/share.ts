@@ -17,7 +17,7 @@ interface Options<In> {
   key: (input: In) => string;
   /** The most inputs of one execution. */
   maxBatch: number;
-  /** How many executions of one key may run at once. The next starts when the newest is slow. */
+  /** How many executions of one key may run at once. Another starts only if the newest is slow. */
   maxInFlight: number;
   /** After this many milliseconds an execution is slow, and no longer holds up the next. */
   slowAfter: number;
@@ -140,7 +140,7 @@ class Lanes<In, Out> {
     const startedAt = performance.now();
     lane.running.push(startedAt);
     onStart(calls.length);
-    this.#schedule(lane); // the rest waits for its turn
+    this.#schedule(lane); // the others wait for their turn
     await this.#settle(calls);
     limit.pending -= calls.length;
     lane.running.splice(lane.running.indexOf(startedAt), 1);

@@ -56,7 +56,7 @@ async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
 async function close({ listening, db }: Parts): Promise<void> {
   const listener = await listening;
   const closed = listener.close();
-  // Closes those that were not idle yet when the port closed.
+  // Closes the connections that were not idle yet when the port closed.
   setInterval(() => listener.closeIdleConnections(), 100).unref();
   await closed;
   await db.close();

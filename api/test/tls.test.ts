@@ -131,7 +131,7 @@ describe('DB_SSL', () => {
   });
 
   it.each([
-    [{ DB_SSL: 'on' }, 'DB_SSL is none of these: off, require or verify-full'],
+    [{ DB_SSL: 'on' }, 'DB_SSL is not a TLS mode; use off, require or verify-full'],
     [
       { DB_SSL: 'verify-full', DB_SSL_CA: '/nope' },
       'DB_SSL_CA points to /nope, which cannot be read (ENOENT); check its path and mode',

@@ -15,7 +15,7 @@ usage() {
   cat <<'TEXT'
 Usage: 04_roles.sh [--print] [--keep-password]
 
-Runs as the owner, after the other init files; safe to run again, also to change the password.
+Runs as the owner, after the other init files. Safe to run again, for example to change a password.
 --print          writes the SQL (with the password in it) to standard output instead of running it
 --keep-password  leaves the passwords as they are; DB_PASS is not needed then
 
@@ -23,7 +23,8 @@ Environment: POSTGRES_USER, POSTGRES_DB   the owner and the database
              DB_USER                      the API's login
              DB_PASS or DB_PASS_FILE      its password
              MONITOR_PASS or MONITOR_PASS_FILE
-                                          the password of taskapp_monitor; it cannot log in if unset
+                                          the password of taskapp_monitor, which cannot log in
+                                          without one
 TEXT
 }
 

@@ -240,7 +240,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
       statuses.length,
     );
     const answered = `${statuses.length} POSTs answered with 201, ${reused} on a used connection`;
-    const closed = `${unanswered.length} met a client connection that was just closed`;
+    const closed = `${unanswered.length} hit a client connection that was being closed`;
     measured(`${answered}; ${closed}`);
   });
 });

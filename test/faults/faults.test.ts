@@ -119,7 +119,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
 
     const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
     const acknowledged = `${load.acknowledged.toLocaleString('en')} acknowledged, 0 lost`;
-    const unknown = `${settled.length} unknown, all settled`;
+    const unknown = `${settled.length} unknown${settled.length > 0 ? ', all settled' : ''}`;
     const times = `slowest answer ${seconds(slowest)}, back after ${seconds(back)}`;
     measured(`${acknowledged}; ${unknown}; ${times} (${counts.join(', ')})`);
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
@@ -274,7 +274,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       }),
     );
     // The server ends when its transaction log cannot grow, and cannot start until there is room.
-    it.runIf(full)('the disk of the database is full, also for the transaction log', () =>
+    it.runIf(full)('the disk of the database is full, and the WAL cannot grow', () =>
       survives('db', async () => {
         disk.fill();
         for (let n = 0; n < 10; n++)
@@ -284,7 +284,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       }),
     );
 
-    it('the power of the database fails', async () => {
+    it('the database loses power', async () => {
       disk.sync();
       const load = startLoad();
       await sleep(full ? 5_000 : 1_500);
@@ -367,7 +367,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
           proxy.delayMs = 0;
         }));
 
-      it('the network to the database is narrow', () =>
+      it('the network to the database has little bandwidth', () =>
         survives('db', async () => {
           proxy.bytesPerSecond = 1_000;
           await sleep(10_000);

@@ -287,7 +287,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
         expect(peak).toBeLessThan(Memory);
         peaks.push(`${service} ${Math.round(peak / 2 ** 20)} of ${Memory / 2 ** 20} MiB`);
       }
-      measured(`all stored; highest use of memory in all tests of load: ${peaks.join(', ')}`);
+      measured(`all stored; highest memory use in any load test: ${peaks.join(', ')}`);
     });
   },
 );

@@ -183,7 +183,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     expect(byName).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/);
   });
 
-  it('gives the backend network no way out', async () => {
+  it('gives the backend network no route to the outside', async () => {
     const outside = '192.0.2.1'; // reserved for documentation: routed, but nothing answers there
     const [out, toFrontend, control, inside] = await Promise.all([
       connection('db', outside, 443),

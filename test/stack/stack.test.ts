@@ -80,7 +80,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     }
   });
 
-  it('has no way out of the backend network', async () => {
+  it('has no route out of the backend network', async () => {
     expect(
       (await stack.compose('exec', 'db', 'sh', '-c', 'cat /proc/net/route')).split('\n')[1],
     ).not.toMatch(/^\w+\s+00000000\s/);

@@ -12,7 +12,7 @@ const header = [
   'times Fastify',
   'p50 ms',
   'p99 ms',
-  'CPU µs web / api / db',
+  'CPU µs per request, web / api / db',
   'API MiB',
   'errors',
 ];
@@ -114,8 +114,8 @@ Look at the ratios: the figures themselves depend on the machine.
 
 ![Requests per second](performance.svg)
 
-- **ceiling**: this API with a constant of the same size instead of the database, which shows the
-  most that nginx, Express and the logs allow; a result slightly above it is noise
+- **ceiling**: this API, answering with a constant response of the same size and no query; it shows
+  the most that nginx, Express and the logs allow; a result slightly above it is noise
 - **taskapp**: this API; requests that arrive together share a statement
   (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request

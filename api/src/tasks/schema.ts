@@ -52,7 +52,7 @@ export const listOf = (names: string[]) => names.map((name) => `"${name}"`).join
 
 /**
  * The SQL expression that turns a row into the JSON of a Task. created_at keeps its microseconds,
- * which a Date would lose, and the API builds no object per row.
+ * which a Date would lose, and the API need not serialize the row.
  */
 export const taskJson = `(
   SELECT row_to_json(task)::text FROM (SELECT id, ${listOf(columns)},

@@ -28,7 +28,7 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolves when the task is committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task, or returns the one that `key` created while it was valid. */
+  /** Creates the task, or returns the one that `key` created, if the key has not expired. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes only what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -72,7 +72,7 @@ async function createTask(db: Db, task: NewTask): Promise<Row> {
   return row;
 }
 
-/** Creates the task, or finds the one that `key` created while it was valid. */
+/** Creates the task, or finds the one that `key` created, if the key has not expired. */
 async function createTaskOnce(
   db: Db,
   key: string,
@@ -140,7 +140,7 @@ async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedO
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** Kept instead of the body. The key is part of it, so equal tasks have different hashes. */
+/** Stored instead of the body. It covers the key too, so equal tasks have different hashes. */
 function hashOf(key: string, { title, status, ...others }: NewTask): Buffer {
   const more = Object.entries(others).map((field) => JSON.stringify(field));
   return hash('sha256', [key, title, status, ...more].join('\0'), 'buffer');

@@ -245,8 +245,13 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       const { stderr } = await stack.logStreams('web');
       return stderr;
     };
-    // `compose rm --stop` fails while the engine is restarting the container.
-    const removeWeb = async () => docker('rm', '--force', (await stack.inspect('web')).Id);
+    // Fails for a moment while the engine is restarting the container.
+    const removeWeb = () =>
+      expect
+        .poll(() => stack.compose('rm', '--force', '--stop', 'web').then(() => 'removed', String), {
+          timeout: 20_000,
+        })
+        .toBe('removed');
 
     stack.env.RATE_LIMIT = 'many';
     expect(await logOfFailure()).toContain("taskapp web: RATE_LIMIT is 'many'; use a whole number");

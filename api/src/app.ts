@@ -45,13 +45,9 @@ export function createApp(options: AppOptions): Express {
   app.use(commonHeaders(phase, replica));
   if (before) app.use(before);
 
-  // First the routes that most requests need.
-  const token = apiToken === undefined ? undefined : requireToken(apiToken);
-  if (token) app.use('/api/tasks', token);
-  app.use(taskRoutes(store));
-
-  app.use(docsRoutes(version, token !== undefined)); // open to everybody
-  if (token) app.use('/api', token);
+  app.use(docsRoutes(version, apiToken !== undefined));
+  if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
+  app.use(taskRoutes(store)); // before the routes that few requests need
 
   const isDraining = () => phase() !== 'serving';
   get('/healthz', healthz(db, isDraining));

@@ -43,17 +43,6 @@ function routeOf({ route }: Request): string {
   return typeof path === 'string' ? path : 'none';
 }
 
-/** A gauge that asks for its value when it is reported. */
-const gaugeOf = (registry: Registry, name: string, help: string, value: () => number) =>
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(value());
-    },
-  });
-
 function requestMetrics(registry: Registry): Pick<Metrics, 'requestStarted' | 'requestEnded'> {
   const registers = [registry];
   const requests = new Histogram({
@@ -63,13 +52,15 @@ function requestMetrics(registry: Registry): Pick<Metrics, 'requestStarted' | 'r
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  let inFlight = 0;
-  const help = 'Requests that are not answered yet, this one included';
-  gaugeOf(registry, 'http_requests_in_flight', help, () => inFlight);
+  const inFlight = new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests that are not answered yet, this one included',
+    registers,
+  });
   return {
-    requestStarted: () => void inFlight++,
+    requestStarted: () => inFlight.inc(),
     requestEnded: (req, status, seconds) => {
-      inFlight--;
+      inFlight.dec();
       requests.observe({ method: methodOf(req), route: routeOf(req), status }, seconds);
     },
   };

@@ -67,7 +67,7 @@ export function commonHeaders(phase: () => Phase, replica: string | undefined): 
     res.setHeader('Cache-Control', 'no-store');
     if (replica !== undefined) res.setHeader('X-Served-By', replica);
     // The proxy then does not use this connection again.
-    if (phase() !== 'serving') res.set('Connection', 'close');
+    if (phase() !== 'serving') res.setHeader('Connection', 'close');
     // The API's only 502: nginx then asks another replica, whatever the method.
     if (phase() === 'leaving')
       throw new HttpError(502, 'The API is shutting down', { 'Retry-After': '1' });

@@ -8,14 +8,20 @@ const parseErrors: Record<string, [status: string, error: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'Request timed out'],
 };
 
-/** By connection: the responses still unfinished when its latest request came, oldest first. */
 const responses = new WeakMap<Duplex, ServerResponse[]>();
-const unfinished = (socket: Duplex) =>
-  (responses.get(socket) ?? []).filter((res) => !res.writableFinished);
+
+/** The unfinished responses of a connection, oldest first. They finish in this order. */
+function unfinished(socket: Duplex): ServerResponse[] {
+  const list = responses.get(socket) ?? [];
+  while (list[0]?.writableFinished) list.shift();
+  return list;
+}
 
 /** Call it for each request: answerParseError must know which answers come before its own. */
 export function trackResponse({ socket }: IncomingMessage, res: ServerResponse): void {
-  responses.set(socket, [...unfinished(socket), res]);
+  const list = unfinished(socket);
+  list.push(res);
+  responses.set(socket, list);
 }
 
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */

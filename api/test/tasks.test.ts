@@ -201,7 +201,7 @@ describe('GET /api/tasks', () => {
       ['Straẞe', 'straße'],
       ['각', '각'.normalize('NFD')],
       ['a\\_b', 'A\\_B'],
-      ['x\u0301\u1add'], // Node orders these marks otherwise than a PostgreSQL before Unicode 17
+      ['x\u0301\u1add'], // Node orders these differently from PostgreSQL 17, whose Unicode is older
     ];
     for (const texts of groups) {
       const tasks = [];

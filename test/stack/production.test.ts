@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { verify } from '../../tools/verify/run.ts';
 import { differences, idsOf } from '../../tools/verify/test/expected.ts';
 import { makeSecrets, newSecrets, Production } from '../lib/production.ts';
@@ -246,8 +246,12 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       const { stderr } = await stack.logStreams('web');
       return stderr;
     };
-    // `compose rm --stop` fails while the engine is restarting the container.
-    const removeWeb = async () => docker('rm', '--force', (await stack.inspect('web')).Id);
+    // Fails for a moment while the engine is restarting the container.
+    const removeWeb = () =>
+      vi.waitFor(() => stack.compose('rm', '--force', '--stop', 'web'), {
+        timeout: 20_000,
+        interval: 200,
+      });
 
     stack.env.RATE_LIMIT = 'many';
     expect(await logOfFailure()).toContain("taskapp web: RATE_LIMIT is 'many'; use a whole number");

@@ -65,7 +65,7 @@ function addressesOf({ NetworkSettings }: Container): string[] {
 
 /** True if PostgreSQL accepts a connection to the address from beside the container. */
 async function accepts(project: Project, from: Container, address: string): Promise<boolean> {
-  const ask = ['-h', address, '-t', '2'];
+  const ask = ['-h', address, '-t', '5']; // a packet may be lost while the engine changes networks
   const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
   // 0 and 1: the server answered. 2: it did not.
   if (code > 2) throw new NotPossible(`pg_isready of the image of db: ${stderr}`);

@@ -39,8 +39,12 @@ export async function listen(
     headersTimeout: 80_000,
     requestTimeout: 90_000,
   };
+  const tracked: RequestListener = (req, res) => {
+    trackResponse(req, res);
+    handler(req, res);
+  };
   const servers = Array.from({ length: sockets }, () =>
-    createServer(options, handler).on('request', trackResponse).on('clientError', answerParseError),
+    createServer(options, tracked).on('clientError', answerParseError),
   );
 
   // The probe does not share the port, so it fails if another process has the port, shared or not.

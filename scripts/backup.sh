@@ -68,7 +68,7 @@ if [ "$dry_run" = no ]; then
   [ -w "$output" ] || fail "cannot write to $output; run this as its owner"
   # Locks the directory: a lock file made by a run as root would keep everybody else out.
   if ! take_lock "$output"; then
-    echo "backup: another run holds the lock of $output, try again when it has ended" >&2
+    echo "backup: another run holds the lock on $output, try again when it has ended" >&2
     exit 3
   fi
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Replaces the running version by another one without a failed request.
+# Replaces the running version by another one, without a failed request unless nginx changes.
 set -euo pipefail
 
 usage() {

@@ -2,7 +2,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { Db } from './db.ts';
-import { docsRoutes } from './docs.ts';
+import { docsRoutes, isDocs } from './docs.ts';
 import { errorHandler, methodNotAllowed, notFound } from './errors.ts';
 import { healthz, livez } from './health.ts';
 import { openMetrics } from './metrics.ts';
@@ -20,7 +20,7 @@ export interface AppOptions {
   store?: TaskStore;
   log: Logger;
   version: string;
-  /** If set, /api requires `Authorization: Bearer <token>`. */
+  /** If set, /api requires `Authorization: Bearer <token>`, except for the documentation. */
   apiToken?: string | undefined;
   /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
@@ -45,10 +45,10 @@ export function createApp(options: AppOptions): Express {
   app.use(commonHeaders(phase, replica));
   if (before) app.use(before);
 
-  app.use(docsRoutes(version, apiToken !== undefined));
-  if (apiToken !== undefined) app.use('/api', requireToken(apiToken));
+  if (apiToken !== undefined) app.use('/api', requireToken(apiToken, isDocs));
   app.use(taskRoutes(store)); // before the routes that few requests need
 
+  app.use(docsRoutes(version, apiToken !== undefined));
   const isDraining = () => phase() !== 'serving';
   get('/healthz', healthz(db, isDraining));
   get('/livez', livez);

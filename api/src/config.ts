@@ -102,7 +102,7 @@ function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Recor
     void new X509Certificate(certificates); // throws
   } catch {
     throw new ConfigError(
-      `DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM form`,
+      `DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM format`,
     );
   }
   return { DB_SSL_CA: certificates };

@@ -18,7 +18,7 @@ export class SchemaOutdated extends DatabaseUnavailable {
   override name = 'SchemaOutdated';
 }
 
-/** Not sent: it waited too long for its turn. */
+/** Not applied: it waited too long for its turn. */
 export class TurnTimeout extends DatabaseUnavailable {
   override name = 'TurnTimeout';
 }
@@ -60,8 +60,8 @@ export function refusal(cause: pg.DatabaseError): Error {
 const poolIsBusy = (cause: unknown) =>
   cause instanceof Error && cause.message === 'timeout exceeded when trying to connect';
 
-// SQLSTATEs that say "not now". By class: serialization failure and deadlock; out of disk, memory
-// or connections; a statement timeout; a read-only standby.
+// SQLSTATEs that say "not now", in this order: serialization failure and deadlock; out of disk,
+// memory or connections; a statement timeout; a read-only standby.
 const transient = /^(40|53|57014|25006)/;
 const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
 

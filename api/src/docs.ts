@@ -32,7 +32,10 @@ const policy = [
 
 const viewer = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-/** The documentation, as OpenAPI and as a page. It holds no data, so it needs no token. */
+/** Whether a path below /api is the documentation's, which holds no data and needs no token. */
+export const isDocs = (path: string) => /^\/(docs|openapi\.json)(\/|$)/.test(path);
+
+/** The documentation, as OpenAPI and as a page. */
 export function docsRoutes(version: string, tokenNeeded: boolean): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const get = (path: string, handler: RequestHandler) =>

@@ -34,13 +34,18 @@ export async function listen(
   const given = host === undefined ? undefined : (await lookup(host)).address;
   const options = {
     // Longer than the proxy's 5 s, so that the proxy closes idle connections first. If we closed
-    // one while the proxy was sending a request on it, the client would get 504.
+    // one while the proxy was sending a request on it, the client would get 504, unless the request
+    // was a read, which the proxy repeats.
     keepAliveTimeout: 75_000,
     headersTimeout: 80_000,
     requestTimeout: 90_000,
   };
+  const tracked: RequestListener = (req, res) => {
+    trackResponse(req, res);
+    handler(req, res);
+  };
   const servers = Array.from({ length: sockets }, () =>
-    createServer(options, handler).on('request', trackResponse).on('clientError', answerParseError),
+    createServer(options, tracked).on('clientError', answerParseError),
   );
 
   // The probe does not share the port, so it fails if another process has the port, shared or not.

@@ -75,10 +75,14 @@ export function commonHeaders(phase: () => Phase, replica: string | undefined): 
   };
 }
 
-/** Requires `Authorization: Bearer <token>`. Compares hashes: they always have equal lengths. */
-export function requireToken(token: string): RequestHandler {
+/**
+ * Requires `Authorization: Bearer <token>`, except for public paths. Compares hashes: they always
+ * have equal lengths.
+ */
+export function requireToken(token: string, isPublic: (path: string) => boolean): RequestHandler {
   const expected = sha256(token);
   return (req, _res, next) => {
+    if (isPublic(req.path)) return next();
     const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
     if (given !== undefined && timingSafeEqual(sha256(given), expected)) return next();
     throw new HttpError(401, 'A valid API token is required', {

@@ -22,7 +22,7 @@ export interface Connections {
 }
 
 // Each wait is shorter than the one around it, so the innermost reports what happened:
-// lock 2 s < statement 5 s < query 6 s < API 9 s < nginx 10 s < drain 20 s < stop 30 s.
+// lock 2 s < statement 5 s < query 6 s < API 9 s < nginx 10 s < drain 20 s < kill 30 s.
 // The API's 9 s are 1 s for a turn, 2 s for a connection and 6 s for the query. A POST with a key
 // may need two queries; if both are slow, nginx gives up on it.
 const timeouts = {

@@ -52,7 +52,7 @@ const defaults = {
  * wait for it.
  *
  * Rejects with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if a call
- * waited too long. In both cases nothing was executed for it.
+ * waited too long. In both cases nothing was applied for it.
  */
 export function share<In, Out>(
   execute: (inputs: Batch<In>) => Promise<Out[]>,

@@ -65,7 +65,7 @@ describe('a connection that breaks', () => {
     expect((await client.get('/api/tasks').expect(503)).body).toEqual(unavailable);
   });
 
-  it('after a write was sent, is answered with 504, because the write may be stored', async () => {
+  it('after a write was sent, is answered with 504: the write may have been stored', async () => {
     const { env, proxy } = await faultyNetwork();
     const client = api({ db: database(env) });
     await createTask(client);

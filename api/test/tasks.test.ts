@@ -250,7 +250,7 @@ describe('GET /api/tasks', () => {
     }
   });
 
-  it('names every fault of a query, UTF-8 or not, and ignores unknown parameters', async () => {
+  it('names every fault in a query, UTF-8 or not, and ignores unknown parameters', async () => {
     const { body } = await api().get('/api/tasks?limit=x&q=%FF').expect(400);
     const { details } = body as { details: { path: string; message: string }[] };
     expect(details.map(({ path }) => path)).toEqual(['limit', 'q']);

@@ -138,7 +138,7 @@ describe('DB_SSL', () => {
     ],
     [
       { DB_SSL: 'verify-full', DB_SSL_CA: import.meta.filename },
-      /^DB_SSL_CA points to .*, which has no certificate; use a file in PEM form$/,
+      /^DB_SSL_CA points to .*, which has no certificate; use a file in PEM format$/,
     ],
     [
       { DB_SSL_CA: '/x' },

@@ -13,9 +13,9 @@ const atOnce = 4; // the most DELETEs at a time
 const pause = 1_000; // milliseconds after 429
 const continued = 600_000; // milliseconds; a page loaded later than that sends no leftover DELETE
 
-/** @type {Task[]} tasks that can be undone */
+/** @type {Task[]} tasks whose deletion can be undone */
 let undoable = [];
-/** @type {Task[]} tasks that cannot be undone, and have no answer yet */
+/** @type {Task[]} tasks whose deletion can no longer be undone and has no answer yet */
 let sure = [];
 /** @type {Task[]} those of `sure` that are not sent yet */
 let queue = [];
@@ -95,7 +95,7 @@ async function sendDelete(task, keepalive = false) {
   const answer = await send('DELETE', `/api/tasks/${id}`, { keepalive });
   state.changes++;
   if (answer.status === 429 && !keepalive) {
-    queue.push(task); // first, so that leaving the page sends it
+    queue.push(task); // before the pause, so that leaving the page sends it
     await new Promise((resolve) => setTimeout(resolve, pause));
     return;
   }

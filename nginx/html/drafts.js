@@ -1,6 +1,6 @@
 // @ts-check
-// New tasks, from "Add" until the API has answered for them. Each has its own key, so sending it
-// again stores it only once. The tab keeps them across a reload.
+// New tasks, from "Add" until the API has stored or refused them. Each has its own key, so sending
+// it again stores it only once. The tab keeps them across a reload.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { fromTemplate, isFiltered, note, render, say, showChanged, state } from './tasks.js';

@@ -67,8 +67,8 @@ export const explain = ({ status, body }) =>
   status === 0 ? 'no answer came.' : `${body.error ?? `status ${status}`}.`;
 
 /**
- * Whether a change may be stored although it failed. 502 and 503 promise that nothing was changed;
- * 409 means that the same creation is still running.
+ * Whether a change may have been stored although its request failed. 502 and 503 promise that
+ * nothing was changed; 409 means that the same creation is still running.
  * @param {Answer} answer
  */
 const isUnknown = ({ status }) =>
@@ -79,4 +79,4 @@ const isUnknown = ({ status }) =>
 
 /** Says what became of a failed change. @param {string} done @param {Answer} answer */
 export const report = (done, answer) =>
-  `${isUnknown(answer) ? 'It may or may not be' : 'Not'} ${done}: ${explain(answer)}`;
+  `${isUnknown(answer) ? 'It may or may not have been' : 'Not'} ${done}: ${explain(answer)}`;

@@ -37,9 +37,10 @@ export function showTiers(web, api, db, summary) {
 }
 
 /**
- * What each tier took by itself: in Server-Timing, the time of a tier includes those behind it.
+ * How long each tier took by itself: in Server-Timing, a tier's time includes that of the tiers
+ * behind it.
  * @param {number} total milliseconds until the answer @param {string} header
- * @returns {[name: string, ms: number][]} from the outside in, without those not known
+ * @returns {[name: string, ms: number][]} from the outside in, without tiers whose time is unknown
  */
 function split(total, header) {
   /** @type {[string, number][]} */

@@ -24,10 +24,10 @@ export const state = {
   pending: new Map(),
   /** @type {Map<number, string>} why the last change failed, by id */
   problems: new Map(),
-  /** Counts our own changes: an answer that was asked for before the last one is out of date. */
+  /** Counts our own changes: an answer requested before the latest change is out of date. */
   changes: 0,
 };
-/** Counts changes of the filter: answers to an earlier one are useless. */
+/** Counts changes of the filter: answers to requests with an earlier filter are useless. */
 let search = 0;
 /** The search whose next page is being loaded. */
 let loading = -1;
@@ -65,7 +65,8 @@ const isAfter = (a, b) =>
   a.created_at < b.created_at || (a.created_at === b.created_at && a.id > b.id);
 
 /**
- * Asks for what is shown, up to 500 tasks, unless it is unchanged. Resolves once it is shown.
+ * Asks whether what is shown, up to 500 tasks, has changed, and shows the answer. Resolves once it
+ * is shown.
  * @returns {Promise<boolean | undefined>} whether it could be read; undefined if something was
  *   changed meanwhile, so that the answer may be outdated
  */
@@ -122,7 +123,7 @@ async function loadMore() {
     const listed = new Set(state.tasks.map(({ id }) => id));
     state.tasks = [...state.tasks, ...page.filter(({ id }) => !listed.has(id))];
     nextCursor = next_cursor;
-    say(`${page.length} more tasks`);
+    say(`${page.length} more ${page.length === 1 ? 'task' : 'tasks'}`);
   }
   render();
   if (find('#more').hidden) focusOn(page?.[0]?.id, 'input');
@@ -194,14 +195,14 @@ function describe(shown) {
   if (!known.path) return 'Reading the tasks …';
   const hasMore = nextCursor !== undefined;
   if (shown.length === 0 && hasMore) return 'There are more tasks.';
-  if (shown.length === 0 && !isFiltered()) return 'No task yet. Write the first one above.';
+  if (shown.length === 0 && !isFiltered()) return 'No tasks yet. Add the first one above.';
   const tasks = shown.length === 1 ? 'task' : 'tasks';
   const counts = [...statuses].flatMap((status) => {
     const number = shown.filter((task) => task.status === status).length;
     return number ? `${number} ${status.replaceAll('_', ' ')}` : [];
   });
   const all = [
-    hasMore ? `The newest ${shown.length} ${tasks}, there are more` : `${shown.length} ${tasks}`,
+    hasMore ? `The newest ${shown.length} ${tasks} (there are more)` : `${shown.length} ${tasks}`,
     ...(counts.length > 0 ? [counts.join(', ')] : []),
   ].join(': ');
   const isOld = shown.length > mostAtOnce;

@@ -74,7 +74,7 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     expect(await draft(a).count()).toBe(1);
     fate.resolve();
     const problem = draft(a).locator('.problem');
-    const says = `It may or may not be added: no answer came.${promise}`;
+    const says = `It may or may not have been added: no answer came.${promise}`;
     await expect.poll(() => problem.textContent(), soon).toBe(says);
     await type(c);
     await visitor.row(c).waitFor();
@@ -118,13 +118,13 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
 
   const cannotTell = [
     [401, 'Not added: refused.'],
-    [409, 'It may or may not be added: refused.'],
-    [422, 'It may or may not be added: refused.'],
+    [409, 'It may or may not have been added: refused.'],
+    [422, 'It may or may not have been added: refused.'],
     [429, 'Not added: refused.'],
-    [500, 'It may or may not be added: refused.'],
+    [500, 'It may or may not have been added: refused.'],
     [502, 'Not added: refused.'],
     [503, 'Not added: refused.'],
-    [504, 'It may or may not be added: refused.'],
+    [504, 'It may or may not have been added: refused.'],
   ] as const;
   it.each(cannotTell)('sends a task again that is answered with %i', async (status, says) => {
     const { visitor, page, type, draft, drafts, times } = await setUp();
@@ -318,7 +318,9 @@ describe.skipIf(!inject('chromium'))('the web page, answered badly', () => {
     });
     for (const title of titles) await page.getByRole('button', { name: `Delete ${title}` }).click();
     const [perhaps, not] = titles.map((title) => visitor.row(title).locator('.problem'));
-    await expect.poll(() => perhaps?.textContent(), soon).toBe('It may or may not be deleted: No.');
+    await expect
+      .poll(() => perhaps?.textContent(), soon)
+      .toBe('It may or may not have been deleted: No.');
     await page.getByRole('button', { name: 'Undo' }).press('Escape');
     await expect.poll(() => not?.textContent(), soon).toBe('Not deleted: No.');
     expect(await text('#problem')()).toBe(`${titles[1]}. Not deleted: No.`);

@@ -223,7 +223,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     await page.getByLabel('Status', { exact: true }).selectOption('all');
     await expect
       .poll(() => page.locator('#count').textContent(), soon)
-      .toMatch(/^The newest 50 tasks, there are more: \d+ /);
+      .toMatch(/^The newest 50 tasks \(there are more\): \d+ /);
     expect(visitor.problems).toEqual([]);
   });
 
@@ -497,7 +497,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
         await page.getByLabel('New task').fill(title);
         await page.keyboard.press('Enter');
         const draft = page.locator('#drafts li').filter({ hasText: title });
-        const unsent = tier === 'web' || !hasNginx ? 'It may or may not be' : 'Not';
+        const unsent = tier === 'web' || !hasNginx ? 'It may or may not have been' : 'Not';
         const promise = 'This tab keeps trying, and stores it once.';
         const says = new RegExp(`^${unsent} added: .+\\. ${promise}$`);
         await expect.poll(() => draft.locator('.problem').textContent(), soon).toMatch(says);

@@ -212,7 +212,7 @@ describe.skipIf(!inject('chromium'))('the view of the web page', () => {
     await expect.poll(text('#count'), soon).toBe('0 tasks');
     for (let n = 5; n < 55; n++) await visitor.create(`${name} ${n}`);
     await search.fill(`${name} `);
-    const many = 'The newest 50 tasks, there are more: 50 pending';
+    const many = 'The newest 50 tasks (there are more): 50 pending';
     await expect.poll(text('#count'), soon).toBe(many);
     await page.getByRole('button', { name: 'Load more' }).click();
     const all = '55 tasks: 52 pending, 1 in progress, 1 completed, 1 blocked';

@@ -170,7 +170,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       survives('db', () => stack.compose('restart', 'db')),
     );
 
-    it.runIf(full)('the database is re-created with a new address', () =>
+    it.runIf(full)('the database is recreated with a new address', () =>
       survives('db', async () => {
         const before = await stack.inspect('db');
         const address = await stack.address('db', 'backend');

@@ -1,4 +1,5 @@
-// Bad input: every answer is the contract's, accepted text is stored as sent, and nothing else is.
+// Bad input: every answer is the contract's, accepted text is trimmed and otherwise stored as sent,
+// and nothing else is stored.
 import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';

@@ -2,7 +2,7 @@ import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 
 const inMemory = '/dev/shm';
-const enough = 2 * 1024 ** 3; // bytes; a container often has 64 MB
+const enough = 2 * 1024 ** 3; // bytes; a container often has 64 MiB
 
 /**
  * A directory for databases that live as long as a test: in memory, where there is room. On a disk

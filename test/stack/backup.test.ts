@@ -381,7 +381,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       [1, 2].map(() => script(stack, 'backup.sh', '--output-dir', directory)),
     );
     expect(new Set(both.map(({ code }) => code))).toEqual(new Set([0, 3]));
-    expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds the lock of/);
+    expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds the lock on/);
     expect(listed(directory)).toHaveLength(3);
   });
 

@@ -87,7 +87,7 @@ function run(
   return promise;
 }
 
-/** Holds the lock of a file, as another run would. */
+/** Holds the lock on a file, as another run would. */
 async function lock(file: string, ...command: string[]): Promise<ChildProcess> {
   const holder = spawn('bash', [
     '-c',

@@ -41,7 +41,8 @@ const list = (store: TaskStore): RequestHandler => {
     const shortcut = precondition(req, etag);
     if (shortcut === 304) return void res.status(304).end();
     if (shortcut === 412) throw conditionFailed();
-    if (nextCursor !== undefined) res.set('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
+    if (nextCursor !== undefined)
+      res.setHeader('Link', `<${nextPage(query, nextCursor)}>; rel="next"`);
     sendJson(res, json);
   };
 };
@@ -105,7 +106,10 @@ async function checkCondition(store: TaskStore, req: TaskRequest, id: number): P
   throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
 }
 
-/** Waits for the store. Server-Timing says how long that took, and the whole request so far. */
+/**
+ * Waits for the store. Server-Timing says how long that took, and how long the whole request has
+ * taken so far.
+ */
 async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
   const askedAt = performance.now();
   const got = await result;
@@ -117,10 +121,12 @@ async function timed<Result>(res: Response, result: Promise<Result>): Promise<Re
 }
 
 function nextPage({ limit, status, q }: ListQuery, cursor: string): string {
-  const filters = { ...(status && { status }), ...(q && { q }) };
-  const parameters = new URLSearchParams({ limit: String(limit), ...filters, cursor });
-  return `/api/tasks?${parameters.toString()}`;
+  const filters = parameter('status', status) + parameter('q', q);
+  return `/api/tasks?limit=${limit}${filters}&cursor=${cursor}`;
 }
+
+const parameter = (name: string, value?: string) =>
+  value ? `&${name}=${encodeURIComponent(value)}` : '';
 
 const retryLater = { 'Retry-After': '1' };
 const notCreated: Record<NotCreated, () => HttpError> = {

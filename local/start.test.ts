@@ -1,4 +1,4 @@
-// `npm start`, in a copy of the repository: its data must not mix with that of a person.
+// `npm start`, in a copy of the repository: its data must not mix with that of whoever runs this.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -101,7 +101,7 @@ describe('npm start', () => {
     await refusesASecondStart();
     await expect
       .poll(() => first.output, ready)
-      .toContain(`ready on ${url}, try: curl -sS ${url}/api/tasks`);
+      .toContain(`ready on ${url}; try curl -sS ${url}/api/tasks`);
     const { tasks } = (await (await fetch(`${url}/api/tasks`)).json()) as {
       tasks: { id: number }[];
     };
@@ -133,7 +133,7 @@ describe('npm start', () => {
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 120_000);
 
-  it('ends the API when it was killed itself, and then starts again where it was', async () => {
+  it('ends its API when it is killed, and starts again on the same data', async () => {
     const directory = installedCopy();
     const port = await freePort();
     const killed = start(directory, port);
@@ -158,7 +158,7 @@ describe('npm start', () => {
     expect(await next.ended).toBe(0);
   }, 120_000);
 
-  it('takes no lock file for held because its pid belongs to another program now', async () => {
+  it('does not take a lock for held when another program has its pid now', async () => {
     const directory = installedCopy();
     const port = await freePort();
     const first = start(directory, port);
@@ -240,7 +240,7 @@ describe('npm start', () => {
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
   }, 120_000);
 
-  it('says so when .data/password is not that of the database', async () => {
+  it('says so when .data/password is not the password of the database', async () => {
     const directory = installedCopy();
     await changeData(directory, 'SELECT 1');
     const file = join(directory, '.data/password');
@@ -249,7 +249,7 @@ describe('npm start', () => {
       spoil();
       const run = start(directory, 0);
       expect(await run.ended).toBe(1);
-      expect(run.output).toMatch(/^taskapp: \S+\/password is not the password that .+$/m);
+      expect(run.output).toMatch(/^taskapp: \S+\/password does not hold the password that .+$/m);
       expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);
     }
   }, 120_000);
@@ -263,14 +263,14 @@ describe('npm start', () => {
       const directory = installedCopy();
       const port = await freePort();
       const run = start(directory, port, { env: { HOST: undefined, ...env } });
-      await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port},`);
+      await expect.poll(() => run.output, ready).toContain(`ready on http://${named}:${port};`);
       const answering: string[] = [];
       for (const address of ['127.0.0.1', '127.0.0.2']) {
         const answer = await fetch(`http://${address}:${port}/livez`).catch(() => undefined);
         if (answer?.ok) answering.push(address);
       }
       expect(answering).toEqual(listens);
-      expect(run.output.includes('other machines reach it as well')).toBe(listens.length > 1);
+      expect(run.output.includes('other machines reach the app as well')).toBe(listens.length > 1);
       run.child.kill('SIGINT');
       expect(await run.ended).toBe(0);
     },

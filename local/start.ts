@@ -12,8 +12,8 @@ if (process.argv.includes('--help') || process.argv.includes('-h')) {
 
 Runs the API with the web page on an embedded PostgreSQL with its data in .data/. Ctrl-C stops both.
 Environment: PORT (8080), LOG_LEVEL (warn), API_TOKEN or API_TOKEN_FILE (unset)
-             HOST (127.0.0.1: this machine only; 0.0.0.0 opens it to the network: set API_TOKEN
-             as well, or everybody there can change the tasks)`);
+             HOST (127.0.0.1: this machine only; 0.0.0.0: also others on the network, who can
+             change the tasks unless API_TOKEN is set)`);
   process.exit(0);
 }
 
@@ -57,9 +57,9 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     const everywhere = address === '::' || address === '0.0.0.0';
     const url = `http://${everywhere ? '127.0.0.1' : bracketed(address)}:${port}`;
     console.log(
-      `taskapp: ready on ${url}, try: curl -sS ${url}/api/tasks, or a browser    (Ctrl-C stops it)`,
+      `taskapp: ready on ${url}; try curl -sS ${url}/api/tasks, or a browser    (Ctrl-C stops it)`,
     );
-    if (everywhere) console.log(`taskapp: HOST is ${host}: other machines reach it as well`);
+    if (everywhere) console.log(`taskapp: HOST is ${host}: other machines reach the app as well`);
   });
   const reason = await Promise.race([
     ended,
@@ -70,7 +70,7 @@ async function runApi(dbEnv: Record<string, string>, dbEnded: Promise<void>): Pr
     if (api.signalCode) console.error(`taskapp: the API was killed (${api.signalCode})`);
     return reason;
   }
-  if (reason === 'database') console.error('taskapp: PostgreSQL ended, see .data/postgres.log');
+  if (reason === 'database') console.error('taskapp: PostgreSQL ended; see .data/postgres.log');
   // The API answers what is in flight, then ends. On SIGTERM it would first wait for a proxy.
   api.kill('SIGINT');
   const code = await ended;

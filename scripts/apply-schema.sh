@@ -11,11 +11,11 @@ any number of times, and keep what exists. The seed data and the API's password 
 the password: scripts/rotate-password.sh).
 
 The API keeps working meanwhile:
-- A statement waits at most half a second for a lock, because queries would queue behind it. After
-  that, everything is tried again.
+- A statement waits at most half a second for a lock, because queries would queue behind it. If it
+  does not get the lock, everything is tried again.
 - Indexes are built CONCURRENTLY, which lets others write. What an interrupted build has left is
   removed first.
-For that, db/init writes each index as CREATE INDEX IF NOT EXISTS, at the start of a line.
+  For this, write each index in db/init as CREATE INDEX IF NOT EXISTS, at the start of a line.
 
 If rows were imported with their ids, the sequence of the ids is set past them.
 
@@ -89,10 +89,10 @@ run_in_db() {
     'exec psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"'
 }
 
-# The script of the working tree. Not the password: the container's is older than today's if it was
-# changed.
+# Runs the script of the working tree in the container, and keeps the passwords: those in the
+# container's environment may be older than the last run of scripts/rotate-password.sh.
 roles_sql=$(docker compose exec -T db bash -s -- --print --keep-password <db/init/04_roles.sh) \
-  || fail 'cannot ask the database container: is it running? docker compose ps db'
+  || fail 'db/init/04_roles.sh failed in the container of db; see docker compose ps db'
 errors=$(mktemp)
 trap 'rm -f "$errors"' EXIT
 for attempt in {1..20}; do
@@ -102,21 +102,21 @@ for attempt in {1..20}; do
   fi
   case $(<"$errors") in
     *'another schema change is under way'*)
-      echo 'apply-schema: another run is under way, wait for it;' \
-        'the database holds its lock (pg_locks, locktype advisory)' >&2
+      echo 'apply-schema: another run is under way; wait for it' \
+        '(the database has its lock in pg_locks, with locktype advisory)' >&2
       exit 3
       ;;
     *'lock timeout'*)
       echo 'apply-schema: a lock was not free within half a second' \
-        "(attempt $attempt of 20), tries again" >&2
+        "(attempt $attempt of 20); trying again" >&2
       sleep 1
       ;;
     *)
       cat "$errors" >&2
-      fail 'stopped at the error above; statements before it are applied:' \
-        'fix the file and run this again'
+      fail 'stopped at the error above; the statements before it are applied.' \
+        'Fix the file, then run this again'
       ;;
   esac
 done
-fail 'a lock was never free; a long transaction holds it:' \
+fail 'a lock was never free. To find the transaction that holds it:' \
   'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'

@@ -19,7 +19,7 @@ backups that are too old are removed.
 --dry-run               say what would be done, and do nothing
 --verbose               say what is being done, even without a terminal
 
-Environment: METRICS_DIR  where the time of the last success is left for the alert BackupTooOld
+Environment: METRICS_DIR  where the time of the last success is written for the alert BackupTooOld
                           (default: monitoring/textfile)
 
 Exit codes: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the
@@ -68,7 +68,7 @@ if [ "$dry_run" = no ]; then
   [ -w "$output" ] || fail "cannot write to $output; run this as its owner"
   # Locks the directory: a lock file made by a run as root would keep everybody else out.
   if ! take_lock "$output"; then
-    echo "backup: another run holds the lock on $output, try again when it has ended" >&2
+    echo "backup: another run holds the lock on $output; try again when that run has ended" >&2
     exit 3
   fi
 fi
@@ -114,7 +114,7 @@ remove_leftovers() {
     [ -e "${file%.*}" ] || rm -f "$file"
   done
   for name in $(sql postgres -c "$query"); do
-    if kill -0 "${name##*_}" 2>/dev/null; then continue; fi # a run into another directory
+    if kill -0 "${name##*_}" 2>/dev/null; then continue; fi # of a run into another directory
     say "dropping $name, left by a run that was killed"
     db dropdb --force --if-exists -U "$owner" "$name"
   done
@@ -127,26 +127,26 @@ finish() {
   local status=$?
   rm -rf "$work" "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"
   db dropdb --force --if-exists -U "$owner" "$scratch" 2>/dev/null \
-    || echo "backup: cannot drop $scratch, the next run will" >&2
+    || echo "backup: cannot drop $scratch; the next run will" >&2
   [ "$status" -eq 0 ] || exit 1
 }
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# fail_and_show_space TEXT: for failures that a full disk explains.
+# fail_and_show_space TEXT: for failures that a full disk may explain.
 fail_and_show_space() {
   # shellcheck disable=SC2016 # fields of awk
   local space='NR == 2 { print $4 " free of " $2 " on " $6 }'
   fail "$1. Is there room? $(df -Ph "$output" | awk "$space")"
 }
 
-# The API writes meanwhile. So a session holds a snapshot open, on descriptors 7 and 8, and both the
-# sums and the dump are made from it.
+# The API writes meanwhile. So a session, on descriptors 7 and 8, holds a snapshot open, and both
+# the sums and the dump are made from that snapshot.
 write_sums() {
   local line=''
   say "computing the checksums of $database"
   mkfifo "$work/to" "$work/from"
-  # Opening a pipe blocks until the other end opens: it must not hold the lock meanwhile.
+  # Opening a pipe blocks until the other end opens. Meanwhile this child must not hold the lock.
   sql "$database" 9>&- <"$work/to" >"$work/from" &
   exec 7>"$work/to" 8<"$work/from"
   {

@@ -6,7 +6,8 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/check-health.sh [--json] [--url URL]
 
-Checks each container, three endpoints, the machine, and the database: its schema and its passwords.
+Checks each container, three endpoints, the machine, and the database: its schema, its id sequence
+and its passwords.
 Prints one line per check: [OK], [FAIL], or [SKIP] with the reason. Root can check more than other
 users.
 
@@ -14,7 +15,7 @@ users.
            {"section", "name", "status", "detail"}
 --url URL  checks this address instead of the published port of nginx
 
-The backups are in backups/, or in BACKUP_DIR.
+The backups are in backups/, or in the directory that BACKUP_DIR names.
 Exit code: the number of failures, at most 125; 0 if nothing failed
 TEXT
 }
@@ -114,7 +115,7 @@ said_by_health_check() {
 }
 
 # Writes a line per container: SERVICE|NUMBER|ONE_OFF|STATE|HEALTH|EXIT_CODE|ID. It asks for each
-# id, because `ps --format json` prints an array before Compose 2.21 and an object per line since.
+# id, because `ps --format json` prints an array before Compose 2.21, and later an object per line.
 list_containers() {
   local ids id fields label='index .Config.Labels "com.docker.compose'
   ids=$(timeout 20 docker compose ps --all --quiet 2>"$work/error") || return
@@ -178,9 +179,9 @@ published() { # published PORT: the address on which others reach nginx's port
   esac
 }
 
-# ask PATH [HEADER]: sets status, 000 if nothing answered, and body. The header comes on standard
-# input, because everybody on the machine can read arguments. --insecure: the certificate names the
-# public host, not 127.0.0.1.
+# ask PATH [HEADER]: sets status (000 if nothing answered) and body. curl gets the header on
+# standard input, because everybody on the machine can read its arguments. --insecure: the
+# certificate names the public host, not 127.0.0.1.
 ask() {
   local options=(--silent --show-error --insecure --max-time 5 --noproxy '*' --header @-)
   options+=(--output "$work/body" --write-out '%{http_code}')
@@ -189,7 +190,7 @@ ask() {
   rm -f "$work/body"
 }
 
-judge() { # judge PATH START_OF_THE_BODY: what ask found
+judge() { # judge PATH START_OF_THE_BODY: reports on what ask found
   if [ "$status" = 000 ]; then
     report FAIL "$1" "no answer from $url: $(last_line "$(<"$work/error")")"
   elif [ "$status" = 200 ] && [[ $body == "$2"* ]]; then
@@ -233,7 +234,7 @@ find_url() {
   elif address=$(published 80); then
     url=http://$address
   else
-    report FAIL endpoints 'nginx is not published: web does not run'
+    report FAIL endpoints 'nginx is not published: web is not running'
     return 1
   fi
 }
@@ -261,8 +262,8 @@ sql_in_db() {
     'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
 }
 
-# Whether the database lacks something that db/init makes, or that the API uses: it looks for that
-# at each /healthz.
+# Whether the database lacks something that db/init makes, or that the API uses. The API looks for
+# what it uses at each /healthz.
 check_schema() {
   local names query missing
   names=$(
@@ -286,7 +287,7 @@ check_schema() {
   fi
 }
 
-# After an import of rows with ids, the sequence yields ids that are taken: new tasks fail.
+# After an import of rows with ids, the sequence yields ids that are taken, so new tasks fail.
 check_sequence() {
   local name=tasks_id_seq next query behind
   next="SELECT last_value + is_called::int FROM $name"
@@ -317,7 +318,7 @@ check_owner_password() {
     --format 'db {{index .Config.Labels "com.docker.compose.config-hash"}}' "$id")
   present=$(timeout 20 docker compose config --hash db)
   if [ "$started_with" != "$present" ]; then
-    report SKIP "$name" "the settings have changed since db was started; $as_typed up -d"
+    report SKIP "$name" "the settings have changed since db was started; run $as_typed up -d"
     return
   fi
   # Not from a local address: there the server asks for no password.
@@ -328,7 +329,8 @@ check_owner_password() {
       -c "SELECT 1"' >/dev/null 2>&1; then
     report OK "$name" 'as in the settings'
   else
-    report FAIL "$name" "differs from the settings, which count on the first start only; $change"
+    report FAIL "$name" \
+      "differs from the settings, which take effect on the first start only; $change"
   fi
 }
 
@@ -342,7 +344,7 @@ check_published_passwords() {
   cat db/published-passwords.sql - >"$work/sql" <<<"SELECT 'end';"
   logins=$(sql_in_db <"$work/sql") || true
   if [ "$(last_line "$logins")" != end ]; then
-    report SKIP "$name" 'the database cannot be asked'
+    report SKIP "$name" 'the database does not answer'
     return
   fi
   logins=${logins%end}
@@ -373,7 +375,7 @@ check_firewall() {
     output=$(LC_ALL=C timeout 10 ufw status 2>&1) || true
     case $output in
       *'Status: active'*) report OK ufw active ;;
-      *'need to be root'*) report SKIP ufw 'only root can ask it' ;;
+      *'need to be root'*) report SKIP ufw 'only root can see its state' ;;
       *'Status: inactive'*) report FAIL ufw 'inactive; scripts/provision.sh enables it' ;;
       *) report FAIL ufw "$(last_line "$output")" ;;
     esac
@@ -381,7 +383,7 @@ check_firewall() {
     output=$(timeout 10 firewall-cmd --state 2>&1) || true
     case $output in
       running) report OK firewalld running ;;
-      *[Aa]uthoriz* | *denied*) report SKIP firewalld 'only root can ask it' ;;
+      *[Aa]uthoriz* | *denied*) report SKIP firewalld 'only root can see its state' ;;
       *) report FAIL firewalld "$(last_line "$output")" ;;
     esac
   else
@@ -398,7 +400,7 @@ check_fail2ban() {
   output=$(timeout 10 fail2ban-client ping 2>&1) || true
   case $output in
     *pong*) report OK fail2ban running ;;
-    *'must be root'*) report SKIP fail2ban 'only root can ask it' ;;
+    *'must be root'*) report SKIP fail2ban 'only root can see its state' ;;
     *) report FAIL fail2ban "$(last_line "$output")" ;;
   esac
 }
@@ -423,8 +425,9 @@ check_backup_timer() {
   fi
 }
 
-# Sets newest, the newest verified backup in DIRECTORY, and newest_changed. scripts/backup.sh writes
-# both .sha256 and .sums after it has verified the dump; scripts/restore-to-time.sh writes no .sums.
+# Sets newest (the newest verified backup in DIRECTORY) and newest_changed (its mtime). After it has
+# verified the dump, scripts/backup.sh writes both .sha256 and .sums; scripts/restore-to-time.sh
+# writes no .sums.
 find_newest_backup() { # find_newest_backup DIRECTORY
   local dump changed
   newest='' newest_changed=0
@@ -488,7 +491,7 @@ check_certificate() {
   fi
 }
 
-others_can_read() { # others_can_read FILE: also one that a link names
+others_can_read() { # others_can_read FILE: whether others can; FILE may be a link
   [ -f "$1" ] && [ -n "$(find -L "$1" \( -perm -040 -o -perm -004 \))" ]
 }
 
@@ -504,7 +507,7 @@ check_settings() {
   if [ -f .env.prod ] && ! means_production .env; then
     report FAIL settings "docker compose would start development here; run scripts/make-secrets.sh"
   elif [ -f .env.prod ] && [ "$(grep '^TAG=' .env)" != "$(grep '^TAG=' .env.prod)" ]; then
-    report FAIL settings '.env and .env.prod differ in TAG; make one a link: ln -sf .env.prod .env'
+    report FAIL settings '.env and .env.prod differ in TAG; make .env a link: ln -sf .env.prod .env'
   elif [ "${#open[@]}" -gt 0 ]; then
     report FAIL settings "others can read ${open[*]}; run chmod 600 ${open[*]}"
   else
@@ -516,7 +519,7 @@ check_disk() { # check_disk NAME DIRECTORY
   local used why="the limit is $disk_percent %; docker system df shows what could go"
   used=$(timeout 10 df -P "$2" 2>/dev/null | awk 'NR == 2 { sub("%", "", $5); print $5 }') || true
   case $used in
-    '' | *[!0-9]*) report SKIP "$1" "df says nothing of $2" ;;
+    '' | *[!0-9]*) report SKIP "$1" "df says nothing about $2" ;;
     *)
       if [ "$used" -lt "$disk_percent" ]; then
         report OK "$1" "$used % used"
@@ -527,8 +530,8 @@ check_disk() { # check_disk NAME DIRECTORY
   esac
 }
 
-# Mounted files keep their modes, and in the containers other users than the owner must read them. A
-# clone made under umask 077, or unpacked without x bits, has the wrong modes.
+# Mounted files keep their modes in the containers, where users other than the owner must be able to
+# read them. A clone made under umask 077, or a copy unpacked without x bits, has the wrong modes.
 check_mounted_files() {
   local name='mounted files' unfit
   unfit=$(
@@ -540,7 +543,7 @@ check_mounted_files() {
     return
   fi
   report FAIL "$name" "the containers cannot read or run: ${unfit//$'\n'/, };\
- chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh"
+ run chmod -R a+rX api/src db monitoring && chmod a+x db/*.sh"
 }
 
 work=$(mktemp -d)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Sourced by the scripts, in the root of the repository: sets which Compose files they use, and has
-# what they do in the database's container.
+# the functions that work in the database's container.
 # On a server, COMPOSE_FILE in .env names those of production, so plain `docker compose` uses them.
-# If there is only .env.prod, the scripts read that, as the course's command does.
+# If it does not, but there is a .env.prod, the scripts use that, as the course's command does.
 # settings: the file with the settings. as_typed: what a person types for `docker compose`.
 # shellcheck disable=SC2034
 
@@ -37,14 +37,14 @@ refusal_of_db() {
 # find_db: sets container and owner, and database if that is empty.
 find_db() {
   container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
-  [ -n "$container" ] || fail "the database is not running: $as_typed up -d --wait db"
+  [ -n "$container" ] || fail "the database is not running; start it with $as_typed up -d --wait db"
   owner=$(db printenv POSTGRES_USER) \
     || fail "$(refusal_of_db 'cannot run commands in the container of db')"
   [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
 }
 
-# db COMMAND...: runs it in the container. It does not get the lock (descriptor 9): a child that
-# outlives a killed run must not keep the next one out.
+# db COMMAND...: runs COMMAND in the container of db. It does not get the lock (descriptor 9): a
+# child that outlives a killed run must not keep the next run out.
 db() { docker exec -i "$container" "$@" 9>&-; }
 
 # sql DATABASE ARGUMENT...: psql as the owner.

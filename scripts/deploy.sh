@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Replaces the running version by another one, without a failed request unless nginx changes.
+# Replaces the running version with another one, without a failed request unless nginx changes.
 set -euo pipefail
 
 usage() {
@@ -7,29 +7,31 @@ usage() {
 Usage: scripts/deploy.sh [--timeout SECONDS] [--force] TAG
        scripts/deploy.sh [--timeout SECONDS] --rollback | --restart
 
-Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if they are here. Otherwise it
-pulls them if IMAGE_PREFIX names a registry, or builds them from the working tree. Starts the new
-API replicas beside the old ones, waits until they are healthy, connects them to nginx, then drains
-and removes the old ones one by one. Then writes TAG into the settings, .env.prod, so that
-`docker compose up -d` starts that version as well.
+Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this machine has them.
+Otherwise pulls them if IMAGE_PREFIX names a registry, or else builds them from the working tree.
+Starts the new API replicas beside the old ones, waits until they are healthy, connects them to
+nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
+.env.prod, so that `docker compose up -d` starts that version as well.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
-code is 1. Ctrl-C does the same, except while the old replicas drain: that is finished first.
+code is 1. Ctrl-C also undoes the release. Once the old replicas drain, Ctrl-C has no effect: the
+release is finished.
 
 --rollback         releases the version before this one
---restart          replaces the API replicas by new ones of the same version, for example to read a
-                   changed secret
+--restart          replaces the API replicas with new ones of the same version, for example to read
+                   a changed secret
 --force            releases TAG even if it is the running version
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 nginx is one container, because only one can have the port. It is replaced if its image or settings
-have changed, which interrupts for about a second. Otherwise it keeps running under its old tag, and
-the next `docker compose up -d` replaces it. The database is not touched. If the schema changes, run
-scripts/apply-schema.sh first.
+have changed, which interrupts the service for about a second. Otherwise it keeps running under its
+old tag, and the next `docker compose up -d` replaces it. The database is not touched. If the schema
+changes, run scripts/apply-schema.sh first.
 While a replica drains, /healthz can answer 503 through nginx as well: a monitor from outside should
 ask twice.
 
-Exit codes: 0 released, 1 failed, 2 wrong usage, 3 another release runs
+Exit codes: 0 released, 1 failed, 2 wrong usage, 3 another release or password change
+is running
 TEXT
 }
 say() { echo "deploy: $*"; }
@@ -68,7 +70,7 @@ need docker
 
 [ -f "$settings" ] || settings=.env.prod
 [ -f "$settings" ] \
-  || fail "$settings is not there; for production: scripts/make-secrets.sh makes it"
+  || fail "$settings is not there; scripts/make-secrets.sh makes it for production"
 setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1 | tr -d "\"'"; }
 current=$(setting TAG)
 [ -n "$current" ] \
@@ -78,14 +80,14 @@ case $action in
   --rollback)
     tag=$(setting PREVIOUS_TAG)
     [ -n "$tag" ] \
-      || fail "there is nothing to go back to: $settings has no PREVIOUS_TAG, a release writes it"
+      || fail "there is nothing to go back to: $settings has no PREVIOUS_TAG; a release writes it"
     ;;
 esac
 
 # rotate-password.sh holds the lock itself when it calls this script.
 if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
   take_lock scripts/deploy.sh || {
-    echo 'deploy: another release or password change runs; wait for it' >&2
+    echo 'deploy: another release or password change is running; wait for it' >&2
     exit 3
   }
 fi
@@ -109,17 +111,17 @@ replicas=${replicas:-1}
 get_images() {
   local prefix=${api_image%-api:*} image
   if docker image inspect "$api_image" "$web_image" >/dev/null 2>&1; then
-    say "uses the images $api_image and $web_image that are here"
+    say "using the images $api_image and $web_image of this machine"
   elif [[ $prefix == *[./]* ]]; then
-    say "pulls $api_image and $web_image"
+    say "pulling $api_image and $web_image"
     for image in "$api_image" "$web_image"; do
       docker pull --quiet "$image" || fail 'cannot pull; nothing was changed'
     done
-  elif [ -n "$action" ]; then # the working tree is another version
+  elif [ -n "$action" ]; then # the working tree may have another version
     fail "$api_image or $web_image is no longer here;" \
       'check that version out and release it under a new TAG'
   else
-    say "builds $api_image and $web_image from the working tree"
+    say "building $api_image and $web_image from the working tree"
     docker compose build --quiet api web || fail 'cannot build; nothing was changed'
   fi
 }
@@ -130,14 +132,14 @@ serves() { # serves CONTAINER: whether it runs in nginx's network
   [[ $(field "$state" "$1") == true*_frontend\"* ]]
 }
 
-# Sets old, the replicas that serve, and up_to_date, how many of them have the new image. Removes
+# Sets old (the replicas that serve) and up_to_date (how many of them have the new image). Removes
 # what an interrupted release has left.
 old=() up_to_date=0
 find_replicas() {
   local container
   for container in $(containers api); do
     if ! serves "$container"; then
-      say 'removes a replica that an earlier release has left'
+      say 'removing a replica that an earlier release has left'
       docker rm --force "$container" >/dev/null
       continue
     fi
@@ -165,8 +167,8 @@ runs_already() {
     && [ ${#old[@]} = "$replicas" ] && [ "$up_to_date" = "$replicas" ]
 }
 
-# Sets web_changed if nginx must be replaced: its image is another one, or the settings that it was
-# made with, under its own tag, are not those of now.
+# Sets web_changed: whether nginx must be replaced, because its image or its settings have changed.
+# The hash of the settings includes the tag, so it is computed with the tag that nginx runs under.
 web_changed=yes
 compare_web() {
   local hash='{{index .Config.Labels "com.docker.compose.config-hash"}}'
@@ -179,12 +181,12 @@ compare_web() {
     web_changed=
     return
   fi
-  say 'nginx has changed: checks its new configuration'
+  say 'nginx has changed; checking its new configuration'
   docker compose run --rm --no-deps -T web nginx -t </dev/null \
     || fail 'nginx refuses it, see above; nothing was changed'
 }
 
-# Writes the tag into the settings. The file changes at once: it is never half written.
+# Writes the tag into the settings. The file changes in one step: it is never half written.
 record() {
   [ "$tag" != "$current" ] || return 0
   cp -p "$settings" "$settings.part" # for its mode
@@ -197,13 +199,13 @@ record() {
 
 start_all() {
   local why
-  say 'no API runs: starts the whole stack'
+  say 'no API is running; starting the whole stack'
   if ! docker compose up -d --wait --wait-timeout "$timeout"; then
     why=$(refusal_of_db 'docker compose ps and docker compose logs say why')
     fail "the stack does not become healthy: $why"
   fi
   record
-  say "version $tag runs"
+  say "version $tag is running"
 }
 
 get_images
@@ -215,7 +217,7 @@ if [ ${#old[@]} = 0 ]; then
   exit 0
 fi
 if [ -z "$force" ] && runs_already; then
-  say "version $tag runs already; --force replaces it all the same"
+  say "version $tag is running already; --force replaces it all the same"
   exit 0
 fi
 compare_web
@@ -231,8 +233,8 @@ ask_nginx='
 
 # drain CONTAINER: removes a replica after nginx has stopped using it.
 # nginx keeps the address for 2 s after the container has ended, and would wait for it in vain. But
-# a replica answers 502 for 3 s before it ends, and nginx then skips it for 10 s. The requests make
-# nginx see that even if nobody else asks.
+# a replica answers 502 for 3 s before it ends, and nginx then skips it for 10 s. The requests
+# above make nginx notice the 502 even if no client asks.
 drain() {
   local stopping
   docker stop --time 30 "$1" >/dev/null &
@@ -249,7 +251,7 @@ is_old() { [[ " ${old[*]} " == *" $1 "* ]]; }
 new=() stage=starting web=$old_web
 remove_new() {
   local container
-  say 'not released: removes the new replicas, the old ones go on serving' >&2
+  say 'not released; removing the new replicas, while the old ones go on serving' >&2
   for container in $(containers web); do
     [ "$container" = "$old_web" ] || docker rm --force "$container" >/dev/null || true
   done
@@ -281,7 +283,8 @@ wait_until_healthy() { # wait_until_healthy CONTAINER...
   until [ "$(field '{{.State.Health.Status}}' "$@" | grep -cx healthy)" = $# ]; do
     if [ $SECONDS -ge $deadline ]; then
       docker logs --tail 10 "$1" 2>&1 | sed 's/^/  /' >&2
-      fail "not healthy after $timeout s; above is the end of its log"
+      fail "a new container is not healthy after $timeout s;" \
+        "above is the end of the first one's log"
     fi
     sleep 0.5
   done
@@ -291,7 +294,7 @@ wait_until_healthy() { # wait_until_healthy CONTAINER...
 # address of the name api, healthy or not.
 start_new() {
   local made container
-  say "starts $replicas new API replicas beside the ${#old[@]} old ones"
+  say "starting $replicas new API replicas beside the ${#old[@]} old ones"
   # Not --no-deps: Compose would note another configuration, and the next `docker compose up` would
   # replace all replicas at once.
   made=(--scale "api=$((${#old[@]} + replicas))" api)
@@ -311,7 +314,7 @@ start_new() {
 
 connect_new() {
   local container address of="{{(index .NetworkSettings.Networks \"$frontend\").IPAddress}}"
-  say 'they are healthy: connects them to nginx'
+  say 'the new replicas are healthy; connecting them to nginx'
   for container in "${new[@]}"; do
     docker network connect --alias api "$frontend" "$container"
     address=$(field "$of" "$container")
@@ -323,7 +326,7 @@ connect_new() {
 }
 
 replace_web() {
-  say 'replaces nginx, which interrupts for about a second'
+  say 'replacing nginx, which interrupts the service for about a second'
   web=$(containers web | grep -vx -e "${old_web:-none}")
   [ -z "$old_web" ] || docker stop "$old_web" >/dev/null
   docker start "$web" >/dev/null
@@ -334,7 +337,7 @@ remove_old() {
   local container
   [ -z "$web_changed" ] || [ -z "$old_web" ] || docker rm "$old_web" >/dev/null || true
   for container in "${old[@]}"; do
-    say "drains $(field '{{slice .Name 1}}' "$container")"
+    say "draining $(field '{{slice .Name 1}}' "$container")"
     drain "$container"
   done
 }
@@ -348,4 +351,4 @@ trap '' INT TERM # from here on it is quicker, and safer, to finish
 remove_old
 record
 stage=finished
-say "version $tag runs"
+say "version $tag is running"

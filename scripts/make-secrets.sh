@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the secrets and settings of production: random values that nobody else on the host can read.
+# Makes the settings of production and its secrets: random values that nobody else on the host can
+# read.
 set -euo pipefail
 
 usage() {
@@ -10,10 +11,10 @@ Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password i
 settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
 means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
 .env.lab; its names, ports and images go into .env.prod, but its passwords do not.
-To use the lab here again: rm .env, and mv .env.lab .env.
+To use the lab here again, run: rm .env && mv .env.lab .env
 
-Production also needs tls.crt (the certificate and its intermediates) and tls.key there, with mode
-0444.
+Production also needs tls.crt (the certificate and its intermediates) and tls.key in secrets/, with
+mode 0444.
 
 --self-signed NAME  makes these two as well, for the host name or address NAME: for a lab only,
                     because browsers will warn
@@ -48,7 +49,7 @@ done
 # --- The secrets ---------------------------------------------------------------------------------
 make_secret() { # make_secret FILE
   if [ -s "$1" ]; then
-    echo "make-secrets: $1 is there, kept"
+    echo "make-secrets: $1 is there already; kept"
     return
   fi
   head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$1.part"
@@ -60,7 +61,7 @@ make_secret() { # make_secret FILE
 make_certificate() {
   local crt=$directory/tls.crt key=$directory/tls.key kind=DNS error
   if [ -e "$crt" ] || [ -e "$key" ]; then
-    echo "make-secrets: $crt or tls.key is there, kept"
+    echo "make-secrets: $crt or tls.key is there already; kept"
     return
   fi
   need openssl
@@ -93,7 +94,7 @@ fi
 # --- The settings ---------------------------------------------------------------------------------
 # The settings that the lab and production share: the names of the project, the database and its
 # logins, the ports, the images. DB_USER is left out if it is the owner: production's API never logs
-# in as that.
+# in as the owner.
 lab_settings() {
   local kept='COMPOSE_PROJECT_NAME|POSTGRES_(DB|USER)|DB_(NAME|USER)|HTTP_BIND|[A-Z]+_(PORT|IMAGE)'
   local owner
@@ -125,7 +126,8 @@ make_settings() {
   chmod 600 .env.prod
   if [ .env -ef .env.prod ]; then return; fi
   if [ -e .env ]; then
-    [ ! -e .env.lab ] || fail '.env is to become .env.lab, which is there already; move it away'
+    [ ! -e .env.lab ] \
+      || fail '.env is to become .env.lab, which is there already; move .env.lab away'
     mv .env .env.lab
     chmod 600 .env.lab
     echo 'make-secrets: the .env that was there is now .env.lab'

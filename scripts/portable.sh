@@ -31,9 +31,9 @@ need() {
   done
 }
 
-# take_lock FILE: locks FILE, or a directory, until this process ends, however it ends. Returns 1 if
-# another process has the lock. Children inherit it with descriptor 9: one that may outlive the
-# script must close that.
+# take_lock PATH: locks a file or directory until this process ends, however it ends. Returns 1 if
+# another process has the lock. Children inherit it with descriptor 9: a child that may outlive the
+# script must close that descriptor.
 take_lock() {
   local status=0
   exec 9<"$1" || fail "cannot read $1, whose lock prevents two runs at once; run this as its owner"
@@ -67,7 +67,7 @@ if ! installed timeout; then
   }
 fi
 
-# time_before SECONDS: the time that many seconds ago, in the form of a backup's name.
+# time_before SECONDS: the time that many seconds ago, in the form that the names of backups have.
 time_before() {
   local time=$(($(date +%s) - $1)) form=+%Y%m%dT%H%M%SZ
   date -u -d "@$time" "$form" 2>/dev/null || date -u -r "$time" "$form"

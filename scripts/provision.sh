@@ -12,9 +12,9 @@ For Debian 12 and newer, Ubuntu 22.04 and newer, and Rocky Linux 9 and its relat
 run again: it changes only what differs, and says what. The parts:
 
 docker    Docker Engine and Compose; ports published without an address stay on 127.0.0.1
-firewall  ufw, or firewalld on Rocky: opens the port of sshd, 80 and 443
-ssh       allows keys only, and not root; refused unless a user with sudo has a key, so that nobody
-          is locked out
+firewall  ufw, or firewalld on Rocky: opens the ports of sshd and the ports 80 and 443
+ssh       allows logins only with keys, and none as root; refused unless a user with sudo has a key,
+          so that nobody is locked out
 fail2ban  bans addresses that try passwords on sshd
 updates   installs security updates each day
 app       the user taskapp, /opt/taskapp with the settings and secrets of production, and the
@@ -23,10 +23,10 @@ app       the user taskapp, /opt/taskapp with the settings and secrets of produc
 --dry-run       prints every change and makes none
 --without PART  leaves a part out
 --docker-from   official (default): download.docker.com, or the mirror in DOCKER_REPOSITORY
-                distribution: the distribution's own; Debian 13, Ubuntu 24.04 and newer have one
-                that is new enough
+                distribution: the distribution's packages; those of Debian 13, Ubuntu 24.04 and
+                newer are new enough
 
-Exit codes: 0 done; 1 a part failed, and the message says which and why; 2 wrong arguments;
+Exit codes: 0 done; 1 a part failed, and the message says which and why; 2 wrong usage;
 3 refused before any change, because nobody could log in afterwards
 TEXT
 }
@@ -114,7 +114,7 @@ attempt() { # attempt COMMAND...: shows its output only if it fails
   return 1
 }
 
-change() { # change TEXT COMMAND...: every change of the machine goes through this
+change() { # change TEXT COMMAND...: every change to the machine goes through this
   changes=$((changes + 1))
   note "$1"
   shift
@@ -246,9 +246,9 @@ TEXT
 }
 
 # Docker forwards a published port before ufw's rules see it, so such a port is open to the world.
-# Therefore a port published without an address stays on 127.0.0.1, and only nginx names its address
-# (HTTP_BIND). "ip" is for Docker's own bridge, default-network-opts for new networks of Compose.
-# live-restore keeps containers running while the daemon is updated.
+# With these settings, a port published without an address stays on 127.0.0.1, and only nginx names
+# its address (HTTP_BIND). "ip" is for Docker's own bridge, default-network-opts for new networks of
+# Compose. live-restore keeps containers running while the daemon is updated.
 configure_docker() {
   local file=/etc/docker/daemon.json binding=com.docker.network.bridge.host_binding_ipv4
   cat >"$work/daemon.json" <<TEXT
@@ -262,7 +262,7 @@ configure_docker() {
 TEXT
   if [ -e "$file" ] && ! cmp --silent "$work/daemon.json" "$file"; then
     problem "$file is there and differs; it is kept." \
-      'Add these settings to it, or remove it, and run this again:'
+      'Run this again after you have removed it, or added these settings to it:'
     cat "$work/daemon.json" >&2
     return 1
   fi
@@ -293,7 +293,7 @@ choose_docker() {
 }
 
 dockerd_accepts() { # dockerd_accepts FILE
-  # Not installed: this is a dry run.
+  # If dockerd is not installed, this is a dry run.
   command -v dockerd >/dev/null || return 0
   dockerd --validate --config-file "$1" >"$work/output" 2>&1
 }
@@ -301,7 +301,7 @@ dockerd_accepts() { # dockerd_accepts FILE
 part_docker() {
   local restart=no version
   choose_docker || return 0
-  # Before the packages, so that the daemon already has it when it first starts.
+  # This comes before the packages, so that the daemon has its configuration when it first starts.
   if configure_docker && [ "$written" = yes ]; then restart=yes; fi
   install_packages "${docker_packages[@]}" || return 0
   if ! dockerd_accepts /etc/docker/daemon.json; then
@@ -310,7 +310,7 @@ part_docker() {
   fi
   version=$(dockerd --version 2>/dev/null | sed -nE 's/^Docker version ([0-9]+).*/\1/p') || true
   if [ "${version:-25}" -lt 25 ]; then
-    problem "Docker Engine $version is too old, 25 is needed; use --docker-from official"
+    problem "Docker Engine $version is older than 25; use --docker-from official"
   fi
   if [ "$restart" = yes ]; then if_it_runs restart docker.service || true; fi
   start_service docker.service || true
@@ -366,7 +366,7 @@ set_up_firewalld() {
 
 # --- ssh -----------------------------------------------------------------------------------------
 
-# can_log_in USER: whether the user has a shell and a key, in a file that sshd does not ignore.
+# can_log_in USER: whether the user has a shell, and a key in a file that sshd does not ignore.
 can_log_in() {
   local home shell file unsafe=(-perm /022 -o ! -user "$1" ! -user root)
   IFS=: read -r _ _ _ _ _ home shell < <(getent passwd "$1") || return
@@ -388,11 +388,12 @@ refuse_without_a_key() {
   if ! is_wanted ssh || [ -n "$(admins_with_key)" ]; then return; fi
   cat >&2 <<'TEXT'
 provision: refused: no user with sudo has an SSH key, so nobody could log in once sshd refuses
-passwords and root. Make such a user (on Rocky the group is wheel, not sudo), and log in once:
+passwords and root. Make such a user (on Rocky, the group is wheel, not sudo), and copy your key:
   useradd --create-home --shell /bin/bash --groups sudo NAME && passwd NAME     # here
   ssh-copy-id NAME@this-machine                                                 # on your machine
-If the key is there, sshd would ignore it: its file, .ssh and the home directory must belong to NAME
-and not be writable by others. Or leave sshd as it is: --without ssh. Nothing was changed.
+If the user has a key already, sshd would ignore it: the file, .ssh and the home directory must
+belong to NAME and not be writable by others. To leave sshd as it is, use --without ssh. Nothing was
+changed.
 TEXT
   exit 3
 }
@@ -405,7 +406,7 @@ sshd_is_as_wanted() {
   # The first file that sets a value wins, and another file may come before this one.
   for line in 'passwordauthentication no' 'kbdinteractiveauthentication no' 'permitrootlogin no'; do
     if ! grep -qx "$line" <<<"$settings"; then
-      echo "sshd still has not '$line'; another file sets it first:" \
+      echo "sshd still does not have '$line'; another file sets it first:" \
         "grep -ri ${line% *} /etc/ssh" >&2
       return 1
     fi
@@ -416,7 +417,7 @@ part_ssh() {
   local file=/etc/ssh/sshd_config.d/10-taskapp.conf
   install_packages openssh-server || return 0
   install_file 644 "$file" <<'TEXT' || return 0
-# Passwords can be guessed, and everybody knows the name root. By scripts/provision.sh.
+# Passwords can be guessed, and everybody knows the name root. Written by scripts/provision.sh.
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin no
@@ -503,7 +504,7 @@ make_user() {
   fi
   local group_will_exist=no
   if [ "$dry_run" = yes ] && is_wanted docker; then group_will_exist=yes; fi
-  # This group can do what root can, so nobody else belongs to it.
+  # A member of this group can do what root can, so nobody else should be in it.
   if [ "$group_will_exist" = no ] && ! getent group docker >/dev/null; then
     note 'there is no group docker yet: run this again once Docker is installed'
   elif ! id -nG taskapp 2>/dev/null | grep -qw docker; then
@@ -529,7 +530,8 @@ make_directories() {
   fi
 }
 
-# The users of the containers must read the mounted files. A clone made under umask 077 forbids it.
+# The containers' users must be able to read the mounted files. In a clone made under umask 077,
+# they cannot.
 share_with_containers() {
   local mounted=("$app/db" "$app/monitoring")
   [ -d "$app/db" ] || return 0
@@ -543,7 +545,7 @@ share_with_containers() {
 
 make_settings() {
   if [ ! -f "$app/compose.yml" ]; then
-    note "the repository is not in $app yet: cp -a $repository/. $app/, then run this again"
+    note "the repository is not in $app yet: run cp -a $repository/. $app/, then run this again"
   elif ! grep -qs '^COMPOSE_FILE=.*compose\.prod\.yml' "$app/.env"; then
     change "write $app/.env and secrets/ for production; a .env of the lab becomes .env.lab" \
       runuser -u taskapp -- "$app/scripts/make-secrets.sh"
@@ -566,7 +568,7 @@ install_units() {
 
 part_app() {
   local program units
-  for program in curl openssl; do # a package of another name may bring curl, as on Rocky
+  for program in curl openssl; do # a package of another name may have brought curl, as on Rocky
     command -v "$program" >/dev/null || install_packages "$program" || return 0
   done
   make_user || return 0

@@ -7,7 +7,7 @@ usage() {
 Usage: scripts/restore-test.sh [FILE] [--dir DIRECTORY] [--max-age-hours HOURS]
 
 Restores the newest backup, or FILE, into a throw-away container without a network, compares every
-table with FILE.sums, and inserts a row. The running stack is not touched and need not run.
+table with FILE.sums, and inserts a row. The stack is not touched, and need not be running.
 
 --dir DIRECTORY        where the backups are (default: backups/ of the repository)
 --max-age-hours HOURS  fail if the newest backup is older, because then the backups have stopped
@@ -82,7 +82,7 @@ options=(--rm --name "taskapp-restore-test-$$" --network none --memory 1g)
 options+=(--env "POSTGRES_USER=$owner" --env "POSTGRES_DB=$database")
 options+=(--env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)")
 options+=(--env POSTGRES_INITDB_ARGS='--locale-provider=builtin --builtin-locale=C.UTF-8')
-# Its data is in the anonymous volume of the image, which goes with --rm.
+# The data is in an anonymous volume, which --rm removes.
 container=$(docker run --detach "${options[@]}" "$image") \
   || fail "cannot start a container of $image"
 finish() {
@@ -106,8 +106,8 @@ done
 db pg_restore --exit-on-error --no-owner --no-privileges -U "$owner" -d "$database" <"$file" \
   || fail "$file cannot be restored, see above"
 compare_tables "$database" "$file"
-# Fails if the sequence is behind the rows.
+# Fails if the sequence of the ids is behind the rows.
 sql "$database" -c "INSERT INTO tasks (title) VALUES ('restore test')" \
   || fail 'a restored database does not take a new row, see above'
-echo "restore-test: $file is good: every table is equal, a new row taken," \
-  "restored in $((SECONDS - started)) s"
+echo "restore-test: $file is good: restored in $((SECONDS - started)) s, every table is equal," \
+  "and a new row was accepted"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Recovers the database as it was at a moment into a dump, from the archive of the service wal
-# (db/compose.pitr.yml).
+# Writes a dump of the database as it was at a given time, recovered from the archive of the service
+# wal (db/compose.pitr.yml).
 set -euo pipefail
 
 usage() {
@@ -9,14 +9,14 @@ Usage: scripts/restore-to-time.sh TIME|latest [--output FILE] [--stretch NAME]
        scripts/restore-to-time.sh --list
 
 Recovers a copy of the server in a container of its own and dumps the database to FILE; the running
-stack is not touched. Then restore it:  scripts/restore.sh FILE --yes
+stack is not touched. To restore FILE then:  scripts/restore.sh FILE --yes
 
 TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: FILE has what was
-                committed until then. latest is the end of the archive, for a lost disk
+                committed until then. latest is the end of the archive, for when the disk is lost
 --output FILE   default: backups/taskapp-at-TIME.dump, which scripts/backup.sh never removes
 --stretch NAME  a part of the archive, from --list (default: the newest that begins before TIME).
-                Use it with latest, if a new database was started beside an old archive
---list          show the parts of the archive, and from when to when each can be recovered
+                Use this with latest if a new database was started beside an old archive
+--list          show the parts of the archive, and the first and last time that each covers
 
 Exit codes: 0 good, 1 failed, 2 wrong usage
 TEXT
@@ -51,8 +51,8 @@ done
 need docker sha256sum
 exec </dev/null
 
-# The archive is a volume of wal. Its commands run in another container of that service, so neither
-# db nor wal need run.
+# The archive is a volume of wal. The commands on it run in another container of that service, so
+# neither db nor wal has to be running.
 wal() { docker compose --profile pitr run --rm --no-deps -T wal "$@"; }
 docker compose --profile pitr config --services | grep -x wal >/dev/null \
   || fail 'this stack has no service wal: add db/compose.pitr.yml to the Compose files,' \

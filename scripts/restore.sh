@@ -11,7 +11,7 @@ it into a new database, compares every table with FILE.sums if that exists, and 
 databases in one step. Until then the present database stays in use and is not changed. What was
 written to it after the backup is lost.
 
---yes            replace a database that has rows
+--yes            replace the database even if it has rows
 --database NAME  the database to replace (default: POSTGRES_DB of the stack)
 --keep-old       keep the replaced database as NAME_before_restore_TIME; by default it is dropped
                  after the swap
@@ -56,14 +56,14 @@ exec </dev/null # nothing below may read from the terminal
 # --- The file ------------------------------------------------------------------------------------
 check_file() { # without the database
   [[ $file != *.part ]] \
-    || fail "$file is unfinished: the backup was interrupted. Take an earlier one"
+    || fail "$file is unfinished: the backup was interrupted. Use an earlier one"
   [[ -f $file && -r $file ]] || fail "$file is not there or cannot be read"
   [ "$(head -c 5 "$file" | tr -d '\0')" = PGDMP ] \
     || fail "$file is not a dump in custom format (pg_dump -Fc)"
   if [ ! -e "$file.sha256" ]; then
     say "there is no $file.sha256, so only the restore itself can tell whether the file is whole"
   elif ! is_intact "$file"; then
-    fail "$file is damaged: it or its .sums does not match the .sha256. Take another backup"
+    fail "$file is damaged: it or its .sums does not match the .sha256. Use another backup"
   fi
 }
 
@@ -80,7 +80,7 @@ allow_connections() { # allow_connections DATABASE
   sql postgres -v name="$1" <<<'ALTER DATABASE :"name" ALLOW_CONNECTIONS true;'
 }
 
-# Prints the tables that have rows.
+# Prints the names of the tables that have rows.
 tables_with_rows() {
   sql "$database" <<'SQL'
 SELECT format('SELECT %L FROM (SELECT FROM %I.%I LIMIT 1)', tablename, schemaname, tablename)
@@ -115,7 +115,7 @@ finish() {
   local status=$?
   if [ "$swapping" = yes ]; then allow_connections "$database" || true; fi
   db dropdb --force --if-exists -U "$owner" "$new" 2>/dev/null \
-    || say "cannot drop $new, the next run will"
+    || say "cannot drop $new; the next run will"
   [ "$status" -eq 0 ] || exit 1
 }
 trap finish EXIT
@@ -146,9 +146,9 @@ make_new() {
   local roles
   say "restoring into the new database $new"
   db createdb --template=template0 -U "$owner" "$new" || fail "cannot create $new, see above"
-  # The API's login, its rights, and the mark that the health check looks for. Before the tables,
-  # for the default privileges. Without the password: that of the container may be older than the
-  # last run of scripts/rotate-password.sh.
+  # Makes the API's login, its rights, and the mark that the health check looks for. This comes
+  # before the tables, so that the default privileges apply to them. The passwords are kept: those
+  # in the container's environment may be older than the last run of scripts/rotate-password.sh.
   roles=$(db bash -s -- --print --keep-password <db/init/04_roles.sh) \
     || fail 'db/init/04_roles.sh failed, see above'
   sql "$new" <<<"$roles" || fail 'the roles could not be set, see above'
@@ -158,7 +158,7 @@ make_new() {
     || fail "$file has no table tasks: it is not a backup of this application"
   if [ -e "$file.sums" ]; then compare_tables "$new" "$file"; fi
   apply_init || fail 'db/init could not be applied, see above'
-  say 'computing the statistics of the planner'
+  say 'computing the statistics for the planner'
   sql "$new" -c 'VACUUM ANALYZE'
 }
 
@@ -184,9 +184,9 @@ swapping=no
 
 if [ "$keep_old" = yes ]; then
   allow_connections "$old"
-  kept="the replaced one is kept as $old"
+  kept="the replaced database is kept as $old"
 else
   db dropdb --force -U "$owner" "$old"
-  kept='the replaced one is dropped'
+  kept='the replaced database is dropped'
 fi
-echo "restore: $database is now $file; $kept"
+echo "restore: $database now has the contents of $file; $kept"

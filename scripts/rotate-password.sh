@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Changes passwords of the database: the role and the secret together, then whatever reads them.
+# Changes passwords of the database, in the role and in the secret together. Then restarts whatever
+# uses them.
 set -euo pipefail
 
 usage() {
@@ -10,14 +11,15 @@ Gives a database login a new password, writes it where the stack reads it, and r
 it. api (the default) is the login of the API, owner that of people and dumps, monitor that of the
 monitoring profile. In production the password is in secrets/; the API reads it for each connection,
 and no request fails. In the lab it is in .env, and the API is down for some seconds. If anything
-fails, the login and its secret get their old values back.
+fails, the login and its secret get the old password back.
 
 Use all when production refuses a volume with lab passwords: run it while the lab still runs, or
-after production refused the volume. Then start production. The data stays as it is.
+after production has refused the volume. Then start production. The data stays as it is.
 
 --stdin  reads the password from standard input, as one line, instead of making a random one
 
-Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password change runs
+Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password change is
+running
 TEXT
 }
 say() { echo "rotate-password: $*"; }
@@ -46,9 +48,9 @@ whose=${whose:-api}
 [ "$whose$from_stdin" != allyes ] || misused
 need docker
 
-# The lock of releases: both replace the API replicas.
+# The lock of releases, because a release and a password change both replace the API replicas.
 take_lock scripts/deploy.sh || {
-  echo 'rotate-password: a release or another password change runs; wait for it' >&2
+  echo 'rotate-password: a release or another password change is running; wait for it' >&2
   exit 3
 }
 
@@ -63,20 +65,20 @@ production=$(secret_file postgres_password)
 container='' temporary=''
 is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/dev/null 2>&1; }
 
-# Sets container. A database that production refuses does not run: this starts it for the change
-# only, where the API cannot reach it.
+# Sets container. If production has refused the volume, the database is not running. Then this
+# starts it for the change only, where the API cannot reach it.
 find_database() {
   local deadline=$((SECONDS + 120))
   container=$(docker compose ps --all --quiet db) || fail 'docker compose failed, see above'
   if [ -n "$container" ] && is_ready; then
     return
   elif [ -z "$production" ]; then
-    fail "the database does not run: $as_typed up -d --wait db"
+    fail "the database is not running; start it with $as_typed up -d --wait db"
   elif [ -n "$container" ] && [ -z "$(refusal_of_db '')" ] \
     && [ "$(docker inspect --format '{{.State.Status}}' "$container")" = running ]; then
-    fail 'the database is not ready: docker compose logs db'
+    fail 'the database is not ready; see docker compose logs db'
   fi
-  say 'the database does not run; starting it for this change only'
+  say 'the database is not running; starting it for this change only'
   # Only one server may use the volume.
   docker compose stop db 2>/dev/null || fail 'cannot stop the container of db'
   temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) \
@@ -84,13 +86,14 @@ find_database() {
   container=$temporary
   until is_ready; do
     [ $SECONDS -lt $deadline ] \
-      || fail "the database does not start: $(docker logs --tail 5 "$container" 2>&1)"
+      || fail "the database did not start: $(docker logs --tail 5 "$container" 2>&1)"
     sleep 0.5
   done
 }
 
-# psql as the owner, over the container's socket, which asks for no password. The server logs none
-# of it. SQL and passwords come on standard input: everybody on the host can read a command line.
+# psql as the owner, over the container's socket, where the server asks for no password. The server
+# does not log these statements. SQL and passwords come on standard input, because everybody on the
+# host can read a command line.
 # shellcheck disable=SC2016 # variables of the container
 psql_in_db() {
   local quiet='-c log_statement=none -c log_min_duration_statement=-1'
@@ -103,7 +106,7 @@ psql_in_db() {
 # Writes into the same file: the containers mount it, and would keep the old one if another file
 # took its name.
 write_in_place() { # write_in_place FILE: its new content comes on standard input
-  # First as a whole, so that a full disk does no harm.
+  # First writes all of it to another file, so that a full disk does no harm.
   (umask 077 && cat >"$1.part")
   chmod u+w "$1"
   cat "$1.part" >"$1"
@@ -173,9 +176,9 @@ finish() {
   local status=$? n end=''
   trap '' INT TERM
   if [ -n "$changed" ]; then
-    say 'failed: puts the old password back' >&2
+    say 'failed; putting the old password back' >&2
     printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" \
-      || say 'cannot restore the old password of the role' >&2
+      || say 'cannot put the old password of the role back' >&2
     [ -n "$production" ] || end=$'\n'
     for n in "${!files[@]}"; do
       printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
@@ -210,7 +213,8 @@ write_files() {
   done
 }
 
-try_password() { # over TCP, and not from a local address: otherwise the server does not ask for it
+# Over TCP, and not from a local address: otherwise the server does not ask for the password.
+try_password() {
   # shellcheck disable=SC2016
   printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
     address=$(hostname -i | cut -d " " -f 1)
@@ -244,7 +248,7 @@ restart_exporter() {
 
 rotate() { # rotate api|owner|monitor
   find_secrets "$1"
-  # The stored hash of the old password, which can be put back without knowing the password.
+  # The stored hash of the old password: with it, the password can be put back without being known.
   verifier=$(
     psql_in_db -v "role=$role" <<'SQL'
 SELECT coalesce(quote_literal(rolpassword), 'NULL') FROM pg_authid WHERE rolname = :'role';
@@ -271,9 +275,9 @@ SQL
 find_database
 # shellcheck disable=SC2016
 logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') \
-  || fail 'cannot ask the database container'
+  || fail 'cannot run commands in the container of db'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
-# While the lab still runs with the settings of production, nothing reads the secrets.
+# If the settings are production's already but the lab still runs, nothing reads the secrets yet.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then
   stack_uses_it=''
@@ -289,5 +293,5 @@ if [ "$whose" = all ]; then
 else
   rotate "$whose"
 fi
-say 'done: others that use the old password, for example a backup on another host, need the new one'
+say 'done; whatever else uses the old password, such as a backup on another host, needs the new one'
 [ -n "$stack_uses_it" ] || say "now start production: $as_typed up -d --build --wait"

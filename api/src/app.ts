@@ -16,7 +16,7 @@ import type { TaskStore } from './tasks/store.ts';
 
 export interface AppOptions {
   db: Db;
-  /** Default: the database. */
+  /** Where the tasks are. Default: in `db`. */
   store?: TaskStore;
   log: Logger;
   version: string;
@@ -32,7 +32,10 @@ export interface AppOptions {
   registry?: Registry;
 }
 
-/** The application without a port or a process. A request passes through it from top to bottom. */
+/**
+ * The application without a port or a process. A request goes through the handlers from top to
+ * bottom.
+ */
 export function createApp(options: AppOptions): Express {
   const { db, log, version, apiToken, replica, before, phase = () => 'serving' } = options;
   const metrics = openMetrics(options.registry ?? new Registry(), db);
@@ -63,10 +66,11 @@ export function createApp(options: AppOptions): Express {
 function expressApp(): Express {
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag'); // hashing every response costs too much; the store hashes a page once
+  // Hashing every response costs too much. The store hashes each page of the list once.
+  app.disable('etag');
   app.enable('case sensitive routing');
   app.enable('strict routing');
-  app.set('trust proxy', 1); // nginx is the one hop in front
+  app.set('trust proxy', 1); // nginx is the only hop in front
   app.set('query parser', parseQuery);
   return app;
 }

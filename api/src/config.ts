@@ -15,7 +15,9 @@ const Environment = z.object({
   DB_PORT: port.default(5432),
   DB_NAME: z.string().default('taskdb'),
   DB_USER: z.string('is not set; set it to the database login, for example taskapp_api'),
-  DB_PASS: z.string('is not set; set DB_PASS, or DB_PASS_FILE to a file that holds the password'),
+  DB_PASS: z.string(
+    'is not set; set it, or set DB_PASS_FILE to the path of a file that holds the password',
+  ),
   DB_PASS_FILE: z.string().optional(),
   DB_SSL: z
     .enum(['off', 'require', 'verify-full'], 'is not a TLS mode; use off, require or verify-full')
@@ -56,14 +58,15 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   );
 }
 
-/** Read for each new connection, because scripts/rotate-password.sh changes the file. */
+/** Called for each new connection, because scripts/rotate-password.sh changes the file. */
 export function dbPassword({ DB_PASS, DB_PASS_FILE }: Config): string {
   return DB_PASS_FILE === undefined ? DB_PASS : withoutNewline(readFileSync(DB_PASS_FILE, 'utf8'));
 }
 
 /**
  * TLS to the database, with the modes of libpq: `require` accepts any certificate; `verify-full`
- * needs one for DB_HOST, signed by a certificate in DB_SSL_CA or, if unset, by a public authority.
+ * needs one for DB_HOST, signed by a certificate in DB_SSL_CA or, if that is unset, by a public
+ * authority.
  */
 export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | ConnectionOptions {
   if (DB_SSL === 'off') return false;

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { explain } from './explain.ts';
 
-// The ways in which a statement can fail.
+// The ways in which a statement can fail. Below, "it" is the statement.
 
 /** Not applied: there was no connection for it, or the server refused or cancelled it. */
 export class DatabaseUnavailable extends Error {
@@ -35,12 +35,12 @@ export class LockTimeout extends DatabaseBusy {
   }
 }
 
-/** The connection was lost after a write was sent: it may or may not have been committed. */
+/** The connection was lost after a write was sent: the write may or may not have been committed. */
 export class OutcomeUnknown extends Error {
   override name = 'OutcomeUnknown';
 }
 
-/** The error of a statement that got none of `connections`, say `2 connections for search`. */
+/** The error of a statement that got none of `connections`, such as `2 connections for search`. */
 export function connectionError(cause: unknown, connections: string): DatabaseUnavailable {
   if (poolIsBusy(cause)) return new DatabaseBusy(`all ${connections} are in use`);
   const isBusy = cause instanceof pg.DatabaseError && isTransient(cause);

@@ -13,7 +13,7 @@ import {
   usageOf,
 } from './pool.ts';
 
-/** One SQL statement. The name makes it a prepared statement: equal names must have equal texts. */
+/** One SQL statement. A name makes it a prepared statement: the same name needs the same text. */
 export interface Statement {
   name: string;
   text: string;
@@ -75,8 +75,8 @@ export function openDb(config: Config, log: Logger): Db {
 
 /**
  * After an ERROR the connection still works. After a FATAL or PANIC it is closed, and a commit may
- * have been under way. pg reports the severity only as translated by lc_messages, so we cannot
- * tell which it was.
+ * have been under way. pg reports the severity only as translated by lc_messages, so an empty
+ * query tests the connection instead.
  */
 async function isUsable(client: pg.PoolClient): Promise<boolean> {
   const empty: pg.QueryConfig & pg.ClientConfig = { text: '', query_timeout: 3_000 };
@@ -137,8 +137,8 @@ class LiveConnections {
   }
 
   /**
-   * When a connection dies during a statement without a word from the server, those opened before
-   * the statement are usually dead too. They are replaced, because each would make another
+   * When a connection dies during a statement without a word from the server, connections opened
+   * before the statement are usually dead too. They are replaced, because each would make another
    * statement wait until it times out.
    */
   replaceOpenedBefore(time: number): void {

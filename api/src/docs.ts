@@ -18,7 +18,7 @@ const page = `<!doctype html>
 `;
 const viewerOptions = { url: '/api/openapi.json', dom_id: '#viewer', deepLinking: true };
 const start = `SwaggerUIBundle(${JSON.stringify(viewerOptions)});\n`;
-// Only what this server sends. The viewer's icons are data: images in its style sheet.
+// Allows only what this server sends. The viewer's icons are `data:` URLs in its style sheet.
 const policy = [
   "default-src 'none'",
   "script-src 'self'",

@@ -6,7 +6,7 @@ import { DatabaseUnavailable, OutcomeUnknown } from './db-errors.ts';
 declare global {
   namespace Express {
     interface Locals {
-      /** When the request came in: performance.now() in milliseconds. */
+      /** When the request came in, from performance.now(), in milliseconds. */
       startedAt: number;
       /** What went wrong, for the request's log line. */
       error?: Error;
@@ -79,7 +79,7 @@ function answerTo(err: unknown): Answer {
   return { status, body: { error: clientErrorMessage(status, err) } };
 }
 
-/** `error`: the whole message; `details`: the same by field. A missing field is reported alone. */
+/** `error` is the whole message, `details` the same by field. A missing field is reported alone. */
 function validationBody({ issues }: ZodError): ErrorBody {
   const missing = issues.find((issue) => issue.code === 'custom' && issue.params?.missing);
   if (missing) return { error: missing.message };

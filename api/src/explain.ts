@@ -1,7 +1,7 @@
 const wrongCa = "DB_SSL_CA must hold the CA certificate that signed the server's certificate";
 const oldSchema = 'run scripts/apply-schema.sh';
 
-/** What to do, by SQLSTATE or by Node's code. */
+/** What to do, by SQLSTATE or by Node's error code. */
 const advice: Record<string, string> = {
   '28P01':
     'DB_PASS is not the password of DB_USER; scripts/rotate-password.sh sets a new one everywhere',
@@ -20,7 +20,7 @@ const advice: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: wrongCa,
 };
 
-/** For the log: what happened, and what to do where that is known. */
+/** For the log: what happened and, if known, what to do about it. */
 export function explain(cause: unknown): string {
   const message = cause instanceof Error ? cause.message || cause.name : String(cause);
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';

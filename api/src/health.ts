@@ -18,7 +18,7 @@ const text = `SELECT ${readable.join(', ')}`;
 
 /**
  * Readiness: 200 only while the tables can be read and the process is not shutting down. The query
- * has its own connections, so a busy replica stays in service: removing it would load the others.
+ * has its own connections, so a busy replica stays in service: removing it would burden the others.
  */
 export function healthz(db: Db, isDraining: () => boolean): RequestHandler {
   const check = share<void, void>(

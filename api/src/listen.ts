@@ -17,13 +17,13 @@ export interface Listener {
 }
 
 // In each turn of the event loop, libuv accepts one connection per socket. In a busy process the
-// turns are long, and new connections would wait until the proxy gives up: 504. With SO_REUSEPORT
-// the kernel spreads them over many sockets.
+// turns are long. New connections would wait until the proxy gives up and answers 504. With
+// SO_REUSEPORT the kernel spreads them over many sockets.
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**
- * Serves HTTP on a port of one address, or of all if no host is given. Rejects with the system's
- * error, such as EADDRINUSE.
+ * Serves HTTP on a port of the host's address, or of all addresses if no host is given. Rejects
+ * with the system's error, such as EADDRINUSE.
  */
 export async function listen(
   port: number,

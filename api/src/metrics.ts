@@ -5,10 +5,10 @@ import type { Connections } from './pool.ts';
 
 /** What the API measures of its own work. */
 export interface Metrics {
-  /** Each request that started must end, with its status and how long it took. */
+  /** Call it for each request. Call requestEnded when the request ends. */
   requestStarted: () => void;
   requestEnded: (req: Request, status: number, seconds: number) => void;
-  /** Records how many requests a statement served. */
+  /** Records how many requests a statement serves. */
   batchStarted: (statement: string, size: number) => void;
   /** Answers GET /metrics. */
   handler: RequestHandler;
@@ -34,7 +34,8 @@ export function openMetrics(registry: Registry, db: Db): Metrics {
   };
 }
 
-// A client can make up methods and paths, and each label value stays in memory.
+// A client can make up methods and paths, and each label value stays in memory. So the labels hold
+// only known methods and the patterns of routes.
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const methodOf = ({ method }: Request) => (methods.has(method) ? method : 'other');
 

@@ -9,8 +9,8 @@ import type { Phase } from './shutdown.ts';
 // What a request goes through before its handler, in this order.
 
 /**
- * One log line and one count per request, and the X-Request-Id that identifies the line. The id is
- * the one that the proxy or the client gave, if it is well-formed.
+ * One log line and one count per request, and the X-Request-Id that identifies the line. An id that
+ * the proxy or the client sent is kept if it is well-formed.
  */
 export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
   return (req, res, next) => {
@@ -23,7 +23,7 @@ export function requestLog(log: Logger, metrics: Metrics): RequestHandler {
     // 'close' comes after the last byte, or earlier if the client goes away.
     res.on('close', () => {
       const isAnswered = res.writableFinished;
-      const status = isAnswered ? res.statusCode : 499; // nginx's code for a lost client
+      const status = isAnswered ? res.statusCode : 499; // nginx's code for a client that went away
       const durationMs = performance.now() - startedAt;
       metrics.requestEnded(req, status, durationMs / 1_000);
       const line = {
@@ -66,7 +66,7 @@ export function commonHeaders(phase: () => Phase, replica: string | undefined): 
   return (_req, res, next) => {
     res.setHeader('Cache-Control', 'no-store');
     if (replica !== undefined) res.setHeader('X-Served-By', replica);
-    // The proxy then does not use this connection again.
+    // With this header, the proxy does not use the connection again.
     if (phase() !== 'serving') res.setHeader('Connection', 'close');
     // The API's only 502: nginx then asks another replica, whatever the method.
     if (phase() === 'leaving')
@@ -76,8 +76,8 @@ export function commonHeaders(phase: () => Phase, replica: string | undefined): 
 }
 
 /**
- * Requires `Authorization: Bearer <token>`, except for public paths. Compares hashes: they always
- * have equal lengths.
+ * Requires `Authorization: Bearer <token>`, except for public paths. Compares hashes, because
+ * timingSafeEqual needs inputs of equal length.
  */
 export function requireToken(token: string, isPublic: (path: string) => boolean): RequestHandler {
   const expected = sha256(token);
@@ -97,7 +97,7 @@ const noJson = () => new HttpError(400, 'Request body must be JSON');
 
 const charset = /charset="?([^;"]*)/i;
 
-/** express.raw() would skip a request without a body or with another type. */
+/** Refuses a request without a body, or of a type that is not JSON: express.raw() accepts both. */
 const requireJson: RequestHandler = (req, _res, next) => {
   const { 'content-length': length, 'transfer-encoding': chunked } = req.headers;
   if (chunked === undefined && (length === undefined || length === '0')) throw noJson();
@@ -111,7 +111,7 @@ const requireJson: RequestHandler = (req, _res, next) => {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** express.json() would replace what is not UTF-8, but we must store what was sent. */
+/** Refuses bytes that are not UTF-8: express.json() would replace them, and change the text. */
 const parseJson: RequestHandler = (req, _res, next) => {
   try {
     req.body = JSON.parse(utf8.decode(req.body as Buffer));
@@ -121,7 +121,10 @@ const parseJson: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** Puts any JSON value into req.body. 400 without one, 415 for another type, 413 over 64 kB. */
+/**
+ * Puts any JSON value into req.body. Answers 400 if there is none, 415 for another type, 413 for
+ * more than 64 kB.
+ */
 export const jsonBody = [
   requireJson,
   express.raw({ limit: '64kb', type: () => true }), // requireJson has looked at the type

@@ -13,8 +13,9 @@ export interface OpenApi {
 }
 
 /**
- * What the API accepts and answers, for programs to read: openapi.json, with what schema.ts says of
- * tasks and parameters. `tokenNeeded`: whether the operations below /api need the API token.
+ * What the API accepts and answers, for programs to read: openapi.json, with the schemas of tasks
+ * and parameters from schema.ts. `tokenNeeded`: whether the operations below /api need the API
+ * token.
  */
 export function openApi(version: string, tokenNeeded: boolean): OpenApi {
   const { info, components } = document;
@@ -38,7 +39,7 @@ const parameters = {
   ...parametersOf('header', IdempotencyKey),
 };
 
-/** Parameters arrive as text. The document shows the type they are converted to: see .meta(). */
+/** Parameters arrive as text. The document shows the type that they become: .meta() names it. */
 function parametersOf(place: 'path' | 'query' | 'header', { shape }: z.ZodObject): object {
   const parameterOf = ([name, schema]: [string, unknown]) => [
     name,
@@ -58,7 +59,7 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
   return rest;
 }
 
-/** Without the length limits of requests: the row may have been written directly with SQL. */
+/** Responses do not have the length limits of requests: SQL may have written a row directly. */
 function responseSchema(schema: z.ZodType): object {
   const override = ({ jsonSchema }: { jsonSchema: { minLength?: number; maxLength?: number } }) => {
     delete jsonSchema.minLength;

@@ -27,8 +27,8 @@ export function trackResponse({ socket }: IncomingMessage, res: ServerResponse):
 /** Answers on the socket: what Node's HTTP parser refuses never reaches Express. */
 export function answerParseError(err: NodeJS.ErrnoException, socket: Duplex): void {
   const [answering] = unfinished(socket);
-  // If the request being answered is complete, the error is in a later one. Finish that answer and
-  // close: the client would take anything sent now as part of it.
+  // If the request being answered is complete, the error is in a later one. Finish the answer, then
+  // close the connection: the client would take anything sent now as part of that answer.
   if (answering && (answering.req.complete || answering.headersSent)) {
     answering.shouldKeepAlive = false;
     return;

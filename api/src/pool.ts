@@ -21,14 +21,15 @@ export interface Connections {
   waiting: number;
 }
 
-// Each wait is shorter than the one around it, so the innermost reports what happened:
+// Each wait is shorter than the one around it:
 // lock 2 s < statement 5 s < query 6 s < API 9 s < nginx 10 s < drain 20 s < kill 30 s.
-// The API's 9 s are 1 s for a turn, 2 s for a connection and 6 s for the query. A POST with a key
-// may need two queries; if both are slow, nginx gives up on it.
+// So the innermost gives up first, and its error says what it waited for. The API's 9 s are 1 s for
+// a turn, 2 s for a connection and 6 s for the query. A POST with a key may need two queries; if
+// both are slow, nginx gives up on it.
 const timeouts = {
   lock_timeout: 2_000,
   statement_timeout: 5_000,
-  query_timeout: 6_000, // in this process: also covers a server that does not answer at all
+  query_timeout: 6_000, // measured in this process, so it also covers a silent server
   connectionTimeoutMillis: 2_000, // for a new connection, or for a free one
   idle_in_transaction_session_timeout: 10_000,
 };

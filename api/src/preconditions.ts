@@ -1,12 +1,12 @@
 import type { Request } from 'express';
 
 /**
- * Evaluates If-Match and If-None-Match (RFC 9110, section 13) for something that exists: 304 if the
- * client already has it, 412 if the request must not proceed, undefined to go on. `etag` is its
- * tag, if any.
+ * Evaluates If-Match and If-None-Match (RFC 9110, section 13) for a resource that exists. Returns
+ * 304 if the client already has the resource, 412 if the request must not proceed, and undefined to
+ * go on. `etag` is the resource's tag, if it has one.
  *
- * req.fresh would not do: it is never true for a browser's fetch() with a condition, to which the
- * browser adds `Cache-Control: no-cache`.
+ * req.fresh does not suffice. A browser adds `Cache-Control: no-cache` to a fetch() with a
+ * condition, and req.fresh is then false.
  */
 export function precondition(req: Request, etag?: string): 304 | 412 | undefined {
   const ifMatch = req.get('If-Match');
@@ -17,7 +17,7 @@ export function precondition(req: Request, etag?: string): 304 | 412 | undefined
   return req.method === 'GET' || req.method === 'HEAD' ? 304 : 412;
 }
 
-/** Whether a header names the tag. nginx may turn it into W/"…", which only `weak` accepts. */
+/** Whether a header names the tag. nginx may turn a tag into W/"…", which only `weak` accepts. */
 function isNamed(header: string, etag: string | undefined, comparison: 'weak' | 'strong'): boolean {
   if (header.trim() === '*') return true;
   const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? []; // a tag may contain a comma

@@ -1,6 +1,6 @@
 import { DatabaseUnavailable, OutcomeUnknown, TurnTimeout } from './db-errors.ts';
 
-/** How many calls are pending, and how many may be. Several shares can use one. */
+/** How many calls are pending, and how many may be. Several shares can use one limit. */
 export interface Limit {
   pending: number;
   max: number;
@@ -8,14 +8,14 @@ export interface Limit {
 
 export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
 
-/** At least one. */
+/** At least one item. */
 type Batch<Item> = [Item, ...Item[]];
 
 /** Which calls share an execution, and how many may run and wait. */
 interface Options<In> {
-  /** Calls with equal keys share executions; others never wait for each other. */
+  /** Calls with equal keys share executions. A call never waits for one with another key. */
   key: (input: In) => string;
-  /** The most inputs of one execution. */
+  /** The most inputs that one execution gets. */
   maxBatch: number;
   /** How many executions of one key may run at once. Another starts only if the newest is slow. */
   maxInFlight: number;
@@ -42,17 +42,17 @@ const defaults = {
 };
 
 /**
- * Makes one execution serve many calls: calls that arrive while one runs wait and share the next.
- * `execute` gets their inputs in order of arrival and returns an output for each.
+ * Makes one execution serve many calls. Calls that arrive during an execution wait for the next one
+ * and share it. `execute` gets their inputs in order of arrival and returns an output for each.
  *
  * A call never gets the result of an execution that started before the call arrived. So a request
  * sees everything committed before it, by any replica. A lone call is executed at once.
  *
- * Once an execution is slow, the next one may start beside it, up to `maxInFlight`. With 1, calls
- * wait for it.
+ * Once an execution is slow, the next one may start beside it. At most `maxInFlight` run at once.
+ * If that is 1, calls wait for the slow one.
  *
- * Rejects with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if a call
- * waited too long. In both cases nothing was applied for it.
+ * Rejects a call with DatabaseUnavailable if too many calls are pending, and with TurnTimeout if it
+ * waited too long. In both cases nothing was applied for that call.
  */
 export function share<In, Out>(
   execute: (inputs: Batch<In>) => Promise<Out[]>,
@@ -118,7 +118,7 @@ class Lanes<In, Out> {
       if (lane.running.length === 0) this.#lanes.delete(lane.name);
     } else if (this.#mayStart(lane)) {
       lane.isScheduled = true;
-      setImmediate(() => void this.#start(lane)); // after requests that arrived with it are parsed
+      setImmediate(() => void this.#start(lane)); // once requests that arrived together are parsed
     } else if (!this.#timer) {
       this.#timer = setTimeout(() => this.#lookAtWaiting(), this.#options.slowAfter / 2).unref();
     }
@@ -153,15 +153,15 @@ class Lanes<In, Out> {
       const outputs = await this.#execute([first.input, ...others.map(({ input }) => input)]);
       calls.forEach((call, n) => call.resolve(outputs[n] as Out));
     } catch (error) {
-      // The database refused the statement, so nothing was applied. Run each input alone: one bad
-      // input must not fail its neighbours.
+      // If the database refused the statement, nothing was applied. Then run each input alone: one
+      // bad input must not make the others fail.
       const isRefused = !(error instanceof DatabaseUnavailable || error instanceof OutcomeUnknown);
       if (isRefused && calls.length > 1) await this.#settleEach(calls);
       else for (const call of calls) call.reject(error);
     }
   }
 
-  /** One after another, on one connection. None starts later than `maxWait` after the first. */
+  /** Runs the calls one by one, on one connection. None starts later than `maxWait` from now. */
   async #settleEach(calls: Batch<Call<In, Out>>): Promise<void> {
     const latest = performance.now() + this.#options.maxWait;
     for (const call of calls) {

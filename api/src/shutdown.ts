@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Db } from './db.ts';
 import type { Listener } from './listen.ts';
 
-/** Draining: answers, and closes connections. Leaving: answers 502. */
+/** While draining, the API answers and closes connections. While leaving, it answers 502. */
 export type Phase = 'serving' | 'draining' | 'leaving';
 
 /** What the application sees of the shutdown. */
@@ -56,7 +56,7 @@ async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
 async function close({ listening, db }: Parts): Promise<void> {
   const listener = await listening;
   const closed = listener.close();
-  // Closes the connections that were not idle yet when the port closed.
+  // Closes the connections that become idle only after the port has closed.
   setInterval(() => listener.closeIdleConnections(), 100).unref();
   await closed;
   await db.close();

@@ -79,13 +79,13 @@ function cannotListen(error: NodeJS.ErrnoException, { PORT, HOST }: Config): str
   const onPort = `cannot listen on PORT ${PORT}: ${error.message}`;
   switch (error.code) {
     case 'EADDRINUSE':
-      return `${onPort}; stop what uses it or set another PORT`;
+      return `${onPort}; stop the program that uses it, or set another PORT`;
     case 'EACCES':
       return `${onPort}; set a PORT of 1024 or more`;
     default:
       return (
         `cannot listen on HOST ${HOST ?? '(unset)'}: ${error.message}; ` +
-        'set HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all'
+        'set HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them'
       );
   }
 }

@@ -39,7 +39,7 @@ describe('the environment', () => {
 
   it.each([
     [{}, /^taskapp: DB_USER is not set; .+; DB_PASS is not set; .+$/],
-    [{ DB_USER: 'u' }, /^taskapp: DB_PASS is not set; set DB_PASS, or DB_PASS_FILE .+$/],
+    [{ DB_USER: 'u' }, /^taskapp: DB_PASS is not set; set it, or set DB_PASS_FILE .+$/],
     [{ DB_USER: 'u', DB_PASS: '' }, /^taskapp: DB_PASS is not set; .+$/],
     [
       { DB_USER: 'u', DB_PASS_FILE: '/nope' },

@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 
 COMMIT;
 
--- Moves the sequence past imported rows: new tasks would fail until it caught up. The lock, taken
--- only if the sequence is behind, keeps an id from being handed out twice.
+-- Moves the sequence past imported rows: otherwise, new tasks would fail until it caught up. The
+-- lock, taken only if the sequence is behind, keeps an id from being handed out twice.
 DO $$
 BEGIN
     IF (SELECT max(id) FROM tasks) >= (SELECT last_value + is_called::int FROM tasks_id_seq) THEN

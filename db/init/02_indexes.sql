@@ -17,7 +17,8 @@ CREATE INDEX IF NOT EXISTS tasks_title_search ON tasks USING gin (
     lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))
     gin_trgm_ops
 ) WITH (gin_pending_list_limit = 256);
--- It replaces tasks_title_parts, which a later version will drop: the previous API still uses it.
+-- This index replaces tasks_title_parts. Only a later version will drop tasks_title_parts, because
+-- the previous API still uses it.
 
 -- For finding the keys that have expired.
 CREATE INDEX IF NOT EXISTS idempotency_keys_created_at ON idempotency_keys (created_at);

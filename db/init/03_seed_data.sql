@@ -1,4 +1,4 @@
--- Five example tasks, only for an empty table. One INSERT, so they share one created_at.
+-- Five example tasks, only for an empty table. One INSERT makes them, so they share one created_at.
 BEGIN;
 
 INSERT INTO tasks (title, status)

@@ -39,7 +39,7 @@ read_secret() {
   local file=${1}_FILE
   secret=${!1:-}
   if [ -z "${!file:-}" ]; then return; fi
-  [ -z "$secret" ] || fail "$1 and $file are both set; set one of them"
+  [ -z "$secret" ] || fail "$1 and $file are both set; unset one of them"
   [ -r "${!file}" ] || fail "$file (${!file}) cannot be read"
   secret=$(cat "${!file}" && printf .) # $() would strip all newlines
   secret=${secret%.}
@@ -104,7 +104,7 @@ BEGIN
     GRANT pg_monitor TO taskapp_monitor;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO taskapp_monitor', db);
 
-    -- The last statement of the last init file. The health check of db asks for it.
+    -- The last statement of the last init file. The health check of db looks for this setting.
     EXECUTE format('ALTER DATABASE %I SET taskapp.initialised = %L', db, 'yes');
 END
 $$;
@@ -138,7 +138,8 @@ if [ -z "$keep_password" ]; then
   monitor_password=$secret
 fi
 [ -n "$password$keep_password" ] \
-  || fail "DB_PASS is empty; set DB_PASS or DB_PASS_FILE to the API's password"
+  || fail "DB_PASS is empty; set it to the API's password, or set DB_PASS_FILE to the path of a" \
+    'file that holds the password'
 if [ -z "$keep_password" ] && [ "$DB_USER" = "$POSTGRES_USER" ]; then
   [ "$password" = "${POSTGRES_PASSWORD:-$password}" ] \
     || fail "DB_USER is the owner ($POSTGRES_USER), so DB_PASS must equal POSTGRES_PASSWORD"

@@ -7,13 +7,14 @@ import { send, token } from './request.js';
 import { find, showTiers, write } from './stack.js';
 import { refresh, render, startAnew, state } from './tasks.js';
 
-const interval = 2_000; // milliseconds from the last answer to the next question
+const interval = 2_000; // milliseconds from the last answer to the next poll
 
 /** @type {import('./stack.js').State} */
 let web = 'unknown';
 
 /**
- * Asks a health endpoint. One that is silent for 1.5 s does not count as up.
+ * Asks a health endpoint. After 1.5 s without an answer, the API and the database are shown as
+ * unknown.
  * @param {string} path
  */
 async function ask(path) {
@@ -25,7 +26,7 @@ async function ask(path) {
   return answer;
 }
 
-/** @returns {Promise<boolean>} whether all is up */
+/** @returns {Promise<boolean>} whether everything is up */
 async function checkTiers() {
   const edge = await ask('/nginx-health');
   if (edge.status === 0) {
@@ -33,18 +34,18 @@ async function checkTiers() {
       showTiers(web, 'down', 'unknown', 'The API is down: nothing answers.');
     } else {
       web = 'down';
-      const cause = 'nginx is down, or the network to it: nothing answers.';
+      const cause = 'nginx or the network to it is down: nothing answers.';
       showTiers(web, 'unknown', 'unknown', cause);
     }
     return false;
   }
-  // Under `npm start` there is no nginx: the API answers, with 204.
+  // Under `npm start` there is no nginx: local/page.ts answers with 204.
   web = edge.status === 200 ? 'up' : 'absent';
   const { status, body } = await ask('/healthz');
   if (status === 200 || body.reason === 'shutting down') {
     // A replica that is shutting down still answers.
     const all = 'All three tiers are up.';
-    const some = 'API and database are up. There is no nginx here.';
+    const some = 'The API and the database are up. There is no nginx here.';
     showTiers(web, 'up', 'up', web === 'up' ? all : some);
     return true;
   }

@@ -9,7 +9,10 @@ import { refresh, render, showChanged, state } from './tasks.js';
 /** @type {Map<number, Promise<unknown>>} the last change sent, by id */
 const lastSent = new Map();
 
-/** Sends the changes of one task in order. @param {number} id @param {Change} json */
+/**
+ * Sends a change. The changes of one task are sent one after another.
+ * @param {number} id @param {Change} json
+ */
 async function sendChange(id, json) {
   await lastSent.get(id);
   state.changes++;
@@ -36,7 +39,7 @@ async function change(id, json) {
   if (task) state.tasks = state.tasks.map((old) => (old.id === id ? task : old));
   else state.problems.set(id, report('changed', answer));
   if (answer.status === 404) write('#problem', `${title} was deleted by somebody else.`);
-  render(); // also puts back what was not changed
+  render(); // also undoes on the page what was not stored
   if (task) await showChanged(id, `${task.title}: ${task.status.replaceAll('_', ' ')}`);
   else await refresh();
   return task !== undefined;
@@ -49,7 +52,7 @@ function edit(row, id, isOn) {
   state.problems.delete(id);
   const field = find('form input', row);
   if (isOn) {
-    // A text field has no line breaks.
+    // A text field drops line breaks, so a saved title has none.
     field.defaultValue = find('.title', row).textContent ?? '';
     field.value = field.defaultValue;
     field.select();

@@ -1,6 +1,6 @@
 // @ts-check
-// Deletes one task or all completed ones. The DELETE is sent only when undo is no longer possible,
-// because nothing can bring the same task back.
+// Deletes one task or all completed ones. A DELETE is sent only when undo is no longer possible,
+// because the API cannot bring a deleted task back.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from './tasks.js';
@@ -8,19 +8,19 @@ import { focusOn, isCompleted, refresh, render, say, shownTasks, state } from '.
 /** @typedef {import('./request.js').Task} Task */
 
 const undoTime = 8_000; // milliseconds
-const longestUndo = 3; // times undoTime, while somebody is about to press Undo
+const longestUndo = 3; // times undoTime: the limit while somebody is about to press Undo
 const atOnce = 4; // the most DELETEs at a time
-const pause = 1_000; // milliseconds after 429
+const pause = 1_000; // milliseconds to wait after 429
 const continued = 600_000; // milliseconds; a page loaded later than that sends no leftover DELETE
 
 /** @type {Task[]} tasks whose deletion can be undone */
 let undoable = [];
 /** @type {Task[]} tasks whose deletion can no longer be undone and has no answer yet */
 let sure = [];
-/** @type {Task[]} those of `sure` that are not sent yet */
+/** @type {Task[]} those of `sure` whose DELETE has not been sent yet */
 let queue = [];
 let timer = 0;
-/** The row that gets the focus when Undo disappears. */
+/** The id of the task whose row gets the focus when Undo disappears. */
 let nextId = 0;
 
 /** @param {Task[]} tasks @param {string} what */
@@ -71,7 +71,10 @@ function finishDeleting() {
   for (let n = 0; n < atOnce; n++) void workOff();
 }
 
-/** A browser sends only a few requests of a closing page. The tab sends the others later. */
+/**
+ * Keeps the deletions that have no answer. A browser sends only a few requests of a closing page;
+ * the tab sends the others when the page is loaded again.
+ */
 function keep() {
   keepInTab('deletions', { at: Date.now(), tasks: sure });
 }
@@ -95,7 +98,7 @@ async function sendDelete(task, keepalive = false) {
   const answer = await send('DELETE', `/api/tasks/${id}`, { keepalive });
   state.changes++;
   if (answer.status === 429 && !keepalive) {
-    queue.push(task); // before the pause, so that leaving the page sends it
+    queue.push(task); // before the pause, so that it is sent if the page is left meanwhile
     await new Promise((resolve) => setTimeout(resolve, pause));
     return;
   }

@@ -1,6 +1,6 @@
 // @ts-check
-// New tasks, from "Add" until the API has stored or refused them. Each has its own key, so sending
-// it again stores it only once. The tab keeps them across a reload.
+// New tasks, from "Add" until the API has stored or refused them. Each has its own key, so it is
+// stored only once, however often it is sent. The tab keeps the tasks across a reload.
 import { keepInTab, report, send } from './request.js';
 import { find, write } from './stack.js';
 import { fromTemplate, isFiltered, note, render, say, showChanged, state } from './tasks.js';
@@ -9,14 +9,15 @@ import { fromTemplate, isFiltered, note, render, say, showChanged, state } from 
  * @typedef {object} Draft
  * @property {string} key
  * @property {string} title
- * @property {number} since when it was added
+ * @property {number} since when it was typed, in milliseconds
  * @property {'sent' | 'waits' | 'refused'} is
  * @property {string} problem
  */
 
 const keyIsKept = 23 * 3_600_000; // milliseconds; the API forgets a key after 24 hours
-// The task itself is invalid. Any other answer, or none, leaves open whether it can be stored.
-// During a release, 422 comes from an older replica that does not know the key.
+// Whether an answer means that the task itself is invalid. Any other answer, or none, leaves open
+// whether the task can be stored. During a release, an older replica answers 422 to a key that a
+// newer one has stored.
 const isRefused = (/** @type {number} */ status) =>
   status >= 400 && status < 500 && ![401, 408, 409, 422, 425, 429].includes(status);
 
@@ -66,7 +67,7 @@ function fillRow(row, { title, is, problem }) {
 
 /** @param {string} title @param {Partial<Draft>} [more] */
 function addDraft(title, more) {
-  // Browsers have no randomUUID() over plain http.
+  // Browsers have no randomUUID() over plain HTTP.
   const key = crypto.getRandomValues(new Uint32Array(4)).join('-');
   /** @type {Draft} */
   const draft = { key, title, since: Date.now(), is: 'sent', problem: '', ...more };
@@ -80,7 +81,10 @@ function forget(draft) {
   show();
 }
 
-/** Puts a draft back into the field, whose text becomes a draft. @param {Draft} draft */
+/**
+ * Puts a draft back into the field. Text that was already there becomes a draft itself.
+ * @param {Draft} draft
+ */
 function edit(draft) {
   const field = find('#title');
   const typed = field.value;
@@ -108,7 +112,7 @@ async function sendDraft(draft) {
   draft.is = isRefused(answer.status) ? 'refused' : 'waits';
   draft.problem = report('added', answer);
   if (draft.is === 'waits') {
-    draft.problem += ' This tab keeps trying, and stores it once.';
+    draft.problem += ' This tab keeps trying, and adds it only once.';
   }
   show();
   const isFieldFree = find('#title').value === '' && drafts.includes(draft);
@@ -128,14 +132,15 @@ async function added(draft, task) {
 
 let isRunning = false;
 
-/** Resends drafts without an answer, oldest first. */
+/** Sends the waiting drafts again, oldest first. */
 export async function sendDrafts() {
   if (isRunning) return;
   isRunning = true;
   for (const draft of drafts.filter(({ is }) => is === 'waits')) {
     if (Date.now() - draft.since > keyIsKept) {
       draft.is = 'refused';
-      draft.problem = 'Nobody knows whether it was added. After a day it could be added twice.';
+      draft.problem =
+        'Nobody knows whether it was added. After this long, sending it again could add it twice.';
       show();
     } else if (drafts.includes(draft)) await sendDraft(draft);
   }
@@ -147,7 +152,7 @@ find('#new').addEventListener('submit', (event) => {
   const field = find('#title');
   const title = field.value;
   field.focus();
-  if (title === '') return; // also the second click of a double click
+  if (title === '') return; // for example, the second click of a double click
   field.value = '';
   field.ariaInvalid = 'false';
   write('#title-problem', '');

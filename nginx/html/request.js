@@ -1,5 +1,5 @@
 // @ts-check
-// The one way from the page to the stack.
+// Sends every request that the page makes.
 import { showRequest } from './stack.js';
 
 /** @typedef {{ id: number, title: string, status: string, created_at: string }} Task */
@@ -19,7 +19,7 @@ export function keepInTab(name, value) {
   try {
     sessionStorage.setItem(name, JSON.stringify(value));
   } catch {
-    // The storage is full: the value lasts as long as the page.
+    // The storage is full: the value lasts only as long as the page.
   }
 }
 
@@ -68,7 +68,7 @@ export const explain = ({ status, body }) =>
 
 /**
  * Whether a change may have been stored although its request failed. 502 and 503 promise that
- * nothing was changed; 409 means that the same creation is still running.
+ * nothing was changed. 409 means that the same creation is still running. For 422, see drafts.js.
  * @param {Answer} answer
  */
 const isUnknown = ({ status }) =>

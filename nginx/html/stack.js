@@ -1,10 +1,10 @@
 // @ts-check
-// What the page shows of the stack: the three tiers, and the last requests.
+// What the page shows of the stack: the three tiers and the latest requests.
 
 /** @typedef {'up' | 'down' | 'unknown' | 'absent'} State */
 
 /**
- * An element of the page, typed as the field it may be.
+ * Finds an element of the page. Its type is that of a field, because it may be one.
  * @param {string} selector @returns {HTMLInputElement}
  */
 export const find = (selector, /** @type {ParentNode} */ within = document) => {
@@ -37,7 +37,7 @@ export function showTiers(web, api, db, summary) {
 }
 
 /**
- * How long each tier took by itself: in Server-Timing, a tier's time includes that of the tiers
+ * How long each tier took by itself. In Server-Timing, a tier's time includes that of the tiers
  * behind it.
  * @param {number} total milliseconds until the answer @param {string} header
  * @returns {[name: string, ms: number][]} from the outside in, without tiers whose time is unknown
@@ -65,7 +65,7 @@ export function showRequest(request, total, status, headers = new Headers()) {
   const last = requests.firstElementChild;
   const outcome = status === 0 ? 'no answer' : String(status);
   const line = `${request} ${outcome}`;
-  // A poll without news, or without an answer, reuses the line of the previous one.
+  // A poll without news, or without an answer, replaces the line of the same poll before it.
   const mayRepeat = status === 304 || status === 0;
   const isRepeated = mayRepeat && last?.getAttribute('data-line') === line;
   repeated = isRepeated ? repeated + 1 : 1;

@@ -1,15 +1,15 @@
 // @ts-check
-// The list of tasks. What people typed is only ever set as text.
+// The list of tasks. What people typed is shown as text, never as HTML.
 import { explain, send } from './request.js';
 import { find, write } from './stack.js';
 
 /** @typedef {import('./request.js').Task} Task */
 
 const pageSize = 50;
-const mostAtOnce = 500; // tasks in one answer
+const mostAtOnce = 500; // the most tasks in one answer
 const common = ['pending', 'in_progress', 'completed', 'archived'];
 const widestStatus = 11; // the most characters that fit into a small select
-const statuses = new Set(common); // and any other that the API lists
+const statuses = new Set(common); // and any others that the API returns
 const finished = /^(complete|completed|done|archived)$/;
 /** What "Delete completed" deletes: archived tasks are meant to be kept. @param {Task} task */
 export const isCompleted = ({ status }) => status !== 'archived' && finished.test(status);
@@ -18,7 +18,7 @@ export const isCompleted = ({ status }) => status !== 'archived' && finished.tes
 export const state = {
   /** @type {Task[]} newest first */
   tasks: [],
-  /** @type {Set<number>} ids that are not shown: deleted, but the API does not know yet */
+  /** @type {Set<number>} ids of tasks that are not shown: deleted here, but not yet in the API */
   hidden: new Set(),
   /** @type {Map<number, Partial<Task>>} changes without an answer yet, by id */
   pending: new Map(),
@@ -29,18 +29,18 @@ export const state = {
 };
 /** Counts changes of the filter: answers to requests with an earlier filter are useless. */
 let search = 0;
-/** The search whose next page is being loaded. */
+/** The value of `search` for which more tasks are being loaded. */
 let loading = -1;
-/** @type {string | undefined} where the page after the last task starts */
+/** @type {string | undefined} where the list goes on after the last task; undefined at its end */
 let nextCursor;
-/** The last answer to a poll, for a conditional request. No path: there was none. */
+/** The last answer to a poll, for a conditional request. The path is empty if there was none. */
 let known = { path: '', etag: '' };
 /** @type {Map<number, HTMLElement>} */
 const rows = new Map();
-/** @type {WeakMap<HTMLElement, string>} what a row shows; few of 500 rows change */
+/** @type {WeakMap<HTMLElement, string>} what each row shows, to skip rows that are unchanged */
 const shownBy = new WeakMap();
 
-/** Tells those who cannot see it. @param {string} text */
+/** Announces something to screen readers. @param {string} text */
 export const say = (text) => write('#said', text);
 
 export const isFiltered = () => find('#status').value !== '' || find('#q').value !== '';
@@ -65,10 +65,10 @@ const isAfter = (a, b) =>
   a.created_at < b.created_at || (a.created_at === b.created_at && a.id > b.id);
 
 /**
- * Asks whether what is shown, up to 500 tasks, has changed, and shows the answer. Resolves once it
- * is shown.
- * @returns {Promise<boolean | undefined>} whether it could be read; undefined if something was
- *   changed meanwhile, so that the answer may be outdated
+ * Asks whether the tasks on the page (the newest 500 at most) have changed, shows the answer, and
+ * then resolves.
+ * @returns {Promise<boolean | undefined>} whether the tasks could be read; undefined if something
+ *   was changed meanwhile, so that the answer may be outdated
  */
 export async function refresh() {
   const { changes } = state;
@@ -98,8 +98,8 @@ export async function refresh() {
 }
 
 /**
- * Shows the list after a change of ours, and says if the filter hides the task.
- * @param {number} id @param {string} text what happened to it
+ * Shows the list after one of our own changes, and says if the filter hides the task.
+ * @param {number} id @param {string} text what happened to the task
  */
 export async function showChanged(id, text) {
   let isRead = await refresh();
@@ -129,7 +129,7 @@ async function loadMore() {
   if (find('#more').hidden) focusOn(page?.[0]?.id, 'input');
 }
 
-/** Another filter, or another person: nothing of the old list is valid any more. */
+/** Forgets the list: nothing in it is valid for another filter or another person. */
 export function startAnew() {
   state.changes++;
   search++;
@@ -150,8 +150,8 @@ export function focusOn(id = 0, selector) {
 export const shownTasks = () => state.tasks.filter(({ id }) => !state.hidden.has(id));
 
 /**
- * Shows the state. Rows keep their elements, and so the focus.
- * @param {Set<number>} [arrived] rows to highlight
+ * Shows the state. Rows keep their elements, and so keep the focus.
+ * @param {Set<number>} [arrived] ids of the rows to highlight
  */
 export function render(arrived) {
   for (const { status } of state.tasks) statuses.add(status);
@@ -209,7 +209,7 @@ function describe(shown) {
   return isOld ? `${all}. Those after the first ${mostAtOnce} are as they were when loaded.` : all;
 }
 
-/** @param {HTMLInputElement} select @param {string} value @param {string[]} values '' is any */
+/** @param {HTMLInputElement} select @param {string} value @param {string[]} values '' means any */
 function fillStatuses(select, value, values) {
   if (select.dataset.values !== values.join()) {
     select.dataset.values = values.join();
@@ -259,7 +259,7 @@ function fillRow(row, { id, title, status }) {
   }
 }
 
-/** Shows whether a change is pending or failed. @param {HTMLElement} row @param {number} id */
+/** Shows whether a change is pending or has failed. @param {HTMLElement} row @param {number} id */
 function showWork(row, id) {
   row.ariaBusy = String(state.pending.has(id));
   write('.problem', state.problems.get(id) ?? '', row);

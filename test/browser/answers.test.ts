@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openSite, type Site } from './site.ts';
 import { openBrowser, soon, unique, Visitor } from './visitor.ts';
 
-const promise = ' This tab keeps trying, and stores it once.';
+const promise = ' This tab keeps trying, and adds it only once.';
 
 /** In the page: changes the time of the only draft. */
 const makeTwoDaysOlder = `

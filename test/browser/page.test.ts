@@ -451,7 +451,10 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
   describe('while a tier is away', () => {
     const up = { web: 'up', api: 'up', db: 'up' };
     const seen: Record<Tier, { tiers: Record<Tier, string>; says: RegExp }> = {
-      web: { tiers: { web: 'down', api: 'unknown', db: 'unknown' }, says: /^nginx is down/ },
+      web: {
+        tiers: { web: 'down', api: 'unknown', db: 'unknown' },
+        says: /^nginx or the network to it is down/,
+      },
       api: {
         tiers: { web: 'up', api: 'down', db: 'unknown' },
         says: /^The API is down: nginx answers 502\.$/,
@@ -498,7 +501,7 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
         await page.keyboard.press('Enter');
         const draft = page.locator('#drafts li').filter({ hasText: title });
         const unsent = tier === 'web' || !hasNginx ? 'It may or may not have been' : 'Not';
-        const promise = 'This tab keeps trying, and stores it once.';
+        const promise = 'This tab keeps trying, and adds it only once.';
         const says = new RegExp(`^${unsent} added: .+\\. ${promise}$`);
         await expect.poll(() => draft.locator('.problem').textContent(), soon).toMatch(says);
         const first = page.locator('#list li').first().getByRole('checkbox');

@@ -159,7 +159,7 @@ describe.skipIf(inject('notRunBecause') || !full)('the end of a tier', { timeout
     stack.forgetTarget();
   });
 
-  it('shuts the database down cleanly in use, with exit code 0, without losing a row', async () => {
+  it('stops the database cleanly under load, with exit code 0, without losing a row', async () => {
     const { Id } = await stack.inspect('db');
     const running = new Load({ ...(await stack.server()), accepted: [200, 201, 503, 504] });
     onTestFinished(() => running.stop());

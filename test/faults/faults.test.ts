@@ -140,7 +140,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
   }
 
   describe('loses no acknowledged write, and serves again by itself, when', () => {
-    it('the process of the API is killed', () => survives('api', () => killOne('api', /^node /)));
+    it('a process of the API is killed', () => survives('api', () => killOne('api', /^node /)));
 
     it.runIf(full)('a worker of nginx is killed', () =>
       survives('web', () => killOne('web', /^nginx: worker/)),
@@ -203,7 +203,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       survives('api', () => paused('api', 20_000)),
     );
 
-    it.runIf(full)('the database is cut from its network', () =>
+    it.runIf(full)('the database is cut off from its network', () =>
       survives('db', async () => {
         const [network, { Id }] = [`${stack.project}_backend`, await stack.inspect('db')];
         await docker('network', 'disconnect', network, Id);
@@ -252,7 +252,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
       }),
     );
 
-    it.runIf(full)('a process of the API takes all its memory', () =>
+    it.runIf(full)('a process takes all the memory of an API container', () =>
       survives('api', async () => {
         const before = await stack.inspect('api');
         const [pid] = await processes(before, /^node /);

@@ -175,7 +175,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
         `${recovered} s later ${after.toFixed(1)} ms`,
       ];
       measured(
-        `knee ${whole(highest)}, target ${whole(target)}, ${offered}: ` +
+        `capacity ${whole(highest)}, target ${whole(target)}, ${offered}: ` +
           `${answered.join(', ')}; ${p95.join(', ')}`,
       );
       expect(after).toBeLessThanOrEqual(normal);

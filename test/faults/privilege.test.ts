@@ -109,7 +109,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
 
   const everything = () => stack.sql(read('everything.sql'));
 
-  it("refuses the API's login everything but its rows, and nothing has changed", async () => {
+  it("refuses the API's login everything but its rows, and nothing changes", async () => {
     const before = await everything();
     expect(before).toMatch(/^5\|/);
     const api = await login('taskapp_api');
@@ -122,7 +122,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     measured(`${forbidden.length} statements refused`);
   });
 
-  it('lets the owner do all of it: the statements are right, only the login may not', async () => {
+  it('lets the owner run all those statements, so they are valid', async () => {
     const owner = await login('taskapp');
     const before = await everything();
     const refused: string[] = [];
@@ -136,7 +136,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     expect(await everything()).toBe(before);
   });
 
-  it("lets the API's login change rows of its own database, and enter no other", async () => {
+  it("lets the API's login change rows in its own database, and connect to no other", async () => {
     const api = await login('taskapp_api');
     const { rows } = await api.query<{ id: number }>(
       "INSERT INTO tasks (title) VALUES ('privilege') RETURNING id",
@@ -166,7 +166,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     return (await docker('run', '--rm', '--network', `container:${Id}`, image, ...program)).trim();
   }
 
-  it('lets only the API reach the database, by address', async () => {
+  it('lets only the API reach the database, even by address', async () => {
     const [apiFront, apiBack] = [
       await stack.address('api', 'frontend'),
       await stack.address('api', 'backend'),

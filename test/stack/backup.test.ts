@@ -435,7 +435,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     const failed = await script(absent, 'backup.sh', '--output-dir', directory);
     expect([failed.code, failed.stderr]).toEqual([
       1,
-      'backup: the database is not running: docker compose up -d --wait db\n',
+      'backup: the database is not running; start it with docker compose up -d --wait db\n',
     ]);
     expect(listed(directory)).toEqual(before);
 
@@ -467,7 +467,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     delete env.COMPOSE_FILE;
     const child = spawn(join(directory, 'scripts/backup.sh'), { cwd: tmpdir(), env });
     const { code, stderr } = await ended(child);
-    const message = `backup: the database is not running: ${typed} up -d --wait db\n`;
+    const message = `backup: the database is not running; start it with ${typed} up -d --wait db\n`;
     expect([code, stderr]).toEqual([1, message]);
   });
 
@@ -495,7 +495,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       const { code, stdout, stderr } = await ended(first);
       expect([code, stderr]).toEqual([0, '']);
       expect(stdout).toMatch(
-        /^restore-test: \S+ is good: every table is equal, a new row taken, restored in \d+ s\n$/,
+        /^restore-test: \S+ is good: restored in \d+ s, every table is equal, and a new row was accepted\n$/,
       );
       expect(stdout).toContain(file);
       const container = `name=taskapp-restore-test-${first.pid}$`;
@@ -612,7 +612,7 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     expect(fs.existsSync(join(tmpdir(), 'never-2099.dump'))).toBe(false);
   });
 
-  it('loses less than a second when server and disk die under 50 writes a second', async () => {
+  it('loses less than a second when server and disk die at 50 writes per second', async () => {
     // One connection, an INSERT every 20 ms. The map has what the server confirmed, and when.
     const confirmed = new Map<number, number>();
     const files = stack.files.flatMap((file) => ['-f', file]);

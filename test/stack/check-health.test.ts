@@ -337,7 +337,7 @@ describe('check-health.sh without an engine', () => {
   it.each([
     ['[FAIL] ufw: inactive; scripts/provision.sh enables it', { ufw: 'echo Status: inactive' }],
     [
-      '[SKIP] ufw: only root can ask it',
+      '[SKIP] ufw: only root can see its state',
       { ufw: 'echo ERROR: You need to be root to run this script >&2; exit 1' },
     ],
     [

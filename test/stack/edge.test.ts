@@ -222,7 +222,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
     const notAllowed = 'Method not allowed';
 
     it.each([
-      [80, 'GET /api/tasks', `GET /api/tasks HTTP/1.1\r\n${end}`, 308, 'Use https'],
+      [80, 'GET /api/tasks', `GET /api/tasks HTTP/1.1\r\n${end}`, 308, 'Use HTTPS'],
       [80, 'no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'Bad request'],
       [80, 'HTTP/1.0 without a Host', 'GET / HTTP/1.0\r\n\r\n', 400, 'Bad request'],
       [80, 'what is no HTTP', 'nonsense\r\n\r\n', 400, 'Bad request'],

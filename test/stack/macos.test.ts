@@ -164,7 +164,7 @@ describe('the scripts of the lab on macOS', () => {
       const refused = await run(directory, { PATH }, 'deploy.sh', '1.0.0');
       expect(refused).toEqual({
         code: 3,
-        output: 'deploy: another release or password change runs; wait for it\n',
+        output: 'deploy: another release or password change is running; wait for it\n',
       });
       holder.kill('SIGKILL');
       await once(holder, 'exit');
@@ -249,7 +249,7 @@ describe.skipIf(inject('notRunBecause'))(
       expect(dry).toMatchObject(says(0, `and remove 2: ${old[0]} ${old[1]}\n`));
 
       const file = join(directory, 'backups', backups().at(-1) ?? '');
-      expect(await lab('restore.sh', file, '--yes')).toMatchObject(says(0, 'taskdb is now'));
+      expect(await lab('restore.sh', file, '--yes')).toMatchObject(says(0, 'taskdb now has'));
       expect(await lab('restore-test.sh')).toMatchObject(says(0, 'is good'));
       writeFileSync(`${file}.sums`, 'another');
       expect(await lab('restore.sh', file, '--yes')).toMatchObject(says(1, 'is damaged'));

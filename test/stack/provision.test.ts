@@ -455,7 +455,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
         ls ${settings}
         rm ${settings}/01-other.conf
         exit $code`);
-      expect(output).toContain("sshd still has not 'permitrootlogin no'");
+      expect(output).toContain("sshd still does not have 'permitrootlogin no'");
       expect(output).not.toContain('10-taskapp.conf\n0');
       expect(output.trim().split('\n')).not.toContain('10-taskapp.conf');
       expect(code).toBe(1);

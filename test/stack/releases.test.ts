@@ -107,7 +107,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
         [['--rollback'], 4],
       ] as const) {
         const { code, output } = await deploy(...args);
-        expect([code, output]).toEqual([0, expect.stringContaining(`version ${tag} runs`)]);
+        expect([code, output]).toEqual([0, expect.stringContaining(`version ${tag} is running`)]);
         expect(await images()).toEqual([`${name}-api:${tag}`, `${name}-api:${tag}`]);
         expect(version()).toBe(String(tag));
       }
@@ -161,11 +161,11 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(burst.failures).toEqual([]);
   });
 
-  it('does nothing when the version runs already', async () => {
+  it('does nothing when the version is running already', async () => {
     const before = await containers('api');
     expect(await deploy(version())).toMatchObject({
       code: 0,
-      output: expect.stringContaining('runs already'),
+      output: expect.stringContaining('is running already'),
     });
     expect(await containers('api')).toEqual(before);
   });
@@ -214,7 +214,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(await containers('api')).toHaveLength(4);
     expect(await deploy(version())).toMatchObject({
       code: 0,
-      output: expect.stringContaining('runs already'),
+      output: expect.stringContaining('is running already'),
     });
     expect(await containers('api')).toEqual(before);
   });
@@ -255,7 +255,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     await docker('image', 'rm', '--force', `${name}-web:${version()}`);
     const { code, output } = await script('rotate-password.sh').ended;
     await docker('tag', `${name}-web:hangs`, `${name}-web:${version()}`);
-    expect([code, output]).toEqual([1, expect.stringContaining('puts the old password back')]);
+    expect([code, output]).toEqual([1, expect.stringContaining('putting the old password back')]);
     expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The last row of a page; the next page starts after it. Clients get it as opaque base64url. */
+/** The last row of a page; the next page starts after it. Clients get the cursor as base64url. */
 export interface Cursor {
   created_at: string;
   id: number;
@@ -18,7 +18,7 @@ export function encodeCursor({ created_at, id }: Cursor): string {
   return Buffer.from(JSON.stringify([created_at, id])).toString('base64url');
 }
 
-/** Undefined: it is not one of ours. */
+/** Undefined: the cursor is not one of ours. */
 export function decodeCursor(cursor: string): Cursor | undefined {
   try {
     const [created_at, id] = CursorParts.parse(

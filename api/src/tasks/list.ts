@@ -25,18 +25,19 @@ export async function listTasks(db: Db, query: ListQuery): Promise<Page> {
 }
 
 // How a search compares titles: in canonical form, ignoring case. lower() alone would keep ς and σ
-// apart. normalize() is slow and rarely needed. 02_indexes.sql has the same expression.
+// apart. normalize() is slow, so it runs only on titles that need it. 02_indexes.sql has the same
+// expression.
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
-/** PostgreSQL puts q in canonical form too: Node may know a newer version of Unicode. */
+/** PostgreSQL also puts q in that form, because Node may have another version of Unicode. */
 const comparedPattern = (parameter: string) => `lower(upper(normalize(${parameter}, NFC)))`;
 
 /** A LIKE pattern that finds `part` anywhere. */
 const patternOf = (part: string) => `%${part.replace(/[\\%_]/g, '\\$&')}%`;
 
 function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
-  const values: unknown[] = [limit + 1]; // the extra row tells whether there is a next page
+  const values: unknown[] = [limit + 1]; // the extra row shows whether there is a next page
   const parameter = (value: unknown) => {
     values.push(value);
     return `$${values.length}`;
@@ -52,7 +53,7 @@ function listStatement({ limit, status, q, cursor }: ListQuery): Statement {
   }
   const filters = `${status === undefined ? '' : '-status'}${cursor ? '-cursor' : ''}`;
   return {
-    // A search is not prepared: rare words need the index, frequent ones do not.
+    // A search is not prepared, because one plan would not suit both rare and frequent words.
     name: q ? '' : `list${filters}`,
     kind: q ? 'search' : 'list',
     // Both columns descend, so that the cursor is one row comparison: see 02_indexes.sql.

@@ -100,7 +100,7 @@ const remove = (store: TaskStore): TaskHandler => {
   };
 };
 
-/** 412 for a change that a condition forbids, but 404 if there is no such task. */
+/** Refuses a change that a condition forbids: 412, or 404 if there is no such task. */
 async function checkCondition(store: TaskStore, req: TaskRequest, id: number): Promise<void> {
   if (precondition(req) === undefined) return;
   throw (await store.get(id)) === undefined ? taskNotFound(id) : conditionFailed();
@@ -145,7 +145,7 @@ function sendTask(res: Response, id: number, json: TaskJson | undefined): void {
   sendJson(res, `{"task":${json}}`);
 }
 
-/** Like res.json(), for JSON that is ready. */
+/** Like res.json(), for JSON that is already text. */
 function sendJson(res: Response, json: string | Buffer): void {
   res.setHeader('Content-Type', 'application/json; charset=utf-8');
   res.setHeader('Content-Length', Buffer.byteLength(json));

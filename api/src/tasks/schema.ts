@@ -27,8 +27,8 @@ function wholeNumber(text: z.ZodString, max: number) {
 const string = z.string('must be a string').trim();
 
 /**
- * The fields that a request sets. Each is a column of `tasks` with the same name. A default belongs
- * in NewTask: here, a change would apply it to a task that has another value.
+ * The fields that a request can set. Each is a column of `tasks` with the same name. A default
+ * belongs in NewTask. Here it would also apply to changes, and overwrite values of existing tasks.
  */
 const fields = {
   title: notEmpty(checkText(string, 255)),
@@ -36,7 +36,7 @@ const fields = {
 };
 export const columns = Object.keys(fields);
 
-const maxId = 2_147_483_647; // of a SERIAL column
+const maxId = 2_147_483_647; // the maximum of a SERIAL column
 
 /** A task in a response. */
 export const Task = z
@@ -47,7 +47,7 @@ export const Task = z
   })
   .required();
 
-/** Columns as SQL lists them. */
+/** Names of columns as a list in SQL. */
 export const listOf = (names: string[]) => names.map((name) => `"${name}"`).join(', ');
 
 /**
@@ -87,14 +87,14 @@ export const NewTask = body({
 });
 export type NewTask = z.infer<typeof NewTask>;
 
-/** Identifies a POST: repeating it does not create a second task. */
+/** Identifies a POST: repeating the POST with the same key does not create a second task. */
 export const IdempotencyKey = z.object({
   'idempotency-key': z
     .string()
     .regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters, given once'),
 });
 
-/** The body of PUT and PATCH: what is absent stays as it is. */
+/** The body of PUT and PATCH: fields that are absent stay as they are. */
 export const TaskChange = body(fields)
   .partial()
   .refine(

@@ -94,7 +94,7 @@ async function getTasks(db: Db, ids: number[]): Promise<(TaskJson | undefined)[]
 }
 
 /**
- * One INSERT, one commit, for tasks with the same fields. The rows get ascending ids in the order
+ * One INSERT and one commit for tasks with the same fields. The rows get ascending ids in the order
  * of `tasks`.
  */
 async function createTasks(db: Db, tasks: NewTask[]): Promise<Row[]> {

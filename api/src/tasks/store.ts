@@ -13,11 +13,11 @@ import {
   taskJson,
 } from './schema.ts';
 
-/** `replayed`: an earlier request with this key created the task; this is its current state. */
+/** `replayed`: an earlier request with this key created the task. The row has its current state. */
 export type CreatedOnce = Row & { replayed: boolean };
 /**
- * 'other task': the key was used for another body. 'deleted': its task is gone. 'running': the
- * earlier request with the key has not ended.
+ * 'other task': the key was used for another body. 'deleted': the task created with the key is
+ * gone. 'running': the earlier request with the key has not ended.
  */
 export type NotCreated = 'other task' | 'deleted' | 'running';
 
@@ -28,7 +28,7 @@ export interface TaskStore {
   get: (id: number) => Promise<TaskJson | undefined>;
   /** Resolves when the task is committed. */
   create: (task: NewTask) => Promise<Row>;
-  /** Creates the task, or returns the one that `key` created, if the key has not expired. */
+  /** Creates the task. If `key` is known and has not expired, returns the task created with it. */
   createOnce: (key: string, task: NewTask) => Promise<CreatedOnce | NotCreated>;
   /** Changes only what is given. Undefined: there is no such task. */
   update: (id: number, change: TaskChange) => Promise<TaskJson | undefined>;
@@ -72,7 +72,7 @@ async function createTask(db: Db, task: NewTask): Promise<Row> {
   return row;
 }
 
-/** Creates the task, or finds the one that `key` created, if the key has not expired. */
+/** Creates the task. If `key` is known and has not expired, finds the task created with it. */
 async function createTaskOnce(
   db: Db,
   key: string,
@@ -91,7 +91,7 @@ function noneIfLocked(error: unknown): undefined {
 
 /**
  * One statement stores key and task, so neither is ever stored without the other. The INSERT waits
- * for any other transaction that holds the key. Undefined: the key is in use.
+ * for any other transaction that holds the key. Undefined: the key is already in use.
  */
 async function claimKey(
   db: Db,
@@ -140,7 +140,7 @@ async function taskOfKey(db: Db, key: string, request: Buffer): Promise<CreatedO
   return made.id === null ? 'deleted' : { id: made.id, json: made.json, replayed: true };
 }
 
-/** Stored instead of the body. It covers the key too, so equal tasks have different hashes. */
+/** Stored instead of the body. The hash includes the key, so equal tasks have different hashes. */
 function hashOf(key: string, { title, status, ...others }: NewTask): Buffer {
   const more = Object.entries(others).map((field) => JSON.stringify(field));
   return hash('sha256', [key, title, status, ...more].join('\0'), 'buffer');

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { connections } from '../src/pool.ts';
 import { openTaskStore, type TaskStore } from '../src/tasks/store.ts';
 import { api, database } from './helper.ts';
 
@@ -126,9 +127,14 @@ describe('GET /metrics', () => {
   });
 
   it('counts the requests that shared a statement', async () => {
-    const client = api();
+    const db = database();
+    const client = api({ db });
     await client.get('/api/tasks/1');
+    const sleeps = { name: '', text: 'SELECT pg_sleep(1)', values: [], kind: 'get' as const };
+    // All connections are busy for a second, in which the 30 requests come.
+    const busy = Array.from({ length: connections.get }, () => db.read(sleeps));
     await Promise.all(Array.from({ length: 30 }, () => client.get('/api/tasks/1')));
+    await Promise.all(busy);
     const sizes = await metrics(client, 'db_batch_size');
     expect(sizes['db_batch_size_sum{statement="get"}']).toBe(31);
     expect(sizes['db_batch_size_count{statement="get"}']).toBeLessThan(31);

@@ -141,7 +141,12 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       await sleep(3_000); // until nginx has its address again
     }
     await running.stop();
-    expect(running.failures).toEqual([]);
+    const format = ['--format', '{{.RestartCount}} {{.State.OOMKilled}}'];
+    const ends = lines(await docker('inspect', ...format, ...(await containers('api'))));
+    expect({ ends, failures: running.failures }).toEqual({
+      ends: ['0 false', '0 false'], // none crashed, and none ran out of memory
+      failures: [],
+    });
     expect(running.sent).toBeGreaterThan(5_000);
   });
 

@@ -1,0 +1,34 @@
+import type { Check } from '../../check.ts';
+import { composeModel, productionModel } from '../../compose.ts';
+import { always, lasting, type Service } from '../../model.ts';
+
+export const check: Check = {
+  id: 'compose.restart',
+  title: 'Every service restarts after a crash and after a reboot',
+  chapter: 'Service configuration',
+  points: 2,
+  why:
+    'The default is "no": what crashes at night stays down until somebody notices. ' +
+    'on-failure does not start it after a reboot.',
+  fix: 'restart: unless-stopped',
+  async run(project) {
+    const production = await productionModel(project).catch(() => undefined);
+    const faults = lasting(await composeModel(project)).flatMap(faultsOfRestart);
+    const inProduction = production ? always(production).flatMap(faultsOfRestart) : [];
+    const others = inProduction.filter((fault) => !faults.includes(fault));
+    return [...faults, ...others.map((fault) => `in production, ${fault}`)];
+  },
+};
+
+function faultsOfRestart([name, service]: [string, Service]): string[] {
+  const policy = restartPolicy(service);
+  if (policy === undefined) return [`${name} has no restart policy`];
+  return policy === 'unless-stopped' || policy === 'always'
+    ? []
+    : [`${name} has restart: ${policy}`];
+}
+
+function restartPolicy({ restart: policy, deploy }: Service): string | undefined {
+  const { condition } = deploy?.restart_policy ?? {};
+  return policy ?? (condition === 'any' ? 'always' : condition);
+}

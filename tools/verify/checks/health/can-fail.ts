@@ -18,8 +18,8 @@ export const check: Check = {
   `,
   async run(project) {
     const all = await allHealthChecks(project);
-    const checks = all.flatMap(([name, check]): [string, HealthCheck][] =>
-      check ? [[name, check]] : [],
+    const checks = all.flatMap(([name, healthCheck]): [string, HealthCheck][] =>
+      healthCheck ? [[name, healthCheck]] : [],
     );
     if (checks.length === 0) throw new NotPossible('no service has a health check');
     const commands = new Map(

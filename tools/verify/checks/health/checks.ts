@@ -15,7 +15,7 @@ export const check: Check = {
         test: ["CMD-SHELL", "pg_isready -U $$POSTGRES_USER -d $$POSTGRES_DB"]
   `,
   async run(project) {
-    const missing = (await allHealthChecks(project)).filter(([, check]) => !check);
+    const missing = (await allHealthChecks(project)).filter(([, healthCheck]) => !healthCheck);
     return missing.map(([name]) => `${name} has no health check`);
   },
 };

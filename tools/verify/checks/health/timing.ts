@@ -18,10 +18,11 @@ export const check: Check = {
   async run(project) {
     const faults: string[] = [];
     const checks = await allHealthChecks(project);
-    if (!checks.some(([, check]) => check)) throw new NotPossible('no service has a health check');
-    for (const [name, check] of checks) {
-      if (!check) continue;
-      const missing = (['interval', 'timeout'] as const).filter((key) => !check[key]);
+    if (!checks.some(([, healthCheck]) => healthCheck))
+      throw new NotPossible('no service has a health check');
+    for (const [name, healthCheck] of checks) {
+      if (!healthCheck) continue;
+      const missing = (['interval', 'timeout'] as const).filter((key) => !healthCheck[key]);
       faults.push(...missing.map((key) => `${name}: no ${key}`));
     }
     return faults;

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Check, snippet } from '../../check.ts';
-import { defaultAndBase } from '../../compose.ts';
-import { baseFile, overrideFile } from '../../project-files.ts';
+import { baseOf, chosenFiles, defaultAndBase, isProduction } from '../../compose.ts';
+import { overrideFile } from '../../project-files.ts';
+import type { Project } from '../../project.ts';
 
 export const check: Check = {
   id: 'config.override',
@@ -19,10 +20,18 @@ export const check: Check = {
         ports: [127.0.0.1:8080:8080]
   `,
   async run(project) {
-    if (overrideFile(project) === undefined) return ['there is no compose.override.yml'];
+    if (!hasOverride(project)) return ['there is no compose.override.yml'];
     const [byDefault, base] = await defaultAndBase(project);
     if (!isDeepStrictEqual(byDefault, base)) return [];
-    const file = baseFile(project);
-    return [`without -f the model is the same as with -f ${file}: is COMPOSE_FILE set in .env?`];
+    return [
+      `without -f the model is the same as with -f ${baseOf(project)}: ` +
+        'the override changes nothing, or COMPOSE_FILE in .env leaves it out',
+    ];
   },
 };
+
+/** There is a file of the usual name, or COMPOSE_FILE names another one for development. */
+function hasOverride(project: Project): boolean {
+  if (overrideFile(project) !== undefined) return true;
+  return chosenFiles(project).length > 1 && !isProduction(project);
+}

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Check } from '../../check.ts';
-import { baseFile } from '../../project-files.ts';
+import { baseOf } from '../../compose.ts';
 
 export const check: Check = {
   id: 'files.compose',
@@ -8,6 +10,9 @@ export const check: Check = {
   points: 1,
   why: 'It describes the stack: without it nobody else can start it.',
   fix: 'Name it compose.yml and put it in the directory of the project.',
-  run: (project) =>
-    baseFile(project) === undefined ? [`no compose.yml in ${project.directory}`] : [],
+  run(project) {
+    const file = baseOf(project);
+    const exists = file !== undefined && existsSync(resolve(project.directory, file));
+    return exists ? [] : [`no ${file ?? 'compose.yml'} in ${project.directory}`];
+  },
 };

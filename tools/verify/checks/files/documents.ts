@@ -1,9 +1,14 @@
-import { fileExists, fileNames } from '../../project-files.ts';
+import { relative } from 'node:path';
 import type { Project } from '../../project.ts';
+import { filesBelow } from '../../tree.ts';
 
-/** The paths of the documents in the project's directory and in docs. */
-export function documentsOf(project: Project): string[] {
-  const docs = fileExists(project, 'docs') ? fileNames(project, 'docs') : [];
-  const paths = [...fileNames(project), ...docs.map((name) => `docs/${name}`)];
-  return paths.filter((path) => /\.(?:md|txt|rst|adoc)$|^readme$/i.test(path));
-}
+/** The path of every file of the project, below its directory. */
+export const pathsOf = ({ directory }: Project): string[] =>
+  filesBelow(directory).map((path) => relative(directory, path));
+
+/** True for the name of a text that people read. */
+export const isDocument = (path: string): boolean =>
+  /\.(?:md|txt|rst|adoc)$|(?:^|\/)readme$/i.test(path);
+
+/** The paths of the documents, wherever they lie. */
+export const documentsOf = (project: Project): string[] => pathsOf(project).filter(isDocument);

@@ -1,6 +1,6 @@
 import { type Check, snippet } from '../../check.ts';
-import { composeModel } from '../../compose.ts';
-import { lasting, type Service } from '../../model.ts';
+import type { Service } from '../../model.ts';
+import { faultsOfServices } from './services.ts';
 
 export const check: Check = {
   id: 'compose.logging',
@@ -13,9 +13,7 @@ export const check: Check = {
       driver: json-file
       options: { max-size: 10m, max-file: "3" }
   `,
-  async run(project) {
-    return lasting(await composeModel(project)).flatMap(faultsOfLogging);
-  },
+  run: (project) => faultsOfServices(project, faultsOfLogging),
 };
 
 function faultsOfLogging([name, service]: [string, Service]): string[] {

@@ -1,6 +1,6 @@
 import type { Check } from '../../check.ts';
-import { composeModel, productionModel } from '../../compose.ts';
-import { always, lasting, type Service } from '../../model.ts';
+import type { Service } from '../../model.ts';
+import { faultsOfServices } from './services.ts';
 
 export const check: Check = {
   id: 'compose.restart',
@@ -11,13 +11,7 @@ export const check: Check = {
     'The default is "no": what crashes at night stays down until somebody notices. ' +
     'on-failure does not start it after a reboot.',
   fix: 'restart: unless-stopped',
-  async run(project) {
-    const production = await productionModel(project).catch(() => undefined);
-    const faults = lasting(await composeModel(project)).flatMap(faultsOfRestart);
-    const inProduction = production ? always(production).flatMap(faultsOfRestart) : [];
-    const others = inProduction.filter((fault) => !faults.includes(fault));
-    return [...faults, ...others.map((fault) => `in production, ${fault}`)];
-  },
+  run: (project) => faultsOfServices(project, faultsOfRestart),
 };
 
 function faultsOfRestart([name, service]: [string, Service]): string[] {

@@ -30,7 +30,8 @@ export const check: Check = {
 const isLocal = (address: string | undefined) =>
   address !== undefined && /^(127\.|::1$)/.test(address);
 
-function publishedByModel([name, { ports = [] }]: [string, Service]): string[] {
+function publishedByModel([name, { ports = [], network_mode }]: [string, Service]): string[] {
+  if (network_mode === 'host') return [`${name} is in the network of the host, with all its ports`];
   const open = ports.filter((port) => !isLocal(port.host_ip));
   return open.map(
     ({ host_ip = '0.0.0.0', published = '' }) => `${name} publishes ${host_ip}:${published}`,

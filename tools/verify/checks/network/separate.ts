@@ -1,5 +1,5 @@
 import { type Check, snippet } from '../../check.ts';
-import { findService } from '../../compose.ts';
+import { composeModel, findService } from '../../compose.ts';
 import { shared } from '../../model.ts';
 
 export const check: Check = {
@@ -20,7 +20,8 @@ export const check: Check = {
   async run(project) {
     const web = await findService(project, 'web');
     const db = await findService(project, 'db');
-    const faults = shared(web, db).map((name) => `web and db are both in ${name}`);
+    const networks = shared(await composeModel(project), web, db);
+    const faults = networks.map((name) => `web and db are both in ${name}`);
     for (const [name, { network_mode: mode }] of Object.entries({ web, db }))
       if (mode !== undefined) faults.push(`${name} has network_mode: ${mode}`);
     return faults;

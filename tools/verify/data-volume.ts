@@ -1,7 +1,7 @@
 // Where db keeps its data.
 import { composeModel, findService } from './compose.ts';
-import { runningContainer } from './containers.ts';
-import type { Container } from './model.ts';
+import { imageOf, runningContainer } from './containers.ts';
+import type { Container, Model, Service } from './model.ts';
 import { environmentOf } from './postgres.ts';
 import type { Project } from './project.ts';
 import { isAtOrBelow } from './tree.ts';
@@ -12,15 +12,30 @@ const defaultDataDirectory = '/var/lib/postgresql/data';
 export async function faultsOfData(project: Project): Promise<string[]> {
   const { volumes: mounts = [], environment = {} } = await findService(project, 'db');
   const directory = environment.PGDATA ?? defaultDataDirectory;
-  const mount = mountOf(mounts, directory, ({ target }) => target);
+  const all = [...mounts, ...(await volumesOfImage(project))];
+  const mount = mountOf(all, directory, ({ target }) => target);
   if (!mount) return [`nothing is mounted at ${directory}`];
   if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
   if (mount.source === undefined) return [`the volume at ${directory} has no name`];
   const { volumes = {} } = await composeModel(project);
-  const { device, o = '' } = volumes[mount.source]?.driver_opts ?? {};
-  if (o.split(',').includes('bind'))
-    return [`the volume at ${directory} is the directory ${device} of the host`];
+  const place = placeOf(volumes[mount.source]);
+  if (place !== undefined) return [`the volume at ${directory} is ${place}`];
   return faultsOfContainer(project);
+}
+
+type Mount = NonNullable<Service['volumes']>[number];
+
+/** What the image of db declares as volumes: without a mount in their place they have no name. */
+async function volumesOfImage(project: Project): Promise<Mount[]> {
+  const image = await imageOf(project, 'db').catch(() => undefined);
+  return Object.keys(image?.Config.Volumes ?? {}).map((target) => ({ type: 'volume', target }));
+}
+
+/** What a named volume is by its options, unless Docker or a disk keeps it. */
+function placeOf(volume: NonNullable<Model['volumes']>[string] | undefined): string | undefined {
+  const { type, device, o = '' } = volume?.driver_opts ?? {};
+  if (type === 'tmpfs') return 'in memory';
+  return type === 'none' || o.includes('bind') ? `the directory ${device} of the host` : undefined;
 }
 
 /** The mount that holds a path: of those around it, the one with the longest target. */

@@ -22,7 +22,7 @@ export const check: Check = {
 function faultsOfRights([name, service]: [string, Service]): string[] {
   const faults: string[] = [];
   if (service.privileged) faults.push(`${name} is privileged`);
-  const whole = (service.cap_add ?? []).filter((one) => /^(?:CAP_)?(?:ALL|SYS_ADMIN)$/i.test(one));
+  const whole = (service.cap_add ?? []).filter(isWholeHost);
   faults.push(...whole.map((capability) => `${name} has the capability ${capability}`));
   const mounts = (service.volumes ?? []).filter(({ type }) => type === 'bind');
   const sockets = mounts.filter(({ source = '' }) => source.endsWith('docker.sock'));
@@ -33,6 +33,10 @@ function faultsOfRights([name, service]: [string, Service]): string[] {
   faults.push(...disks.map((disk) => `${name} has the device ${disk} of the host`));
   return faults;
 }
+
+/** True for a capability that mounts, loads modules, or reads any file or memory of the host. */
+const isWholeHost = (capability: string) =>
+  /^(?:CAP_)?(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO|DAC_READ_SEARCH)$/i.test(capability);
 
 /** True for a directory whose files decide what root runs, or that has the socket of Docker. */
 const isOfSystem = (path: string) =>

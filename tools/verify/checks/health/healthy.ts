@@ -5,10 +5,12 @@ import {
   isRunning,
   nameOf,
   runningContainer,
+  serviceNameOf,
 } from '../../containers.ts';
 import { NotPossible } from '../../errors.ts';
-import { patience } from '../../health-checks.ts';
+import { allHealthChecks, patience } from '../../health-checks.ts';
 import { type Container, tiers } from '../../model.ts';
+import type { Project } from '../../project.ts';
 import { eventually } from '../../wait.ts';
 
 export const check: Check = {
@@ -36,10 +38,20 @@ export const check: Check = {
     if (unhealthy.length > 0) return unhealthy.map(faultOfHealth);
     const containers: Container[] = [];
     for (const tier of tiers) containers.push(await runningContainer(project, tier));
-    if (containers.some(({ State }) => State.Health)) return [];
-    throw new NotPossible('no container has a health check');
+    if (!containers.some(({ State }) => State.Health))
+      throw new NotPossible('no container has a health check');
+    return faultsOfOldContainers(project, containers);
   },
 };
+
+/** What runs without the health check that the files give it: nothing has asked it. */
+async function faultsOfOldContainers(project: Project, containers: Container[]): Promise<string[]> {
+  const checks = new Map(await allHealthChecks(project));
+  const old = containers.filter(
+    (container) => !container.State.Health && checks.get(serviceNameOf(container)),
+  );
+  return old.map((one) => `${nameOf(one)} runs without its health check: docker compose up -d`);
+}
 
 /** It runs, has a health check, and that has not passed. */
 function isUnhealthy(container: Container): boolean {

@@ -16,6 +16,10 @@ export const check: Check = {
   async run(project) {
     const { status, text } = await request(project, '/nginx-health');
     const isOk = status === 200 && /\b(healthy|ok|up)\b/i.test(text);
-    return isOk ? [] : [`${status} ${text.slice(0, 60)}`];
+    if (!isOk) return [`${status} ${text.slice(0, 60)}`];
+    // A page for every path, as that of an app in the browser, says nothing about nginx.
+    const other = await request(project, `/${project.mark}`).catch(() => undefined);
+    const isForAll = other?.status === status && other.text === text;
+    return isForAll ? [`every path is answered with ${text.slice(0, 60)}`] : [];
   },
 };

@@ -22,9 +22,12 @@ export const check: Check = {
       throw new NotPossible('no service has a health check');
     for (const [name, healthCheck] of checks) {
       if (!healthCheck) continue;
-      const missing = (['interval', 'timeout'] as const).filter((key) => !healthCheck[key]);
+      const missing = (['interval', 'timeout'] as const).filter((key) => !isSet(healthCheck[key]));
       faults.push(...missing.map((key) => `${name}: no ${key}`));
     }
     return faults;
   },
 };
+
+/** Zero is how Docker writes its default. */
+const isSet = (duration: string | number | undefined) => /[1-9]/.test(String(duration ?? ''));

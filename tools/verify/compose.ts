@@ -45,7 +45,7 @@ export async function findService(project: Project, name: Tier): Promise<Service
 
 /** The model without -f, and the model of the base file alone. Throws NotPossible without one. */
 export async function defaultAndBase(project: Project): Promise<[Model, Model]> {
-  const base = baseFile(project);
+  const base = baseOf(project);
   if (base === undefined) throw new NotPossible('there is no Compose file');
   const env = { ...project.env };
   delete env.COMPOSE_FILE;
@@ -88,7 +88,7 @@ export async function rawProduction(project: Project): Promise<RawModel> {
 }
 
 /** The Compose files named by an option, by the environment or by a settings file. */
-function chosenFiles(project: Project): string[] {
+export function chosenFiles(project: Project): string[] {
   const { files = [], envFiles } = project.options;
   if (files.length > 0) return files;
   const value = project.env.COMPOSE_FILE ?? composeFileSetting(project, envFiles) ?? '';
@@ -107,6 +107,10 @@ function composeFileSetting(
   }
   return undefined;
 }
+
+/** The file that the others are laid over: of the usual name, or else the first one chosen. */
+export const baseOf = (project: Project): string | undefined =>
+  baseFile(project) ?? chosenFiles(project)[0];
 
 /** True if one of the chosen files is for production. */
 export function isProduction(project: Project): boolean {
@@ -128,7 +132,7 @@ export async function productionModel(project: Project): Promise<Model> {
 function productionOptions(project: Project): string[] {
   const everything = ['--profile', '*'];
   if (isProduction(project)) return [...project.composeOptions(), ...everything];
-  const base = baseFile(project);
+  const base = baseOf(project);
   if (base === undefined) throw new NotPossible('there is no Compose file');
   const production = productionFile(project);
   // As the labs run it.

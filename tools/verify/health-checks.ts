@@ -17,13 +17,17 @@ export function allHealthChecks(project: Project): Promise<[string, HealthCheck 
   });
 }
 
+/** True if Compose says that there is no check, whatever the image says. */
+export const isOff = ({ disable, test }: NonNullable<Service['healthcheck']>): boolean =>
+  disable === true || test?.[0] === 'NONE';
+
 /** The health check in effect: what Compose says comes before what the image says. */
 async function healthCheckOf(
   project: Project,
   name: string,
   { healthcheck = {} }: Service,
 ): Promise<HealthCheck | undefined> {
-  if (healthcheck.disable || healthcheck.test?.[0] === 'NONE') return undefined;
+  if (isOff(healthcheck)) return undefined;
   if (healthcheck.test) return healthcheck;
   const { Healthcheck: ofImage } = (await imageOf(project, name)).Config;
   if (!ofImage?.Test || ofImage.Test[0] === 'NONE') return undefined;

@@ -15,7 +15,7 @@ export function isPinned(image: string): boolean {
   return tag !== undefined && /(?:^|[-_])v?\d|^[0-9a-f]{7,40}$/.test(tag);
 }
 
-/** The images that the Dockerfile of a service starts from; none if the service is not built. */
+/** The images that the Dockerfile of a service uses; none if the service is not built. */
 export function baseImages({ build }: Service): string[] {
   if (!build) return [];
   const text = build.dockerfile_inline ?? dockerfileOf(build);
@@ -26,7 +26,8 @@ export function baseImages({ build }: Service): string[] {
     if (!stages.has(image.toLowerCase())) images.push(substitute(image, values));
     if (stage !== undefined) stages.add(stage.toLowerCase());
   }
-  return images;
+  const copied = copiedFrom(text).filter((image) => !stages.has(image.toLowerCase()));
+  return [...images, ...copied.map((image) => substitute(image, values))];
 }
 
 function dockerfileOf({ context, dockerfile = 'Dockerfile' }: Build): string {
@@ -47,6 +48,12 @@ function argumentsOf(text: string, { args = {} }: Build): Map<string, string> {
 function fromLines(text: string): { image: string; stage: string | undefined }[] {
   const lines = text.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/gim);
   return [...lines].map(([, image = '', stage]) => ({ image, stage }));
+}
+
+/** Where files come from: `COPY --from=image`, `RUN --mount=…,from=image`. A number is a stage. */
+function copiedFrom(text: string): string[] {
+  const sources = text.matchAll(/^\s*(?:COPY|RUN)\s[^\n]*?(?:--|,)from=([^\s,]+)/gim);
+  return [...sources].map(([, image = '']) => image).filter((image) => !/^\d+$/.test(image));
 }
 
 /** Replaces $NAME, ${NAME} and ${NAME:-default}. */

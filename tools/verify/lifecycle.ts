@@ -105,9 +105,12 @@ function upOf(counts: Map<string, number>): string[] {
   return ['--profile', '*', 'up', '-d', '--no-build', ...scale, ...counts.keys()];
 }
 
-/** Starts these containers. Each service waits for the next, for as long as its check takes. */
+/** How long `up` may take: each service waits for the next, for as long as its check takes. */
+export const upLimitMs = (ownMs: number): number => 90_000 + tiers.length * ownMs;
+
+/** Starts these containers. */
 function start(project: Project, counts: Map<string, number>, ownMs: number): Promise<Ended> {
-  return project.compose(upOf(counts), { limitMs: 90_000 + tiers.length * ownMs });
+  return project.compose(upOf(counts), { limitMs: upLimitMs(ownMs) });
 }
 
 /**

@@ -5,6 +5,7 @@ export interface Model {
   name: string;
   services: Record<string, Service>;
   volumes?: Record<string, { name: string; driver_opts?: Record<string, string> | null }>;
+  networks?: Record<string, { name?: string } | null>;
   secrets?: Record<string, { file?: string }>;
   configs?: Record<string, object>;
 }
@@ -89,7 +90,11 @@ export interface Container {
 /** What `docker inspect` prints of an image. */
 export interface Image {
   Id: string;
-  Config: { Env?: string[] | null; Healthcheck?: ImageHealthCheck | null };
+  Config: {
+    Env?: string[] | null;
+    Healthcheck?: ImageHealthCheck | null;
+    Volumes?: Record<string, object> | null;
+  };
 }
 
 /** The services that every project must have, in the order of a request. */
@@ -115,6 +120,9 @@ function networksOf({ networks = { default: null }, network_mode: mode }: Servic
   return mode === undefined ? Object.keys(networks) : [];
 }
 
-/** The networks that both services are in. */
-export const shared = (a: Service, b: Service): string[] =>
-  networksOf(a).filter((name) => networksOf(b).includes(name));
+/** The networks that both services are in. Two of a file are one if they have the same name. */
+export function shared({ networks = {} }: Model, a: Service, b: Service): string[] {
+  const nameOf = (key: string) => networks[key]?.name ?? key;
+  const names = new Set(networksOf(b).map(nameOf));
+  return networksOf(a).filter((key) => names.has(nameOf(key)));
+}

@@ -165,7 +165,7 @@ describe('npm run verify', () => {
 
   it('asks web itself, whatever proxy the environment names', async () => {
     const answersWith = async (text: string) => {
-      const server = createServer((_request, response) => void response.end(text));
+      const server = createServer(({ url }, response) => void response.end(`${text} ${url}`));
       onTestFinished(() => void server.close());
       await once(server.listen(0, '127.0.0.1'), 'listening');
       return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

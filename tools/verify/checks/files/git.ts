@@ -1,0 +1,8 @@
+import { pathsInGit } from '../../git-files.ts';
+import type { Project } from '../../project.ts';
+
+/** Which of the files git has, or would add. Throws NotApplicable outside a work tree. */
+export async function faultsOfGit(project: Project, paths: string[]): Promise<string[]> {
+  const found = await pathsInGit(project, ...paths);
+  return found.map((path) => `${path} is in git, or would be after the next git add .`);
+}

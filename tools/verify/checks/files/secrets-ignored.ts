@@ -1,0 +1,43 @@
+import { relative } from 'node:path';
+import { type Check, snippet } from '../../check.ts';
+import { composeModel, productionModel } from '../../compose.ts';
+import { dumpsInGit, leaksIn } from '../../leaks.ts';
+import type { Model } from '../../model.ts';
+import type { Project } from '../../project.ts';
+import { initFiles } from '../../tree.ts';
+import { faultsOfGit } from './git.ts';
+
+export const check: Check = {
+  id: 'files.secrets-ignored',
+  title: 'Files with secrets are not in git',
+  chapter: 'Environment and secrets',
+  points: 1,
+  why: 'Everybody who has a clone knows a secret that is in git, or was once in a commit.',
+  fix: snippet`
+    echo secrets/ >> .gitignore
+    git rm --cached -r secrets    # and make new secrets: the history keeps the old ones
+  `,
+  async run(project) {
+    const inside = await secretPaths(project);
+    const files = inside.length === 0 ? [] : await faultsOfGit(project, inside);
+    const init = (await initFiles(project)).map((path) => relative(project.directory, path));
+    const dumps = await dumpsInGit(project, init);
+    return [
+      ...files,
+      ...(await leaksIn(project, 'other')).map(({ fault }) => fault),
+      ...dumps.map((path) => `${path} is a dump of a database`),
+    ];
+  },
+};
+
+/** The files with secrets, of development and of production, that are in the directory. */
+async function secretPaths(project: Project): Promise<string[]> {
+  const model = await composeModel(project);
+  const production = await productionModel(project).catch(() => undefined);
+  const files = [...secretFiles(model), ...(production ? secretFiles(production) : [])];
+  const paths = new Set(files.map((file) => relative(project.directory, file)));
+  return [...paths].filter((path) => !path.startsWith('..'));
+}
+
+const secretFiles = ({ secrets = {} }: Model): string[] =>
+  Object.values(secrets).flatMap(({ file }) => file ?? []);

@@ -56,7 +56,8 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
       .map(({ check }) => check.id);
     // There is no .env here, and no secret in the development files.
     const notHere = ['files.env-ignored', 'files.secrets-ignored', 'config.env-mode'];
-    notHere.push('config.secret-files', 'database.published-passwords'); // this is not production
+    notHere.push('config.image-secrets', 'config.secret-files');
+    notHere.push('database.published-passwords'); // this is not production
     expect(skipped.filter((id) => !notHere.includes(id))).toEqual([]);
     expect(await tasks()).toEqual(before);
   }, 240_000);

@@ -24,7 +24,11 @@ function backupScripts({ directory }: Project): string[] {
 export async function faultsOfScript(project: Project): Promise<string[]> {
   const [script] = backupScripts(project);
   if (script === undefined) throw new NotApplicable('no script is named backup and runs pg_dump');
-  if (!project.options.mayRunScripts) throw new NotApplicable('this run may not start scripts');
+  if (!project.options.mayRunScripts)
+    throw new NotApplicable(
+      `${relative(project.directory, script)} would have all rights on this machine: ` +
+        'for your own project, npm run verify -- --destructive runs it',
+    );
   await mayBeStopped(project);
   const before = await fingerprint(project);
   const name = relative(project.directory, script);

@@ -81,7 +81,8 @@ export async function runningContainer(project: Project, service: Tier): Promise
 export async function imageOf(project: Project, service: string): Promise<Image> {
   const model = await wholeModel(project);
   const [container] = await containersOf(project, service);
-  const names = [model.services[service]?.image ?? `${model.name}-${service}`, container?.Image];
+  // The name may by now be that of another image.
+  const names = [container?.Image, project.imageName(model, service)];
   for (const name of names) {
     if (name === undefined) continue;
     const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);

@@ -7,7 +7,7 @@ import { NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
 
 const block = 512;
-const overlap = 4_096; // longer than any secret with what stands around it
+const overlap = 4_096; // longer than what stands around a text
 
 /** Reads a stream piece by piece. */
 class Reader {
@@ -80,13 +80,21 @@ async function* unpacked(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
   else yield* Readable.from(all()).pipe(createGunzip()) as AsyncIterable<Buffer>;
 }
 
-/** The patterns that are found anywhere in an image; `value` is a part of every match. */
-export async function findInImage<T extends { value: string; pattern: RegExp }>(
+/** What to look for in an image. */
+export interface Wanted {
+  value: string;
+  /** Whether a part of the image has it, as a text of bytes. */
+  isIn(text: string): boolean;
+}
+
+/** What is found anywhere in an image. */
+export async function findInImage<T extends Wanted>(
   project: Project,
   image: string,
   wanted: T[],
 ): Promise<Set<T>> {
   const found = new Set<T>();
+  const longest = Math.max(0, ...wanted.map(({ value }) => value.length));
   const options = { cwd: project.directory, env: project.env, stdio: 'pipe' } as const;
   const save = spawn('docker', ['save', image], options);
   const ended = once(save, 'close');
@@ -95,8 +103,8 @@ export async function findInImage<T extends { value: string; pattern: RegExp }>(
       let before = '';
       for await (const piece of unpacked(content)) {
         const text = before + piece.toString('latin1');
-        for (const one of wanted) if (!found.has(one) && isIn(text, one)) found.add(one);
-        before = text.slice(-overlap);
+        for (const one of wanted) if (!found.has(one) && one.isIn(text)) found.add(one);
+        before = text.slice(-overlap - longest);
       }
       if (found.size === wanted.length) return found;
     }
@@ -107,6 +115,3 @@ export async function findInImage<T extends { value: string; pattern: RegExp }>(
   }
   return found;
 }
-
-const isIn = (text: string, { value, pattern }: { value: string; pattern: RegExp }) =>
-  text.includes(value) && pattern.test(text);

@@ -1,6 +1,7 @@
 // A Compose project as seen from outside: where it is, and how to run commands on it.
 import { type CommandOptions, type Ended, execute } from './command.ts';
 import type { Trust } from './http.ts';
+import type { Model } from './model.ts';
 
 export interface ProjectOptions {
   directory: string;
@@ -54,6 +55,11 @@ export class Project {
   /** Makes `once` find these again. */
   forget(...names: string[]): void {
     for (const name of names) this.#known.delete(name);
+  }
+
+  /** The name of the image of a service. */
+  imageName({ name, services }: Model, service: string): string {
+    return services[service]?.image ?? `${name}-${service}`;
   }
 
   /** `docker …` in the project's directory. Throws as `execute` does. */

@@ -22,7 +22,7 @@ function defaultPasswords(project: Project): Published {
 }
 
 /** The value in a line of a settings file: what is between quotes, or the first word. */
-function valueIn(text: string): string {
+export function valueIn(text: string): string {
   const [, quoted, plain] = /^(?:(["'].*["'])|([^\s#]*))/.exec(text) ?? [];
   return quoted?.slice(1, -1) ?? plain ?? '';
 }

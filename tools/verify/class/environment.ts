@@ -11,6 +11,7 @@ const gitSettings = {
   'core.fsmonitor': 'false',
   'core.hooksPath': '/dev/null',
   'core.attributesFile': '/dev/null',
+  'core.excludesFile': '/dev/null',
   'core.pager': 'cat',
   'protocol.allow': 'never',
 };

@@ -8,7 +8,7 @@ import { failureOf, run } from './command.ts';
 import { copyFolder } from './copy.ts';
 import { type Watched } from './disk.ts';
 import { type Docker, dockerIn } from './docker.ts';
-import { fenced, type Names } from './fenced.ts';
+import { fenced, type Names, namesOf } from './fenced.ts';
 import { missingImages, removeImages } from './images.ts';
 import type { Orders } from './judge.ts';
 import { type Judgement, plainJudgement, verdictsIn, verdictsWithout } from './judgement.ts';
@@ -19,6 +19,7 @@ import { removeAll } from './remove.ts';
 import { laySecrets, laySettings } from './settings.ts';
 import type { Stage } from './stage.ts';
 import { fingerprintOf, type Submission } from './submissions.ts';
+import { makeWorkTree } from './work-tree.ts';
 
 /** The run was interrupted: there is no judgement. */
 export class Interrupted extends Error {}
@@ -57,7 +58,7 @@ class Examination {
   constructor(submission: Submission, project: string, stage: Stage) {
     this.#submission = submission;
     this.#stage = stage;
-    this.#names = { project, imageOf: (service) => `${project}/${service.toLowerCase()}:judged` };
+    this.#names = namesOf(project);
     this.#place = join(stage.work, submission.key);
     this.#docker = dockerIn(stage.env, this.#signal());
     this.#dockerToTheEnd = dockerIn(stage.env);
@@ -90,6 +91,7 @@ class Examination {
       judgement.fingerprint = this.#copy();
       if (known?.fingerprint === judgement.fingerprint) return known;
       this.#layCopies(judgement.notes);
+      await makeWorkTree(this.#path('judged'), this.#stage.env);
       await this.#run(judgement);
     } catch (error) {
       this.#takeError(error, judgement);
@@ -139,8 +141,7 @@ class Examination {
   }
 
   #layCopies(notes: string[]): void {
-    const example = laySettings(this.#path('judged'));
-    if (example !== undefined) notes.push(`.env was copied from ${example}`);
+    notes.push(...laySettings(this.#path('judged')));
     copyFolder(this.#path('judged'), this.#path('mounted'), true);
   }
 

@@ -2,10 +2,11 @@
 import { realpathSync } from 'node:fs';
 import type { CommandOptions, Ended } from '../command.ts';
 import { NotPossible } from '../errors.ts';
+import type { Model } from '../model.ts';
 import { Project } from '../project.ts';
 import { type Asked, entriesOf } from './asked.ts';
 import { flags } from './docker.ts';
-import { label, limitsOf } from './fenced.ts';
+import { label, limitsOf, namesOf } from './fenced.ts';
 import { limits } from './limits.ts';
 import { refusals } from './policy.ts';
 
@@ -39,6 +40,12 @@ export class FencedProject extends Project {
     });
   }
 
+  /** What was built, not the image that the submission names. */
+  override imageName(model: Model, service: string): string {
+    const isBuilt = model.services[service]?.build !== undefined;
+    return isBuilt ? namesOf(this.#project).imageOf(service) : super.imageName(model, service);
+  }
+
   /** The model is read with `docker`: this is for what acts on the containers. */
   override compose(args: string[], options: CommandOptions = {}): Promise<Ended> {
     return super.docker([...this.#fenced, ...args], options);
@@ -59,7 +66,7 @@ export class FencedProject extends Project {
   /** A model that a check made of the submission's own, with limits. */
   #within(text: string): string {
     const model = JSON.parse(text) as Asked;
-    const refused = refusals(model, realpathSync(this.directory));
+    const refused = refusals(model, realpathSync(this.directory), limits.trialContainers);
     if (refused.length > 0) throw new NotPossible(refused.join('; '));
     const services = entriesOf(model.services).map(([name, service]) => [
       name,

@@ -13,6 +13,12 @@ export interface Names {
   imageOf(service: string): string;
 }
 
+/** The names of a submission: an image that it names may be one that others use. */
+export const namesOf = (project: string): Names => ({
+  project,
+  imageOf: (service) => `${project}/${service.toLowerCase()}:judged`,
+});
+
 /** Call this only for a model without refusals. */
 export function fenced(model: Asked, names: Names): Asked & { name: string } {
   const readOnly = unsafeMounts(model);

@@ -8,6 +8,7 @@ export const limits = {
 
   /** Its stack: containers and networks in all; memory, processes and CPU of each container. */
   containers: 12,
+  trialContainers: 25, // two for each health check, and one that answers
   networks: 8,
   memoryBytes: 512 * MiB,
   processes: 256,

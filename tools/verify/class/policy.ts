@@ -4,7 +4,6 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
   type Asked,
-  durationMs,
   entriesOf,
   filesOf,
   type Keys,
@@ -14,6 +13,7 @@ import {
   sourceOf,
   unescaped,
 } from './asked.ts';
+import { durationMs } from '../duration.ts';
 import { isInside } from './copy.ts';
 import { syntaxFault } from './dockerfile.ts';
 import { limits } from './limits.ts';
@@ -148,7 +148,11 @@ const deployKeys = new Set([
 ]);
 
 /** What the model of a submission asks for and may not have: a sentence each. */
-export function refusals(model: Asked, directory: string): string[] {
+export function refusals(
+  model: Asked,
+  directory: string,
+  mostContainers: number = limits.containers,
+): string[] {
   return [
     ...entriesOf(model.services).flatMap(([name, service]) =>
       serviceFaults(service, { directory, model }).map((fault) => `service ${name}: ${fault}`),
@@ -160,7 +164,7 @@ export function refusals(model: Asked, directory: string): string[] {
       volumeFaults(volume).map((fault) => `volume ${name}: ${fault}`),
     ),
     ...fileFaults(model, directory),
-    ...sizeFaults(model),
+    ...sizeFaults(model, mostContainers),
   ];
 }
 
@@ -265,12 +269,12 @@ function fileFaults(model: Asked, directory: string): string[] {
   return [...faults, ...outside];
 }
 
-function sizeFaults(model: Asked): string[] {
+function sizeFaults(model: Asked, mostContainers: number): string[] {
   const containers = entriesOf(model.services).map(([, service]) => replicasOf(service));
   const sum = containers.reduce((a, b) => a + b, 0);
   const networks = entriesOf(model.networks).length;
   const faults: string[] = [];
-  if (!(sum <= limits.containers)) faults.push(`${sum} containers, more than ${limits.containers}`);
+  if (!(sum <= mostContainers)) faults.push(`${sum} containers, more than ${mostContainers}`);
   if (networks > limits.networks) faults.push(`${networks} networks, more than ${limits.networks}`);
   return faults;
 }

@@ -1,16 +1,9 @@
 // The settings file of a submission, and the secret files that Git ignores.
-import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isInside } from './copy.ts';
+import { ownPasswords } from './own-passwords.ts';
 
 const isExample = (name: string) => /example|sample|template|dist/i.test(name);
 
@@ -21,14 +14,20 @@ export function exampleOf(directory: string): string | undefined {
   return examples.find((name) => !name.includes('prod')) ?? examples[0];
 }
 
-/** Copies .env from its example, as a student does. Returns the example, if it was used. */
-export function laySettings(directory: string): string | undefined {
+/**
+ * Makes .env of its example, as a student does: with passwords of its own, and with a last line
+ * that tells it from the example. Returns a note on which settings there are.
+ */
+export function laySettings(directory: string): string[] {
   const path = join(directory, '.env');
   const example = exampleOf(directory);
-  if (existsSync(path) || example === undefined) return undefined;
-  copyFileSync(join(directory, example), path);
-  chmodSync(path, 0o600);
-  return example;
+  if (existsSync(path)) return ['its own .env was used'];
+  if (example === undefined) return [];
+  const { text, renewed } = ownPasswords(directory, example);
+  const mark = `# of this copy only: ${randomUUID()}\n`;
+  writeFileSync(path, `${text.replace(/\n?$/, '\n')}${mark}`, { encoding: 'latin1', mode: 0o600 });
+  const made = `.env was copied from ${example}`;
+  return [renewed.length > 0 ? `${made}, with new values for ${renewed.join(', ')}` : made];
 }
 
 /** Makes the secret files that are missing, in each copy with the same value. */

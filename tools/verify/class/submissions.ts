@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { checks } from '../checks/all.ts';
 
 export interface Submission {
   /** The name of the folder, as it is. */
@@ -26,21 +25,30 @@ function keyOf(folder: string): string {
   return `${words.slice(0, 40).replaceAll(/^-|-$/g, '') || 'folder'}-${hash.slice(0, 6)}`;
 }
 
-/** Changes whenever a file of the copied submission does, or a check, or how it is graded. */
+/** Changes whenever a file of the copied submission does, or of verify, or how it is graded. */
 export function fingerprintOf(copy: string, how: string): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([how, checks.map(({ id }) => id)]));
+  hash.update(JSON.stringify(how));
+  addTo(hash, join(import.meta.dirname, '..'), '', isTest);
   addTo(hash, copy, '');
   return hash.digest('hex');
 }
 
-function addTo(hash: ReturnType<typeof createHash>, root: string, path: string): void {
+const isTest = (path: string) => path === 'test' || path.endsWith('.test.ts');
+
+function addTo(
+  hash: ReturnType<typeof createHash>,
+  root: string,
+  path: string,
+  isLeftOut: (path: string) => boolean = () => false,
+): void {
   for (const name of readdirSync(join(root, path)).toSorted()) {
     const below = join(path, name);
+    if (isLeftOut(below)) continue;
     const full = join(root, below);
     const stat = lstatSync(full);
     hash.update(`\0${below}\0${stat.mode}\0`);
-    if (stat.isDirectory()) addTo(hash, root, below);
+    if (stat.isDirectory()) addTo(hash, root, below, isLeftOut);
     else hash.update(stat.isSymbolicLink() ? readlinkSync(full) : readFileSync(full));
   }
 }

@@ -324,10 +324,10 @@ describe('the files that Compose reads by itself', () => {
 describe('the settings', () => {
   it('come from the example, and from nothing else if there is a .env', () => {
     const directory = folder({ '.env.example': 'A=1\n', '.env.prod.example': 'A=2\n' });
-    expect(laySettings(directory)).toBe('.env.example');
-    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe('A=1\n');
+    expect(laySettings(directory)).toEqual(['.env was copied from .env.example']);
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toMatch(/^A=1\n# .*\n$/);
     expect(statSync(join(directory, '.env')).mode & 0o777).toBe(0o600);
-    expect(laySettings(directory)).toBeUndefined();
+    expect(laySettings(directory)).toEqual(['its own .env was used']);
   });
 
   it('may name files, but not set how Docker works', () => {

@@ -2,8 +2,14 @@ import { type Check, snippet } from '../../check.ts';
 import { wholeModel } from '../../compose.ts';
 import { imageOf } from '../../containers.ts';
 import { NotApplicable } from '../../errors.ts';
-import { findInImage } from '../../image-files.ts';
-import { patternOf, secretsOf } from '../../secrets.ts';
+import { findInImage, type Wanted } from '../../image-files.ts';
+import { patternOf, type Secret, secretsOf } from '../../secrets.ts';
+import { settingsFiles } from '../../settings-files.ts';
+
+interface Placed extends Wanted {
+  place: string;
+  isFile?: true;
+}
 
 export const check: Check = {
   id: 'config.image-secrets',
@@ -22,15 +28,29 @@ export const check: Check = {
     const built = Object.keys(services).filter((name) => services[name]?.build);
     if (built.length === 0) throw new NotApplicable('no image is built here');
     const secrets = (await secretsOf(project)).filter(({ isOfImage }) => !isOfImage);
-    const wanted = secrets.map((secret) => ({ ...secret, pattern: patternOf(secret) }));
-    if (wanted.length === 0) return []; // all that the stack uses is published anyway
+    const wanted: Placed[] = [...secrets.map(asWanted), ...settingsFiles(project)];
+    if (wanted.length === 0) throw new NotApplicable('there is no secret, and no .env');
     const faults: string[] = [];
     for (const name of built) {
       const { Id } = await imageOf(project, name);
       const found = await findInImage(project, Id, wanted);
-      const places = wanted.filter((one) => found.has(one)).map(({ place }) => place);
-      faults.push(...places.map((place) => `the image of ${name} contains ${place}`));
+      faults.push(...placesOf(found).map((place) => `the image of ${name} contains ${place}`));
     }
     return faults;
   },
 };
+
+function asWanted(secret: Secret): Placed {
+  const pattern = patternOf(secret);
+  const { place, value } = secret;
+  return { place, value, isIn: (text) => text.includes(value) && pattern.test(text) };
+}
+
+/** What to name: not a settings file, if a secret in it is named. */
+function placesOf(found: Set<Placed>): string[] {
+  const all = [...found];
+  const secrets = all.filter(({ isFile }) => !isFile);
+  const isNamed = (one: Placed) =>
+    one.isFile && secrets.some(({ value }) => one.value.includes(value));
+  return all.filter((one) => !isNamed(one)).map(({ place }) => place);
+}

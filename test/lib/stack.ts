@@ -164,7 +164,8 @@ export class Stack {
     const { Ports } = (await this.inspect('web')).NetworkSettings;
     const published = Ports['80/tcp']?.find(({ HostIp }) => HostIp !== '::');
     if (!published) throw new Error('port 80 of web is not published');
-    return `http://127.0.0.1:${published.HostPort}`;
+    const host = published.HostIp === '0.0.0.0' ? '127.0.0.1' : published.HostIp;
+    return `http://${host}:${published.HostPort}`;
   }
 
   async fetch(path: string, init?: RequestInit): Promise<Response> {

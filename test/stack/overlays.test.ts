@@ -13,6 +13,7 @@ import {
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { freePort } from '../../local/embedded.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyOfRepository, root } from '../lib/copy.ts';
@@ -58,8 +59,10 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
 
   it('publishes the API and PostgreSQL on 127.0.0.1, and runs an edit of api/src', async () => {
     const directory = copyOfRepository();
-    const stack = newStack({ directory, files });
+    const own = { HTTP_BIND: '127.0.0.2', HTTP_PORT: String(await freePort()) };
+    const stack = newStack({ directory, files, env: own });
     await stack.up();
+    expect(await stack.url()).toBe(`http://127.0.0.2:${own.HTTP_PORT}`);
     const bindings = async (service: string, port: string) =>
       (await stack.inspect(service)).NetworkSettings.Ports[port];
     expect((await bindings('db', '5432/tcp'))?.map(({ HostIp }) => HostIp)).toEqual(['127.0.0.1']);

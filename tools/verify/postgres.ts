@@ -8,8 +8,22 @@ import type { Project } from './project.ts';
 /** The login and the database that the image was told to create. */
 export async function databaseOwner(project: Project): Promise<{ user: string; database: string }> {
   const db = await runningContainer(project, 'db');
-  const user = environmentOf(db, 'POSTGRES_USER') ?? 'postgres';
-  return { user, database: environmentOf(db, 'POSTGRES_DB') ?? user };
+  const user = (await settingOf(project, db, 'POSTGRES_USER')) ?? 'postgres';
+  return { user, database: (await settingOf(project, db, 'POSTGRES_DB')) ?? user };
+}
+
+/** A setting of the image: a variable, or the content of the file that NAME_FILE names. */
+async function settingOf(
+  project: Project,
+  container: Container,
+  name: string,
+): Promise<string | undefined> {
+  const file = environmentOf(container, `${name}_FILE`);
+  if (file === undefined) return environmentOf(container, name);
+  return project.once(`${name} of ${container.Id}`, async () => {
+    const { stdout } = await project.docker(['exec', container.Id, 'cat', file]);
+    return stdout.toString().trim() || undefined;
+  });
 }
 
 /** A variable in the environment of a container. */

@@ -32,21 +32,28 @@ export class Course {
   readonly directory = mkdtempSync(join(tmpdir(), 'taskapp-course-'));
   readonly name = `taskapp-course-${crypto.randomUUID().slice(0, 8)}`;
 
-  /** With `flask`, the API is the one that the labs write, in Python. */
-  constructor(variant?: 'flask') {
-    cpSync(join(import.meta.dirname, 'course'), this.directory, { recursive: true });
-    if (variant) {
-      rmSync(join(this.directory, 'api'), { recursive: true });
-      cpSync(join(import.meta.dirname, variant), this.directory, { recursive: true });
-    }
+  /**
+   * With `flask`, the API is the one that the labs write, in Python. `node` and `go` are projects
+   * of their own, of students who did it their way.
+   */
+  constructor(variant?: 'flask' | 'node' | 'go') {
+    if (variant === undefined || variant === 'flask') this.#add('course');
+    if (variant === 'flask') rmSync(join(this.directory, 'api'), { recursive: true });
+    if (variant !== undefined) this.#add(variant);
     execFileSync('git', ['init', '--quiet'], { cwd: this.directory });
-    const settings = [
-      this.read('.env.example'),
-      'HTTP_PORT=0\nAPI_PORT=0\nDB_PORT=0',
-      ...imageSettings(),
-    ];
-    this.write('.env', `${settings.join('\n')}\n`);
+    this.write('.env', `${this.read('.env.example')}\n${this.#settings().join('\n')}\n`);
     chmodSync(join(this.directory, '.env'), 0o600);
+  }
+
+  #add(fixture: string): void {
+    cpSync(join(import.meta.dirname, fixture), this.directory, { recursive: true });
+  }
+
+  /** Free ports, and images of this repository: those settings that the example names. */
+  #settings(): string[] {
+    const example = this.read('.env.example');
+    const all = ['HTTP_PORT=0', 'API_PORT=0', 'DB_PORT=0', ...imageSettings()];
+    return all.filter((line) => example.includes(`#${line.slice(0, line.indexOf('=') + 1)}`));
   }
 
   read(file: string): string {
@@ -85,8 +92,9 @@ export class Course {
 
   /** Runs SQL as the owner: a line per row, `|` between columns. */
   sql(statement: string): Promise<string> {
-    const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-Atqc', statement];
-    return this.compose('exec', '-T', 'db', ...psql);
+    const user = '"${POSTGRES_USER:-$(cat "$POSTGRES_USER_FILE")}"';
+    const psql = `psql -U ${user} -d "$POSTGRES_DB" -Atqc "$0"`;
+    return this.compose('exec', '-T', 'db', 'sh', '-c', psql, statement);
   }
 
   /** Makes nginx read its configuration again. */

@@ -4,7 +4,7 @@ import { allContainers, isRunning, nameOf, serviceNameOf } from '../../container
 import { NotApplicable } from '../../errors.ts';
 import type { Container } from '../../model.ts';
 import type { Project } from '../../project.ts';
-import { secretFiles } from '../../secrets.ts';
+import { patternOf, type Secret, secretFiles } from '../../secrets.ts';
 
 export const check: Check = {
   id: 'config.secret-files',
@@ -28,13 +28,20 @@ export const check: Check = {
     const faults: string[] = [];
     for (const container of promised) {
       const environment = await environmentsOf(project, container);
-      const found = secrets.filter(({ value }) => environment.includes(`=${value}\0`));
+      const found = secrets.filter((secret) => isIn(environment, secret));
       const places = found.map(({ place }) => place);
       faults.push(...places.map((place) => `${nameOf(container)} has ${place} in its environment`));
     }
     return faults;
   },
 };
+
+/** True if a variable is the secret, or has it in a text, such as the address of a database. */
+const isIn = (environment: string, secret: Secret): boolean =>
+  environment.includes(`=${secret.value}\0`) ||
+  [secret.value, encodeURIComponent(secret.value)].some((value) =>
+    patternOf({ ...secret, value }).test(environment),
+  );
 
 /** The environment that a container was given, and that of each process that may be looked at. */
 async function environmentsOf(project: Project, { Id, Config }: Container): Promise<string> {

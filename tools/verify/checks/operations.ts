@@ -26,6 +26,7 @@ const script: Check = {
   chapter: 'Backups',
   points: 2,
   destructive: true,
+  first: true,
   why: 'A script that has never worked is noticed on the day when its backup is needed.',
   fix: snippet`
     #!/bin/sh
@@ -76,4 +77,5 @@ const restart: Check = {
   run: reboot,
 };
 
-export const operations: Check[] = [backup, script, down, restart];
+// A reboot keeps the containers, down makes new ones: it comes last.
+export const operations: Check[] = [backup, script, restart, down];

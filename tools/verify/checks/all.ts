@@ -142,6 +142,6 @@ export const checks: Check[] = [
   prodPasswords,
   operationsBackup,
   operationsBackupScript,
-  operationsDownUp,
-  operationsReboot,
+  operationsReboot, // keeps the containers
+  operationsDownUp, // makes new ones, so it comes last
 ];

@@ -7,6 +7,7 @@ export const check: Check = {
   chapter: 'Backups',
   points: 2,
   destructive: true,
+  first: true,
   why: 'A script that has never worked is noticed on the day when its backup is needed.',
   fix: snippet`
     #!/bin/sh

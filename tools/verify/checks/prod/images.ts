@@ -1,4 +1,4 @@
-import type { Check } from '../../check.ts';
+import { type Check, snippet } from '../../check.ts';
 import { isProduction, productionModel } from '../../compose.ts';
 import { isPinned } from '../../images.ts';
 import { productionFile } from '../../project-files.ts';
@@ -9,7 +9,11 @@ export const check: Check = {
   chapter: 'CI/CD and tags',
   points: 2,
   why: 'With latest, nobody can tell what runs, or go back to what ran before.',
-  fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
+  fix: snippet`
+    image: ghcr.io/me/taskapp-api:\${TAG:?is not set}
+    # and in .env, for each release:
+    TAG=1.0.0
+  `,
   async run(project) {
     const faults: string[] = [];
     // Without a file for production, the labs build on the server what they run there.

@@ -17,10 +17,12 @@ export const check: Check = {
   `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, service] of always(await productionModel(project))) {
-      const published = service.ports?.map((port) => port.published) ?? [];
-      if (name !== 'web' && published.length > 0)
-        faults.push(`${name} publishes ${published.join()}`);
+    const services = always(await productionModel(project));
+    for (const [name, { ports = [], network_mode: mode }] of services) {
+      if (name === 'web') continue;
+      const published = ports.map((port) => port.published).join();
+      if (ports.length > 0) faults.push(`${name} publishes ${published}`);
+      if (mode === 'host') faults.push(`${name} is in the network of the host, with all its ports`);
     }
     return faults;
   },

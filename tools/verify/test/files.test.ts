@@ -120,7 +120,7 @@ const mutations: Mutation[] = [
         c.edit(file, '  api:\n', '  app:\n');
     },
     ['compose.model', 'compose.depends-web'],
-    ['compose.depends-api', 'network.front', 'network.back'],
+    ['compose.depends-api', 'network.front', 'network.back', 'prod.source'],
   ],
   [
     'a variable without a value',

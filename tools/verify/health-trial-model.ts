@@ -1,8 +1,8 @@
 // The containers in which health checks are tried: as their services are, except for the command.
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { composeModel } from './compose.ts';
 import { imageOf } from './containers.ts';
+import { answering, openPorts, portsIn, serverImage, serverOn } from './health-trial-server.ts';
 import type { HealthCheck, Service } from './model.ts';
 import type { Project } from './project.ts';
 
@@ -11,35 +11,36 @@ export type Situation = 'nothing' | '503';
 
 /** Names the service that a container stands for. */
 export const label = 'dev.verify';
-/** The service that answers with 503. */
-export const answering = 'verify-answers-503';
 
-/** A Compose model with two containers for each check. */
+/** A Compose model with a container for each check and situation, and one that answers. */
 export async function trialModel(
   project: Project,
   checks: [string, HealthCheck][],
 ): Promise<object> {
   const model = await composeModel(project);
+  const { secrets = {}, configs = {} } = model;
+  // Where no image of the stack can answer, only the trials without a server are left.
+  const image = await serverImage(project);
   const services: Record<string, object> = {};
   const ports = new Set(['80', '8080']);
   for (const [name, { test = [] }] of checks) {
     const service = model.services[name] ?? {};
     const trial = await trialOf(project, name, service, test);
     for (const port of portsIn(service, test)) ports.add(port);
-    const labels = { [label]: name };
-    const alone = { ...trial, network_mode: 'none' };
-    services[`${name}-nothing`] = {
-      ...alone,
-      labels: { ...labels, [`${label}.against`]: 'nothing' },
-    };
-    const beside = { ...trial, network_mode: `service:${answering}` };
-    services[`${name}-503`] = { ...beside, labels: { ...labels, [`${label}.against`]: '503' } };
+    services[`${name}-nothing`] = { ...trial, ...placed(name, 'nothing') };
+    if (image) services[`${name}-503`] = { ...trial, ...placed(name, '503') };
   }
-  services[answering] = await answeringService(project);
-  const { secrets = {}, configs = {} } = model;
-  const conf = { content: configurationFor(ports) };
-  return { services, secrets, configs: { ...configs, [answering]: conf } };
+  if (image === undefined) return { services, secrets, configs };
+  for (const port of await openPorts(project, image)) ports.add(port);
+  const server = serverOn(ports, image);
+  services[answering] = server.service;
+  return { services, secrets, configs: { ...configs, ...server.configs } };
 }
+
+const placed = (name: string, against: Situation) => ({
+  labels: { [label]: name, [`${label}.against`]: against },
+  network_mode: against === 'nothing' ? 'none' : `service:${answering}`,
+});
 
 /** The service as it is, except that it runs its health check and nothing else. */
 async function trialOf(
@@ -75,32 +76,4 @@ function isReadable({ type, source = '' }: Volume): boolean {
   if (type !== 'bind') return false;
   const found = statSync(source, { throwIfNoEntry: false });
   return found !== undefined && !found.isSocket();
-}
-
-/** Whatever may be a port in a check, or in the settings that it may use. */
-function portsIn({ environment = {} }: Service, test: string[]): string[] {
-  const texts = [...test, ...Object.values(environment)].join(' ');
-  const numbers = texts.match(/\b[1-9]\d{1,4}\b/g) ?? [];
-  return numbers.filter((port) => Number(port) < 65_536);
-}
-
-function configurationFor(ports: Set<string>): string {
-  const text = readFileSync(join(import.meta.dirname, 'health-trial.conf'), 'utf8');
-  const listen = [...ports].map((port) => `listen ${port};`).join(' ');
-  return text.replace('include ports;', listen);
-}
-
-/** nginx, from the image of web. It does not start if that image has none. */
-async function answeringService(project: Project): Promise<object> {
-  const { Id: image } = await imageOf(project, 'web');
-  return {
-    image,
-    pull_policy: 'never',
-    network_mode: 'none',
-    user: '0:0',
-    entrypoint: ['nginx', '-c', '/verify.conf'],
-    command: [],
-    configs: [{ source: answering, target: '/verify.conf' }],
-    healthcheck: { disable: true },
-  };
 }

@@ -19,12 +19,9 @@ export const check: Check = {
     const faults: string[] = [];
     for (const [name, { deploy, mem_limit, cpus }] of always(await productionModel(project))) {
       const set = deploy?.resources?.limits ?? {};
-      if (!isLimit(set.memory ?? mem_limit)) faults.push(`${name} has no memory limit`);
-      if (!isLimit(set.cpus ?? cpus)) faults.push(`${name} has no CPU limit`);
+      if (!(set.memory ?? mem_limit)) faults.push(`${name} has no memory limit`);
+      if (!(set.cpus ?? cpus)) faults.push(`${name} has no CPU limit`);
     }
     return faults;
   },
 };
-
-/** Zero, and what is below, mean "no limit". */
-const isLimit = (value: string | number = 0) => Number(value) > 0;

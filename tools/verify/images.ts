@@ -29,6 +29,13 @@ export function baseImages({ build }: Service): string[] {
   return images;
 }
 
+/** Where the program of an image runs, as its Dockerfile says. */
+export function workingDirectory(build: Build): string {
+  const text = build.dockerfile_inline ?? dockerfileOf(build);
+  const lines = [...text.matchAll(/^\s*WORKDIR\s+["']?([^\s"']+)/gim)];
+  return lines.map(([, path = '']) => path).reduce((now, next) => resolve(now, next), '/');
+}
+
 function dockerfileOf({ context, dockerfile = 'Dockerfile' }: Build): string {
   const path = resolve(context, dockerfile);
   return existsSync(path) ? readFileSync(path, 'utf8') : '';

@@ -20,6 +20,7 @@ export interface Service {
   };
   environment?: Record<string, string | null>;
   command?: string[] | null;
+  entrypoint?: string[] | null;
   user?: string;
   privileged?: boolean;
   devices?: { source: string }[];

@@ -18,13 +18,17 @@ export const prodDebug: Check = {
   },
 };
 
-function faultsOfDebug([service, { environment = {}, command }]: [string, Service]): string[] {
+function faultsOfDebug([service, { environment = {}, ...run }]: [string, Service]): string[] {
   const isOn = ([name, value]: [string, string | null]) =>
     /DEBUG$/i.test(name)
       ? /^(?:1|true|yes|on)$/i.test(value ?? '')
       : /ENV(?:IRONMENT)?$/i.test(name) && /^(?:dev|development|debug)$/i.test(value ?? '');
   const variables = Object.entries(environment).filter(isOn);
-  const options = (command ?? []).filter((word) => /^--(?:debug|reload|watch)$/.test(word));
+  // A shell has the whole command in one text.
+  const words = [...(run.entrypoint ?? []), ...(run.command ?? [])].flatMap((text) =>
+    text.split(/[\s;&|]+/),
+  );
+  const options = words.filter((word) => /^--(?:debug|reload|watch)$/.test(word));
   return [
     ...variables.map(([name, value]) => `${service} has ${name}=${value}`),
     ...options.map((option) => `${service} runs with ${option}`),

@@ -1,7 +1,8 @@
+import { relative } from 'node:path';
 import { type Check, snippet } from '../check.ts';
 import { faultsOfAttempt, NotPossible } from '../errors.ts';
-import { isPinned } from '../images.ts';
-import { always } from '../model.ts';
+import { isPinned, workingDirectory } from '../images.ts';
+import { always, type Service } from '../model.ts';
 import { isProduction, productionModel } from '../compose.ts';
 import { productionFile } from '../project-files.ts';
 import { hasFilesOfProject } from '../git-files.ts';
@@ -51,7 +52,11 @@ const images: Check = {
   chapter: 'CI/CD and tags',
   points: 2,
   why: 'With latest, nobody can tell what runs, or go back to what ran before.',
-  fix: 'image: ghcr.io/me/taskapp-api:${TAG:?is not set}',
+  fix: snippet`
+    image: ghcr.io/me/taskapp-api:\${TAG:?is not set}
+    # and in .env, for each release:
+    TAG=1.0.0
+  `,
   async run(project) {
     const faults: string[] = [];
     // Without a file for production, the labs build on the server what they run there.
@@ -79,10 +84,12 @@ const ports: Check = {
   `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, service] of always(await productionModel(project))) {
-      const published = service.ports?.map((port) => port.published) ?? [];
-      if (name !== 'web' && published.length > 0)
-        faults.push(`${name} publishes ${published.join()}`);
+    const services = always(await productionModel(project));
+    for (const [name, { ports = [], network_mode: mode }] of services) {
+      if (name === 'web') continue;
+      const published = ports.map((port) => port.published).join();
+      if (ports.length > 0) faults.push(`${name} publishes ${published}`);
+      if (mode === 'host') faults.push(`${name} is in the network of the host, with all its ports`);
     }
     return faults;
   },
@@ -101,11 +108,22 @@ const source: Check = {
     const { volumes = [] } = api;
     const faults: string[] = [];
     for (const { type, source: from = '', target } of volumes) {
-      const isSource = type === 'bind' && (await hasFilesOfProject(project, from));
-      if (isSource) faults.push(`${from} is mounted at ${target}`);
+      if (type !== 'bind' || !(await hasFilesOfProject(project, from))) continue;
+      if (isSource(api, from, target)) faults.push(`${from} is mounted at ${target}`);
     }
     return faults;
   },
 };
+
+/** What the image is built from, and what lies where the program runs: not a setting elsewhere. */
+function isSource({ build, working_dir }: Service, from: string, target: string): boolean {
+  if (!build) return true;
+  const directory = working_dir ?? workingDirectory(build);
+  const { context } = build;
+  return isWithin(from, context) || isWithin(context, from) || isWithin(target, directory);
+}
+
+const isWithin = (path: string, directory: string) =>
+  !relative(directory, path).split('/').includes('..');
 
 export const prod: Check[] = [model, limits, images, ports, source];

@@ -118,6 +118,9 @@ export async function remove(project: Project, { id }: Task): Promise<Answer> {
   return answer;
 }
 
+/** True for what a router says that has no such route: some say 404 where others say 405. */
+const mayLackRoute = ({ status }: Answer) => [404, 405, 501].includes(status);
+
 /** Updates a task with PUT, or with PATCH if the API has only that. */
 export async function update(
   project: Project,
@@ -126,8 +129,10 @@ export async function update(
 ): Promise<Answer> {
   const url = `${path}/${id}`;
   const answer = await write(project, url, { method: 'PUT', body: fields });
-  if (answer.status !== 405) return answer;
-  return write(project, url, { method: 'PATCH', body: fields });
+  if (!mayLackRoute(answer)) return answer;
+  const other = await write(project, url, { method: 'PATCH', body: fields });
+  // It has neither, or not this task: what the API itself says is JSON.
+  return mayLackRoute(other) && answer.json !== undefined ? answer : other;
 }
 
 /** Deletes every task that the checks created. Returns notes if something is left or lost. */

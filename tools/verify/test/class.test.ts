@@ -1,9 +1,6 @@
 // A class of twelve on the engine, some of them hostile. It is interrupted once, and then goes on.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
-  appendFileSync,
-  copyFileSync,
-  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,7 +8,6 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,43 +16,12 @@ import type { Judgement } from '../class/judgement.ts';
 import { scoreOf } from '../class/score.ts';
 import { fingerprintOf, submissionsIn } from '../class/submissions.ts';
 import { weightsIn } from '../class/weights.ts';
-import { imageSettings } from './course.ts';
-import { root } from './root.ts';
-
-/** One submission: the course's project, changed. */
-class Fixture {
-  readonly #directory: string;
-
-  constructor(directory: string) {
-    this.#directory = directory;
-    cpSync(join(import.meta.dirname, 'course'), directory, { recursive: true });
-    appendFileSync(this.path('.env.example'), `${imageSettings().join('\n')}\n`);
-  }
-
-  path(file: string): string {
-    return join(this.#directory, file);
-  }
-
-  /** Replaces a text that is there. Throws if it is not. */
-  edit(file: string, from: string, to: string): void {
-    const text = readFileSync(this.path(file), 'utf8');
-    if (!text.includes(from)) throw new Error(`${file} has no "${from}"`);
-    writeFileSync(
-      this.path(file),
-      text.replace(from, () => to),
-    );
-  }
-
-  /** Puts one of the hostile files in the place of another. */
-  hostile(name: string, file: string): void {
-    copyFileSync(join(import.meta.dirname, 'hostile', name), this.path(file));
-  }
-}
+import { grade, Submitted } from './submission.ts';
 
 const nasty = 'nasty \u001B[1A\u001B[2K<b>';
 
 /** The class: how each submission differs from the course's project. */
-const variants: Record<string, (fixture: Fixture) => void> = {
+const variants: Record<string, (fixture: Submitted) => void> = {
   'ada, as in the course': () => undefined,
   'other names': (fixture) => {
     for (const kind of ['', '.override', '.prod'])
@@ -105,24 +70,6 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
   let second = { code: -1, output: '' };
   let afterFirst: string[] = [];
 
-  /** Runs the command; `interruptAfter` submissions, it is hung up on. */
-  function judge(interruptAfter = Infinity): Promise<{ code: number; output: string }> {
-    const main = join(root, 'tools/verify/main.ts');
-    const env = { ...process.env, TMPDIR: temporary };
-    const child = spawn(process.execPath, [main, ...args, ...small], { env });
-    let output = '';
-    const collect = (chunk: Buffer) => {
-      output += chunk.toString();
-      const judged = output.match(/^\[\d+\/12\] /gm)?.length ?? 0;
-      if (judged >= interruptAfter && !output.includes('stopping')) child.kill('SIGHUP');
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
-    child.on('close', (code) => resolve({ code: code ?? -1, output }));
-    return promise;
-  }
-
   /** Whatever the engine has of this class. */
   function remains(): string[] {
     const filter = ['--filter', 'label=taskapp.verify.class', '--quiet'];
@@ -153,12 +100,12 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
   beforeAll(async () => {
     for (const path of [directory, temporary]) mkdirSync(path);
     for (const [name, change] of Object.entries(variants))
-      change(new Fixture(join(directory, name)));
+      change(new Submitted(join(directory, name)));
     for (const { folder, path } of submissionsIn(directory))
       before.set(folder, fingerprintOf(path, ''));
-    first = await judge(2);
+    first = await grade([...args, ...small], temporary, 2);
     afterFirst = remains();
-    second = await judge();
+    second = await grade([...args, ...small], temporary);
   }, 900_000);
   afterAll(() => rmSync(place, { recursive: true }));
 

@@ -78,8 +78,14 @@ function addressesOf({ NetworkSettings }: Container): string[] {
 }
 
 /** True if PostgreSQL accepts a connection to the address from beside the container. */
-async function accepts(project: Project, from: Container, address: string): Promise<boolean> {
-  const ask = ['-h', address, '-t', '5']; // a packet may be lost while the engine changes networks
+async function accepts(
+  project: Project,
+  from: Container,
+  address: string,
+  port: string,
+): Promise<boolean> {
+  // Five seconds: a packet may be lost while the engine changes networks.
+  const ask = ['-h', address, '-p', port, '-t', '5'];
   const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
   // 0 and 1: the server answered. 2: it did not.
   if (code > 2) throw new NotPossible(`pg_isready of the image of db: ${stderr}`);
@@ -95,7 +101,10 @@ export function reachedFrom(project: Project, tier: 'web' | 'api'): Promise<stri
     const db = await runningContainer(project, 'db');
     const from = await runningContainer(project, tier);
     const addresses = addressesOf(db);
-    const accepted = await Promise.all(addresses.map((address) => accepts(project, from, address)));
+    const port = environmentOf(db, 'PGPORT') ?? '5432';
+    const accepted = await Promise.all(
+      addresses.map((address) => accepts(project, from, address, port)),
+    );
     return addresses.filter((_address, n) => accepted[n]);
   });
 }

@@ -55,7 +55,11 @@ describe.skipIf(inject('notRunBecause')).concurrent('a stack that is starting', 
     const name = `taskapp-waiting-${crypto.randomUUID().slice(0, 8)}`;
     const env = { ...process.env, AFTER: String(after), START_PERIOD: startPeriod };
     const compose = (...args: string[]) =>
-      execFileSync('docker', ['compose', '-p', name, ...args], { cwd: directory, env });
+      execFileSync('docker', ['compose', '-p', name, ...args], {
+        cwd: directory,
+        env,
+        stdio: 'pipe',
+      });
     onTestFinished(() => compose('down', '--timeout', '1'));
     compose('up', '-d');
     return { name, env };

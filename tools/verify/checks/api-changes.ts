@@ -10,6 +10,9 @@ const updating: Check = {
   points: 3,
   why: 'Marking a task done must not erase its title.',
   fix: snippet`
+    from psycopg2.extras import RealDictCursor    # rows with the names of their columns
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor(cursor_factory=RealDictCursor)
     cur.execute(
         "UPDATE tasks SET title = COALESCE(%s, title), status = COALESCE(%s, status) "
         "WHERE id = %s RETURNING *",
@@ -17,6 +20,10 @@ const updating: Check = {
     )
     task = cur.fetchone()
     conn.commit()
+    conn.close()
+    if task is None:
+        return jsonify(error=f"Task {task_id} not found"), 404
+    return jsonify(task=task)
   `,
   async run(project) {
     const { id, title } = await newTask(project, 'update');
@@ -61,18 +68,24 @@ const deletion: Check = {
   points: 2,
   why: 'An answer that says "deleted" must be true.',
   fix: snippet`
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor()
     cur.execute("DELETE FROM tasks WHERE id = %s RETURNING id", (task_id,))
     deleted = cur.fetchone()
     conn.commit()
+    conn.close()
+    if deleted is None:
+        return jsonify(error=f"Task {task_id} not found"), 404
+    return jsonify(message=f"Task {task_id} deleted")
   `,
   async run(project) {
     const task = await newTask(project, 'delete');
     const other = await newTask(project, 'must stay');
-    const answer = await remove(project, task);
+    const { answer, isLeft } = await remove(project, task);
     const isOk = answer.status === 200 && answer.json !== undefined;
     const faults: string[] = [];
     if (!isOk && answer.status !== 204) faults.push(seen('DELETE', answer));
-    if (project.created.has(String(task.id))) faults.push('the task is still in the list');
+    if (isLeft) faults.push('the task is still there');
     return [...faults, ...(await faultsOfOther(project, other))];
   },
 };

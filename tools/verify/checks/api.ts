@@ -17,10 +17,13 @@ const index: Check = {
   `,
   async run(project) {
     const answer = await request(project, '/');
-    const isWelcomePage = /welcome to nginx/i.test(answer.text);
-    return answer.status === 200 && !isWelcomePage ? [] : [seen('GET /', answer)];
+    if (answer.status !== 200 || isWelcomePage(answer.text)) return [seen('GET /', answer)];
+    return answer.text.trim() === '' ? ['GET /: 200, and nothing else'] : [];
   },
 };
+
+/** By its heading: the page of an application may welcome people to nginx, too. */
+const isWelcomePage = (text: string) => /<(title|h1)>welcome to nginx!</i.test(text);
 
 const list: Check = {
   id: 'api.list',
@@ -56,10 +59,16 @@ const creation: Check = {
   points: 3,
   why: 'The client needs the id for its next request, and 201 says that something was created.',
   fix: snippet`
-    # cur = conn.cursor(cursor_factory=psycopg2.extras.RealDictCursor)
-    cur.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", (title,))
+    from psycopg2.extras import RealDictCursor    # rows with the names of their columns
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor(cursor_factory=RealDictCursor)
+    cur.execute(
+        "INSERT INTO tasks (title, status) VALUES (%s, %s) RETURNING *",
+        (data["title"], data.get("status", "pending")),
+    )
     task = cur.fetchone()
     conn.commit()
+    conn.close()
     return jsonify(task=task), 201
   `,
   async run(project) {
@@ -99,7 +108,7 @@ const text: Check = {
     'Letters that come back changed are lost.',
   fix: snippet`
     # a parameter, never an f-string
-    cur.execute("INSERT INTO tasks (title) VALUES (%s)", (title,))
+    cur.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", (data["title"],))
   `,
   async run(project) {
     const title = titleFor(project, `O'Reilly; "--" <b>&amp;</b> \\ % é 漢 🙂`);

@@ -5,12 +5,13 @@ import { isProduction } from '../compose.ts';
 import { databaseOwner, reachedFrom, sql, sqlRows } from '../postgres.ts';
 import type { Project } from '../project.ts';
 import { publishedLogins } from '../published.ts';
+import { isOfTasks } from '../table.ts';
 import { newTask, remove } from '../tasks.ts';
 
 const selectColumns = `
   SELECT column_name, is_nullable
   FROM information_schema.columns
-  WHERE table_schema = 'public' AND table_name = 'tasks'`;
+  WHERE ${isOfTasks}`;
 
 /** The columns of tasks, each with YES if it may be NULL; none without the table. */
 export function columnsOf(project: Project): Promise<Map<string, string>> {
@@ -47,8 +48,25 @@ const table: Check = {
 const countKeysOnId = `
   SELECT count(*)
   FROM pg_index i
-  JOIN pg_attribute a ON a.attrelid = i.indrelid AND i.indkey::text = a.attnum::text
-  WHERE i.indrelid = 'tasks'::regclass AND i.indisunique AND a.attname = 'id'`;
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+  WHERE i.indrelid = 'tasks'::regclass AND a.attname = 'id'
+    AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL`;
+
+const defaultOfTitle = `
+  SELECT column_default FROM information_schema.columns
+  WHERE ${isOfTasks} AND column_name = 'title' AND column_default IS NOT NULL`;
+
+const withoutTitle = `
+  BEGIN;
+  UPDATE tasks SET title = NULL WHERE id = (SELECT min(id) FROM tasks);
+  ROLLBACK;`;
+
+/** A rule of the table may be a CHECK or a trigger as well: it is tried, and not kept. */
+const rejectsNull = (project: Project): Promise<boolean> =>
+  sql(project, withoutTitle).then(
+    () => false,
+    () => true,
+  );
 
 const constraints: Check = {
   id: 'database.constraints',
@@ -65,10 +83,14 @@ const constraints: Check = {
   `,
   async run(project) {
     const columns = await columnsOf(project);
-    if (columns.size === 0) throw new NotPossible('there is no table tasks');
+    const missing = ['id', 'title'].find((name) => !columns.has(name));
+    if (missing !== undefined) throw new NotPossible(`tasks has no column ${missing}`);
     const keys = await sql(project, countKeysOnId);
     const faults: string[] = [];
-    if (columns.get('title') !== 'NO') faults.push('title may be NULL');
+    if (columns.get('title') !== 'NO' && !(await rejectsNull(project)))
+      faults.push('title may be NULL');
+    const byDefault = await sql(project, defaultOfTitle);
+    if (byDefault !== '') faults.push(`a task without a title gets ${byDefault}`);
     if (keys === '0') faults.push('id is neither the primary key nor unique');
     return faults;
   },
@@ -109,17 +131,25 @@ const password: Check = {
   `,
   async run(project) {
     const api = await runningContainer(project, 'api');
-    const { user, database: name } = await databaseOwner(project);
+    const { database: name } = await databaseOwner(project);
     const [address] = await reachedFrom(project, 'api');
     if (address === undefined) throw new NotPossible('api cannot reach db');
-    const withoutPassword = ['-w', '-h', address, '-U', user, '-d', name, '-c', 'SELECT 1'];
-    const { code, stderr } = await runBeside(project, api, 'psql', ...withoutPassword);
-    if (code === 0) return [`${user} was let in from another container without a password`];
-    const isRefused = /password|authentication|pg_hba/i.test(stderr);
-    if (!isRefused) throw new NotPossible(`psql: ${stderr}`);
-    return [];
+    const logins = (await sqlRows(project, selectLogins)).map(([login = '']) => login);
+    const attempts = logins.map(async (login) => {
+      const withoutPassword = ['-w', '-h', address, '-U', login, '-d', name, '-c', 'SELECT 1'];
+      const { code, stderr } = await runBeside(project, api, 'psql', ...withoutPassword);
+      if (code === 0) return [`${login} was let in from another container without a password`];
+      const isRefused = /password|authentication|pg_hba|permission denied/i.test(stderr);
+      if (!isRefused) throw new NotPossible(`psql: ${stderr}`);
+      return [];
+    });
+    return (await Promise.all(attempts)).flat();
   },
 };
+
+/** Those that can do most come first: each attempt takes a container. */
+const selectLogins = `
+  SELECT rolname FROM pg_roles WHERE rolcanlogin ORDER BY rolsuper DESC, rolname LIMIT 5`;
 
 const publishedPasswords: Check = {
   id: 'database.published-passwords',

@@ -12,6 +12,7 @@ const model: Check = {
   why: 'The other checks look at the model that Compose makes of these files.',
   fix: snippet`
     docker compose config --quiet    # names the line at fault
+    cp .env.example .env             # if .env is missing
     services:
       web: …
       api: …

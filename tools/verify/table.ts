@@ -50,9 +50,14 @@ export async function lostSince(project: Project): Promise<{ gone: string[]; cha
   };
 }
 
+/** For the columns of information_schema: the table that `tasks` means, in whichever schema. */
+export const isOfTasks = `
+  table_name = 'tasks' AND table_schema =
+    (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('tasks'))`;
+
 const columnNames = `
   SELECT quote_ident(column_name) FROM information_schema.columns
-  WHERE table_schema = 'public' AND table_name = 'tasks' AND is_generated = 'NEVER'`;
+  WHERE ${isOfTasks} AND is_generated = 'NEVER'`;
 
 /** Puts back rows of the copy. Throws NotPossible if the table refuses them. */
 export async function putBack(project: Project, ids: string[]): Promise<void> {

@@ -110,16 +110,36 @@ export async function lookUp(
   return tasks.filter(isTask).find(isIt);
 }
 
-/** Deletes a task through the API. It stays in `project.created` while the list still has it. */
-export async function remove(project: Project, { id }: Task): Promise<Answer> {
+/** Deletes a task through the API. Says as well whether the task is still there. */
+export async function remove(
+  project: Project,
+  { id }: Task,
+): Promise<{ answer: Answer; isLeft: boolean }> {
+  const rowNow = async () => (await rowsOf(project).catch(() => undefined))?.get(String(id));
+  const before = await rowNow();
   const answer = await write(project, `${path}/${id}`, { method: 'DELETE' });
-  const left = await lookUp(project, (task) => task.id === id);
-  if (!left) project.created.delete(String(id));
-  return answer;
+  const after = await rowNow();
+  const isListed = (await listed(project)).some((task) => task.id === id);
+  // An API may only mark what is deleted. Its list need not be the whole list, but a page of it.
+  const isLeft = isListed || (after !== undefined && after === before);
+  if (after === undefined && !isListed) project.created.delete(String(id));
+  return { answer, isLeft };
 }
 
 /** True for what a router says that has no such route: some say 404 where others say 405. */
 const mayLackRoute = ({ status }: Answer) => [404, 405, 501].includes(status);
+
+/** PUT, or PATCH if a task that exists can be updated with that alone. */
+const updateMethod = (project: Project): Promise<string> =>
+  project.once('update method', async () => {
+    const task = await newTask(project, 'how to update').catch(() => undefined);
+    if (!task) return 'PUT';
+    const url = `${path}/${task.id}`;
+    const body = { title: task.title };
+    const isMissing = async (method: string) =>
+      mayLackRoute(await write(project, url, { method, body }));
+    return (await isMissing('PUT')) && !(await isMissing('PATCH')) ? 'PATCH' : 'PUT';
+  });
 
 /** Updates a task with PUT, or with PATCH if the API has only that. */
 export async function update(
@@ -127,12 +147,8 @@ export async function update(
   id: number | string,
   fields: object,
 ): Promise<Answer> {
-  const url = `${path}/${id}`;
-  const answer = await write(project, url, { method: 'PUT', body: fields });
-  if (!mayLackRoute(answer)) return answer;
-  const other = await write(project, url, { method: 'PATCH', body: fields });
-  // It has neither, or not this task: what the API itself says is JSON.
-  return mayLackRoute(other) && answer.json !== undefined ? answer : other;
+  const method = await updateMethod(project);
+  return write(project, `${path}/${id}`, { method, body: fields });
 }
 
 /** Deletes every task that the checks created. Returns notes if something is left or lost. */

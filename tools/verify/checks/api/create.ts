@@ -10,10 +10,16 @@ export const check: Check = {
   points: 3,
   why: 'The client needs the id for its next request, and 201 says that something was created.',
   fix: snippet`
-    # cur = conn.cursor(cursor_factory=psycopg2.extras.RealDictCursor)
-    cur.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", (title,))
+    from psycopg2.extras import RealDictCursor    # rows with the names of their columns
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor(cursor_factory=RealDictCursor)
+    cur.execute(
+        "INSERT INTO tasks (title, status) VALUES (%s, %s) RETURNING *",
+        (data["title"], data.get("status", "pending")),
+    )
     task = cur.fetchone()
     conn.commit()
+    conn.close()
     return jsonify(task=task), 201
   `,
   async run(project) {

@@ -9,18 +9,24 @@ export const check: Check = {
   points: 2,
   why: 'An answer that says "deleted" must be true.',
   fix: snippet`
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor()
     cur.execute("DELETE FROM tasks WHERE id = %s RETURNING id", (task_id,))
     deleted = cur.fetchone()
     conn.commit()
+    conn.close()
+    if deleted is None:
+        return jsonify(error=f"Task {task_id} not found"), 404
+    return jsonify(message=f"Task {task_id} deleted")
   `,
   async run(project) {
     const task = await newTask(project, 'delete');
     const other = await newTask(project, 'must stay');
-    const answer = await remove(project, task);
+    const { answer, isLeft } = await remove(project, task);
     const isOk = answer.status === 200 && answer.json !== undefined;
     const faults: string[] = [];
     if (!isOk && answer.status !== 204) faults.push(seen('DELETE', answer));
-    if (project.created.has(String(task.id))) faults.push('the task is still in the list');
+    if (isLeft) faults.push('the task is still there');
     return [...faults, ...(await faultsOfOther(project, other))];
   },
 };

@@ -16,8 +16,12 @@ export const check: Check = {
   fix: snippet`
     @app.get("/api/tasks/<int:task_id>")
     def get_task(task_id):
+        from psycopg2.extras import RealDictCursor    # rows with the names of their columns
+        conn = get_db_connection()    # as your other routes connect
+        cur = conn.cursor(cursor_factory=RealDictCursor)
         cur.execute("SELECT * FROM tasks WHERE id = %s", (task_id,))
         task = cur.fetchone()
+        conn.close()
         if task is None:
             return jsonify(error=f"Task {task_id} not found"), 404
         return jsonify(task=task)

@@ -14,7 +14,10 @@ export const check: Check = {
   `,
   async run(project) {
     const answer = await request(project, '/');
-    const isWelcomePage = /welcome to nginx/i.test(answer.text);
-    return answer.status === 200 && !isWelcomePage ? [] : [seen('GET /', answer)];
+    if (answer.status !== 200 || isWelcomePage(answer.text)) return [seen('GET /', answer)];
+    return answer.text.trim() === '' ? ['GET /: 200, and nothing else'] : [];
   },
 };
+
+/** By its heading: the page of an application may welcome people to nginx, too. */
+const isWelcomePage = (text: string) => /<(title|h1)>welcome to nginx!</i.test(text);

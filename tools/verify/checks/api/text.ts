@@ -11,7 +11,7 @@ export const check: Check = {
     'Letters that come back changed are lost.',
   fix: snippet`
     # a parameter, never an f-string
-    cur.execute("INSERT INTO tasks (title) VALUES (%s)", (title,))
+    cur.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", (data["title"],))
   `,
   async run(project) {
     const title = titleFor(project, `O'Reilly; "--" <b>&amp;</b> \\ % é 漢 🙂`);

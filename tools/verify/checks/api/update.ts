@@ -10,6 +10,9 @@ export const check: Check = {
   points: 3,
   why: 'Marking a task done must not erase its title.',
   fix: snippet`
+    from psycopg2.extras import RealDictCursor    # rows with the names of their columns
+    conn = get_db_connection()    # as your other routes connect
+    cur = conn.cursor(cursor_factory=RealDictCursor)
     cur.execute(
         "UPDATE tasks SET title = COALESCE(%s, title), status = COALESCE(%s, status) "
         "WHERE id = %s RETURNING *",
@@ -17,6 +20,10 @@ export const check: Check = {
     )
     task = cur.fetchone()
     conn.commit()
+    conn.close()
+    if task is None:
+        return jsonify(error=f"Task {task_id} not found"), 404
+    return jsonify(task=task)
   `,
   async run(project) {
     const { id, title } = await newTask(project, 'update');

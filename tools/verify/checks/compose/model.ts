@@ -11,6 +11,7 @@ export const check: Check = {
   why: 'The other checks look at the model that Compose makes of these files.',
   fix: snippet`
     docker compose config --quiet    # names the line at fault
+    cp .env.example .env             # if .env is missing
     services:
       web: …
       api: …

@@ -1,10 +1,11 @@
 import { sqlRows } from '../../postgres.ts';
 import type { Project } from '../../project.ts';
+import { isOfTasks } from '../../table.ts';
 
 const selectColumns = `
   SELECT column_name, is_nullable
   FROM information_schema.columns
-  WHERE table_schema = 'public' AND table_name = 'tasks'`;
+  WHERE ${isOfTasks}`;
 
 /** The columns of tasks, each with YES if it may be NULL; none without the table. */
 export function columnsOf(project: Project): Promise<Map<string, string>> {

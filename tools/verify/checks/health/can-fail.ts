@@ -15,6 +15,12 @@ export const check: Check = {
   fix: snippet`
     test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]
     # -f: a status of 400 or more is a failure. Without || true or | at the end
+    # in an image without curl, with Python:
+    test:
+      - CMD
+      - python3
+      - -c
+      - import urllib.request as u; u.urlopen("http://localhost:8080/healthz")
   `,
   async run(project) {
     const all = await allHealthChecks(project);

@@ -14,6 +14,12 @@ export const check: Check = {
   fix: snippet`
     # -f: a status of 400 or more is a failure
     test: ["CMD", "curl", "-f", "http://localhost:8080/healthz"]
+    # in an image without curl, with Python:
+    test:
+      - CMD
+      - python3
+      - -c
+      - import urllib.request as u; u.urlopen("http://localhost:8080/healthz")
   `,
   async run(project) {
     const { api, during } = await outage(project);

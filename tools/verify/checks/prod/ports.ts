@@ -18,11 +18,12 @@ export const check: Check = {
   async run(project) {
     const faults: string[] = [];
     const services = always(await productionModel(project));
-    for (const [name, { ports = [], network_mode: mode }] of services) {
+    for (const [name, service] of services) {
       if (name === 'web') continue;
-      const published = ports.map((port) => port.published).join();
-      if (ports.length > 0) faults.push(`${name} publishes ${published}`);
-      if (mode === 'host') faults.push(`${name} is in the network of the host, with all its ports`);
+      const published = service.ports?.map((port) => port.published) ?? [];
+      if (published.length > 0) faults.push(`${name} publishes ${published.join()}`);
+      if (service.network_mode === 'host')
+        faults.push(`${name} is in the network of the host, with all its ports`);
     }
     return faults;
   },

@@ -9,7 +9,7 @@ app = Flask(__name__)
 statuses = ("pending", "in_progress", "completed")
 
 
-def connect():
+def get_db_connection():
     return psycopg2.connect(
         host=os.environ["DB_HOST"],
         dbname=os.environ["POSTGRES_DB"],
@@ -22,7 +22,7 @@ def connect():
 
 def query(sql, values=()):
     """Runs one statement in a transaction of its own."""
-    connection = connect()
+    connection = get_db_connection()
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql, values)

@@ -1,0 +1,276 @@
+// APIs and tables that students write, each running: unusual and right, or wrong and disguised.
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { Course } from '../../test/course.ts';
+import { differences, idsOf } from '../../test/expected.ts';
+
+const server = 'api/server.js';
+const schema = 'db/init/01_schema.sql';
+const guard = 'if (id && !/^\\d+$/.test(id))';
+const deleteOne = 'DELETE FROM tasks WHERE id = $1 RETURNING id';
+const updateOne =
+  'UPDATE tasks SET title = COALESCE($2, title), status = COALESCE($3, status) WHERE id = $1';
+const list = 'SELECT * FROM tasks ORDER BY id';
+const one = "'SELECT * FROM tasks WHERE id = $1'";
+
+type Edit = [from: string, to: string];
+
+interface Variant {
+  what: string;
+  edits?: Edit[];
+  /** Done to the database before the API is started, and undone afterwards. */
+  sql?: [change: string, undo: string];
+  /** What must fail. Without it, everything must pass. */
+  failed?: string[];
+}
+
+const right: Variant[] = [
+  {
+    what: 'updates by PATCH alone, and deletions that only mark a task',
+    sql: [
+      'ALTER TABLE tasks ADD gone boolean NOT NULL DEFAULT false',
+      'ALTER TABLE tasks DROP gone',
+    ],
+    edits: [
+      ["method === 'POST' || method === 'PUT'", "method === 'POST' || method === 'PATCH'"],
+      ["if (method === 'PUT')", "if (method === 'PATCH')"],
+      ["return [405, { error: 'Method not allowed' }]", "return [404, { error: 'Not found' }]"],
+      [list, 'SELECT id, title, status, created_at FROM tasks WHERE NOT gone ORDER BY id'],
+      [deleteOne, 'UPDATE tasks SET gone = true WHERE id = $1 AND NOT gone RETURNING id'],
+      ['[200, { message: `Task ${id} deleted` }]', '[204]'],
+    ],
+  },
+  {
+    what: 'its own ways to answer: a bare task, 404 for a word, 415, 422, and errors with details',
+    edits: [
+      [
+        'return task ? [200, { task }] : missing(id);\n  }\n\n',
+        'return task ? [200, task] : missing(id);\n  }\n\n',
+      ],
+      ['[, api, tasks, id] = path', '[, api, tasks, word] = path'],
+      ["if (path === '/')", "const id = word && parseInt(word, 10);\n  if (path === '/')"],
+      ["if (method === 'GET' && !id)", "if (method === 'GET' && !word)"],
+      [`${guard} return [400,`, 'if (word && Number.isNaN(id)) return [404,'],
+      ["if (!type.includes('json')) return [400,", "if (!type.includes('json')) return [415,"],
+      [
+        '[400, { error: "Missing \'title\' in request body" }]',
+        "[422, { error: { title: ['is required'] } }]",
+      ],
+      [
+        "tasks !== 'tasks') return [404, { error: 'Not found' }]",
+        "tasks !== 'tasks') return [404]",
+      ],
+      ["{ application: 'Task API' }", "'Welcome to nginx, Node and PostgreSQL'"],
+    ],
+  },
+  {
+    what: 'a cache, JSON in ASCII, and a table with more columns in a schema of its own',
+    sql: [
+      `CREATE SCHEMA app; ALTER TABLE tasks SET SCHEMA app;
+       ALTER TABLE app.tasks ADD due date, ADD words tsvector
+         GENERATED ALWAYS AS (to_tsvector('simple', title)) STORED;
+       ALTER ROLE taskapp SET search_path = app`,
+      `ALTER ROLE taskapp RESET search_path;
+       ALTER TABLE app.tasks DROP due, DROP words;
+       ALTER TABLE app.tasks SET SCHEMA public; DROP SCHEMA app`,
+    ],
+    edits: [
+      ['const missing =', 'let cache;\nconst missing ='],
+      [`await query('${list}')`, `(cache ??= await query('${list}'))`],
+      ['let data = {};', 'let data = {};\n  cache = undefined;'],
+      [
+        'response.end(JSON.stringify(body))',
+        [
+          'const escape = (c) => `\\\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;',
+          '  response.end(JSON.stringify(body).replace(/[\\u0080-\\uffff]/g, escape))',
+        ].join('\n'),
+      ],
+    ],
+  },
+  {
+    what: 'a key that is no primary key, and a CHECK that wants a title',
+    sql: [
+      `ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD CONSTRAINT own UNIQUE (id) INCLUDE (title),
+         ALTER title DROP NOT NULL,
+         ADD CONSTRAINT titled CHECK (title IS NOT NULL AND title <> '')`,
+      `ALTER TABLE tasks DROP CONSTRAINT own, ADD PRIMARY KEY (id),
+         ALTER title SET NOT NULL, DROP CONSTRAINT titled`,
+    ],
+  },
+  {
+    what: 'tasks of the student that have the same title, or that of a seed',
+    sql: [
+      `INSERT INTO tasks (title, created_at)
+       VALUES ('Buy milk', now()), ('Buy milk', now()), ('Learn Docker Compose', now())`,
+      'DELETE FROM tasks WHERE id > 2',
+    ],
+  },
+];
+
+const wrong: Variant[] = [
+  {
+    what: 'an empty page at /',
+    edits: [["[200, { application: 'Task API' }]", '[200]']],
+    failed: ['api.index'],
+  },
+  {
+    what: 'a deletion that takes all later tasks along',
+    edits: [[deleteOne, 'DELETE FROM tasks WHERE id >= $1 RETURNING id']],
+    failed: ['api.delete'],
+  },
+  {
+    what: 'an id that becomes a part of DELETE alone, if it begins with a digit',
+    edits: [
+      [guard, "if (id && !(method === 'DELETE' ? /^\\d/ : /^\\d+$/).test(id))"],
+      [
+        `'${deleteOne}'`,
+        "`DELETE FROM tasks WHERE $1 <> '' AND (id = ${decodeURIComponent(id)}) RETURNING id`",
+      ],
+    ],
+    failed: ['api.wrong-id'],
+  },
+  {
+    what: 'an id that becomes a part of SELECT alone, if it begins with a digit',
+    edits: [
+      [guard, "if (id && !(method === 'GET' ? /^\\d/ : /^\\d+$/).test(id))"],
+      [one, "`SELECT * FROM tasks WHERE $1 <> '' AND (id = ${decodeURIComponent(id)})`"],
+    ],
+    failed: ['api.wrong-id'],
+  },
+  {
+    what: 'an update that makes the task which is missing',
+    edits: [
+      [
+        `'${updateOne} RETURNING *'`,
+        [
+          "`INSERT INTO tasks (id, title, status) VALUES ($1, COALESCE($2, ''), COALESCE($3, ''))",
+          'ON CONFLICT (id) DO UPDATE SET title = COALESCE($2, tasks.title),',
+          'status = COALESCE($3, tasks.status) RETURNING *`',
+        ].join('\n'),
+      ],
+    ],
+    failed: ['api.unknown-id'],
+  },
+  {
+    what: 'a redirect to / from each path that does not exist',
+    edits: [
+      ["tasks !== 'tasks') return [404,", "tasks !== 'tasks') return [302,"],
+      ["{ 'Content-Type'", "{ Location: '/', 'Content-Type'"],
+    ],
+    failed: ['api.unknown-path'],
+  },
+  {
+    what: 'a column of another name, which the API hides',
+    sql: [
+      'ALTER TABLE tasks RENAME created_at TO "createdAt"',
+      'ALTER TABLE tasks RENAME "createdAt" TO created_at',
+    ],
+    edits: [[list, 'SELECT id, title, status, "createdAt" AS created_at FROM tasks ORDER BY id']],
+    failed: ['database.table'],
+  },
+  {
+    what: 'a key over two columns, and a title by default',
+    sql: [
+      `ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id, created_at),
+         ALTER title SET DEFAULT 'New task'`,
+      `ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (id),
+         ALTER title DROP DEFAULT`,
+    ],
+    failed: ['database.constraints'],
+  },
+  {
+    what: 'an index that is unique among some tasks only',
+    sql: [
+      `ALTER TABLE tasks DROP CONSTRAINT tasks_pkey;
+       CREATE UNIQUE INDEX own ON tasks (id) WHERE status = 'pending'`,
+      'DROP INDEX own; ALTER TABLE tasks ADD PRIMARY KEY (id)',
+    ],
+    failed: ['database.constraints'],
+  },
+  {
+    what: 'seeds that a restart has added again, hours later',
+    sql: [
+      `INSERT INTO tasks (title, created_at)
+       SELECT title, created_at + interval '3 hours' FROM tasks WHERE id <= 2`,
+      'DELETE FROM tasks WHERE id > 2',
+    ],
+    failed: ['database.seed'],
+  },
+];
+
+describe.skipIf(inject('notRunBecause'))('the API and the table of a student', () => {
+  const course = new Course();
+  const pristine = new Map<string, string>();
+  const tasks = () => course.sql('TABLE tasks ORDER BY id');
+
+  const restarted = async () => {
+    await course.compose('restart', '--timeout', '1', 'api');
+    await course.reloadNginx(); // the address of api may have changed
+    const published = await course.compose('port', 'web', '80');
+    const url = `http://localhost:${published.trim().split(':').at(-1)}/healthz`;
+    const answers = async () => expect((await fetch(url)).status).toBe(200);
+    await vi.waitFor(answers, { timeout: 20_000, interval: 100 });
+  };
+
+  beforeAll(async () => {
+    for (const file of [server, '.env.example', schema]) pristine.set(file, course.read(file));
+    await course.compose('build');
+    await course.compose('up', '-d', '--wait');
+  });
+  afterAll(() => course.remove());
+
+  const changed = async ({ edits = [], sql }: Variant) => {
+    onTestFinished(async () => {
+      if (sql) await course.sql(sql[1]);
+      course.write(server, pristine.get(server) ?? '');
+    });
+    if (sql) await course.sql(sql[0]);
+    for (const edit of edits) course.edit(server, ...edit);
+    await restarted();
+  };
+
+  it.each([...right, ...wrong])('$what', async (variant) => {
+    await changed(variant);
+    const rows = await tasks();
+    const { failed = [], edits = [] } = variant;
+    const groups = edits.length > 0 ? ['api', 'database'] : ['database'];
+    const only = failed.length > 0 ? failed : groups;
+    expect(differences(await course.check({ only }), failed)).toEqual([]);
+    expect(await tasks()).toBe(rows);
+  });
+
+  describe('its logins', () => {
+    const hba = '/var/lib/postgresql/data/pg_hba.conf';
+    const inDb = (script: string) => course.compose('exec', '-T', 'db', 'sh', '-c', script);
+    const reload = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT pg_reload_conf()"';
+    const withLogin = async (create: string, name: string) => {
+      await course.sql(`CREATE ROLE ${name} ${create}`);
+      onTestFinished(async () => {
+        await course.sql(`DROP ROLE ${name}`);
+      });
+    };
+
+    it.each([
+      ['the owner is refused, with a password or without', 'taskapp', 'reject', []],
+      ['a login beside the owner needs no password', 'reader', 'trust', ['database.password']],
+    ])('%s', async (_what, login, method, failed) => {
+      await withLogin('LOGIN', 'reader');
+      // With cat: BusyBox's sed -i would make a file of root's, unreadable for the server.
+      const line = `host all ${login} all ${method}`;
+      await inDb(`cat ${hba} > /tmp/hba && (echo "${line}"; cat /tmp/hba) > ${hba} && ${reload}`);
+      onTestFinished(async () => {
+        await inDb(`cat /tmp/hba > ${hba} && ${reload}`);
+      });
+      const report = await course.check({ only: ['database.password'] });
+      expect(differences(report, failed)).toEqual([]);
+    });
+
+    it('a group without login has the password of the example', async () => {
+      course.edit('.env.example', 'PASSWORD=change-me', 'PASSWORD=of-the-example');
+      onTestFinished(() => course.write('.env.example', pristine.get('.env.example') ?? ''));
+      await withLogin("NOLOGIN PASSWORD 'of-the-example'", 'readers');
+      const only = ['database.published-passwords'];
+      const production = { files: ['compose.yml', 'compose.prod.yml'] };
+      expect(idsOf(await course.check({ only }, production), 'passed')).toEqual(only);
+    });
+  });
+});

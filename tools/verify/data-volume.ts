@@ -4,6 +4,7 @@ import { runningContainer } from './containers.ts';
 import type { Container } from './model.ts';
 import { environmentOf } from './postgres.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 import { isAtOrBelow } from './tree.ts';
 
 const defaultDataDirectory = '/var/lib/postgresql/data';
@@ -13,13 +14,14 @@ export async function faultsOfData(project: Project): Promise<string[]> {
   const { volumes: mounts = [], environment = {} } = await findService(project, 'db');
   const directory = environment.PGDATA ?? defaultDataDirectory;
   const mount = mountOf(mounts, directory, ({ target }) => target);
-  if (!mount) return [`nothing is mounted at ${directory}`];
-  if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
-  if (mount.source === undefined) return [`the volume at ${directory} has no name`];
+  if (!mount) return [say('volumes.data.no-mount', { directory })];
+  if (mount.type !== 'volume')
+    return [say('volumes.data.other-mount', { directory, type: mount.type })];
+  if (mount.source === undefined) return [say('volumes.data.no-name', { directory })];
   const { volumes = {} } = await composeModel(project);
   const { device, o = '' } = volumes[mount.source]?.driver_opts ?? {};
   if (o.split(',').includes('bind'))
-    return [`the volume at ${directory} is the directory ${device} of the host`];
+    return [say('volumes.data.directory-of-host', { directory, device })];
   return faultsOfContainer(project);
 }
 
@@ -36,13 +38,13 @@ async function faultsOfContainer(project: Project): Promise<string[]> {
   const directory = environmentOf(container, 'PGDATA') ?? defaultDataDirectory;
   const mount = mountOf(container.Mounts, directory, ({ Destination }) => Destination);
   const place = unnamedPlace(mount);
-  return place === undefined ? [] : [`the running db keeps ${directory} in ${place}`];
+  return place === undefined ? [] : [say('volumes.data.running-elsewhere', { directory, place })];
 }
 
 /** What a mount is, unless it is a named volume. */
 function unnamedPlace(mount: Container['Mounts'][number] | undefined): string | undefined {
-  if (!mount) return 'the container itself';
-  if (mount.Type !== 'volume') return `a ${mount.Type} mount`;
+  if (!mount) return say('volumes.data.in-container');
+  if (mount.Type !== 'volume') return say('volumes.data.in-mount', { type: mount.Type });
   const isAnonymous = /^[0-9a-f]{64}$/.test(mount.Name ?? '');
-  return isAnonymous ? 'an anonymous volume' : undefined;
+  return isAnonymous ? say('volumes.data.in-anonymous-volume') : undefined;
 }

@@ -4,6 +4,7 @@ import { runBeside, runningContainer } from './containers.ts';
 import { NotPossible } from './errors.ts';
 import type { Container } from './model.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 /** The login and the database that the image was told to create. */
 export async function databaseOwner(project: Project): Promise<{ user: string; database: string }> {
@@ -68,7 +69,7 @@ async function accepts(project: Project, from: Container, address: string): Prom
   const ask = ['-h', address, '-t', '5']; // a packet may be lost while the engine changes networks
   const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
   // 0 and 1: the server answered. 2: it did not.
-  if (code > 2) throw new NotPossible(`pg_isready of the image of db: ${stderr}`);
+  if (code > 2) throw new NotPossible(say('shared.pg-isready-failed', { error: stderr }));
   return code < 2;
 }
 

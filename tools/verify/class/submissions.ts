@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { checks } from '../checks/all.ts';
+import { allTexts } from '../texts.ts';
 
 export interface Submission {
   /** The name of the folder, as it is. */
@@ -26,10 +27,10 @@ function keyOf(folder: string): string {
   return `${words.slice(0, 40).replaceAll(/^-|-$/g, '') || 'folder'}-${hash.slice(0, 6)}`;
 }
 
-/** Changes whenever a file of the copied submission does, or a check, or how it is graded. */
+/** Changes with each file of the copied submission, with checks and texts, and how it is graded. */
 export function fingerprintOf(copy: string, how: string): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([how, checks.map(({ id }) => id)]));
+  hash.update(JSON.stringify([how, checks.map(({ id }) => id), allTexts()]));
   addTo(hash, copy, '');
   return hash.digest('hex');
 }

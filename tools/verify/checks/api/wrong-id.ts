@@ -1,18 +1,12 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import type { Project } from '../../project.ts';
 import { lookUp, newTask, path, seen, type Task, update, write } from '../../tasks.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'api.wrong-id',
-  title: 'An id that is no number returns 4xx, and never becomes a part of the statement',
   chapter: 'Composing the app',
   points: 2,
-  why: 'What becomes a part of the statement can delete every task. A 500 is a fault of the server.',
-  fix: snippet`
-    @app.put("/api/tasks/<int:task_id>")
-    # a parameter, never an f-string
-    cur.execute("UPDATE tasks SET status = %s WHERE id = %s", (status, task_id))
-  `,
   async run(project) {
     const task = await newTask(project, 'wrong id');
     const faults: string[] = [];
@@ -33,10 +27,10 @@ function statementsFor({ id, title }: Task): string[] {
 }
 
 async function faultsOfId(project: Project, id: string, task: Task): Promise<string[]> {
-  const what = `an update of ${path}/${decodeURIComponent(id)}`;
+  const what = say('shared.update-of', { url: `${path}/${decodeURIComponent(id)}` });
   const answer = await update(project, id, { status: 'completed' });
   const faults = isRefused(answer.status) ? [] : [seen(what, answer)];
   const now = await lookUp(project, (candidate) => candidate.id === task.id);
   if (now?.status === task.status) return faults;
-  return [`${what} has changed task ${task.id}: the id is a part of the statement`];
+  return [say('api.wrong-id.part-of-statement', { request: what, id: task.id })];
 }

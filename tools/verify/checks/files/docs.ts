@@ -1,28 +1,21 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { readText } from '../../project-files.ts';
+import { say } from '../../texts.ts';
 import { documentsOf } from './documents.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.docs',
-  title: 'Documents describe the architecture and how to operate it',
   chapter: 'What comes next',
   points: 1,
-  why:
-    'At night nobody reads code: ' +
-    'whoever is on call needs the picture, the commands and the known faults.',
-  fix: snippet`
-    # docs/architecture.md: services, networks, data
-    # docs/operations.md: start, back up, restore, troubleshoot
-  `,
   run(project) {
     const documents = documentsOf(project);
     const lines = documents.flatMap((path) => readText(project, path).split('\n'));
     const subjects = [...documents, ...lines.filter((line) => line.startsWith('#'))];
     const has = (subject: RegExp) => subjects.some((line) => subject.test(line));
     const faults: string[] = [];
-    if (!has(/architect/i)) faults.push('no document or heading covers the architecture');
+    if (!has(/architect/i)) faults.push(say('files.docs.no-architecture'));
     if (!has(/operat|runbook|troubleshoot|back ?up|restore/i))
-      faults.push('no document or heading covers operation, backup or troubleshooting');
+      faults.push(say('files.docs.no-operation'));
     return faults;
   },
 };

@@ -1,22 +1,16 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { readText } from '../../project-files.ts';
+import { say } from '../../texts.ts';
 import { documentsOf } from './documents.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.readme',
-  title: 'A README or another document says how to start the stack',
   chapter: 'Composing the app',
   points: 1,
-  why: 'Somebody else, or you in six months, has only this file to go by.',
-  fix: snippet`
-    # README.md
-    ## Start it
-        docker compose up -d --build
-  `,
   run(project) {
     const paths = documentsOf(project);
-    if (paths.length === 0) return ['no README.md'];
+    if (paths.length === 0) return [say('files.readme.missing')];
     const saysHow = paths.some((path) => /\bcompose\b.*\bup\b/.test(readText(project, path)));
-    return saysHow ? [] : [`none of ${paths.join(', ')} mentions docker compose up`];
+    return saysHow ? [] : [say('files.readme.no-start', { files: paths.join(', ') })];
   },
 };

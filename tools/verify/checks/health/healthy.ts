@@ -1,4 +1,4 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import {
   allContainers,
   forgetContainers,
@@ -9,19 +9,14 @@ import {
 import { NotPossible } from '../../errors.ts';
 import { patience } from '../../health-checks.ts';
 import { type Container, tiers } from '../../model.ts';
+import { say } from '../../texts.ts';
 import { eventually } from '../../wait.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'health.healthy',
-  title: 'All containers are healthy',
   chapter: 'Health checks',
   points: 3,
   waits: true,
-  why: 'Docker itself asks the services, from inside: an unhealthy one does not work.',
-  fix: snippet`
-    # what the check printed
-    docker inspect --format '{{json .State.Health}}' $(docker compose ps -q api)
-  `,
   async run(project) {
     let unhealthy: Container[] = [];
     await eventually(
@@ -37,7 +32,7 @@ export const check: Check = {
     const containers: Container[] = [];
     for (const tier of tiers) containers.push(await runningContainer(project, tier));
     if (containers.some(({ State }) => State.Health)) return [];
-    throw new NotPossible('no container has a health check');
+    throw new NotPossible(say('health.healthy.no-health-check'));
   },
 };
 
@@ -50,6 +45,7 @@ function isUnhealthy(container: Container): boolean {
 
 function faultOfHealth(container: Container): string {
   const { Health } = container.State;
-  const output = Health?.Log?.at(-1)?.Output.trim() || 'its check printed nothing';
-  return `${nameOf(container)} is ${Health?.Status}: ${output}`;
+  const output = Health?.Log?.at(-1)?.Output.trim() || say('health.healthy.no-output');
+  const status = Health?.Status;
+  return say('health.healthy.unhealthy', { container: nameOf(container), status, output });
 }

@@ -1,9 +1,10 @@
 import { findService } from '../../compose.ts';
 import { shared, type Tier } from '../../model.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 
 /** What is wrong if two services have no network in common. */
 export async function faultsOfSharing(project: Project, a: Tier, b: Tier): Promise<string[]> {
   const networks = shared(await findService(project, a), await findService(project, b));
-  return networks.length > 0 ? [] : [`${a} and ${b} have no network in common`];
+  return networks.length > 0 ? [] : [say('shared.no-common-network', { a, b })];
 }

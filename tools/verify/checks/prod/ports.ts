@@ -1,26 +1,18 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { productionModel } from '../../compose.ts';
 import { always } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'prod.ports',
-  title: 'Nothing but web is published in production',
   chapter: 'Production patterns',
   points: 2,
-  why:
-    'The ports of development bypass nginx, ' +
-    'and everybody with a login on the server can reach 127.0.0.1.',
-  fix: snippet`
-    # publish api and db in compose.override.yml only: production does not load it
-    adminer:
-      profiles: [debug]    # starts only when somebody asks for it
-  `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, service] of always(await productionModel(project))) {
-      const published = service.ports?.map((port) => port.published) ?? [];
-      if (name !== 'web' && published.length > 0)
-        faults.push(`${name} publishes ${published.join()}`);
+    for (const [service, settings] of always(await productionModel(project))) {
+      const published = settings.ports?.map((port) => port.published) ?? [];
+      if (service !== 'web' && published.length > 0)
+        faults.push(say('prod.ports.published', { service, ports: published.join() }));
     }
     return faults;
   },

@@ -10,7 +10,15 @@ import { memoryDirectory } from './test/lib/memory.ts';
 // people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the faults.
 const quick = {
   stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack'],
-  verify: ['class-reports', 'class-rules', 'class-settings', 'command-line', 'http', 'labs'],
+  verify: [
+    'class-reports',
+    'class-rules',
+    'class-settings',
+    'command-line',
+    'http',
+    'labs',
+    'texts',
+  ],
   browser: ['page'],
 };
 

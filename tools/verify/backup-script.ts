@@ -10,6 +10,7 @@ import { NotApplicable, NotPossible } from './errors.ts';
 import { fingerprint, fingerprintOf, mayBeStopped } from './lifecycle.ts';
 import { databaseOwner } from './postgres.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 import { filesBelow, isSkipped, textOf } from './tree.ts';
 import { eventually } from './wait.ts';
 
@@ -23,27 +24,27 @@ function backupScripts({ directory }: Project): string[] {
 /** What is wrong with the script or its backup. Throws as `mayBeStopped` does. */
 export async function faultsOfScript(project: Project): Promise<string[]> {
   const [script] = backupScripts(project);
-  if (script === undefined) throw new NotApplicable('no script is named backup and runs pg_dump');
+  if (script === undefined) throw new NotApplicable(say('operations.backup-script.no-script'));
+  const name = relative(project.directory, script);
   if (!project.options.mayRunScripts)
-    throw new NotApplicable(
-      `${relative(project.directory, script)} would have all rights on this machine: ` +
-        'for your own project, npm run verify -- --destructive runs it',
-    );
+    throw new NotApplicable(say('operations.backup-script.not-allowed', { script: name }));
   await mayBeStopped(project);
   const before = await fingerprint(project);
-  const name = relative(project.directory, script);
   const copy = realpathSync(mkdtempSync(join(tmpdir(), 'verify-backup-')));
   try {
     const filter = (path: string) => !isSkipped(path);
     cpSync(project.directory, copy, { recursive: true, preserveTimestamps: true, filter });
     const from = Date.now();
     const { code, stderr } = await runScript(project, copy, name);
-    if (code !== 0) return [`${name} ends with ${code}: ${lastLine(stderr)}`];
+    if (code !== 0) {
+      const error = lastLine(stderr);
+      return [say('operations.backup-script.fails', { script: name, code, error })];
+    }
     const made = filesBelow(copy).filter((path) => statSync(path).mtimeMs >= from - 1);
     const faults = await Promise.all(
       made.filter(isDump).map((path) => faultsOfFile(project, path, before)),
     );
-    if (faults.length === 0) return [`${name} leaves no dump in the directory of the project`];
+    if (faults.length === 0) return [say('operations.backup-script.no-dump', { script: name })];
     return faults.some((list) => list.length === 0) ? [] : faults.flat();
   } finally {
     rmSync(copy, { recursive: true, force: true });
@@ -88,7 +89,7 @@ function isDump(path: string): boolean {
 async function faultsOfFile(project: Project, path: string, before: string): Promise<string[]> {
   const name = basename(path);
   const input = contentOf(path);
-  if (input.length === 0) return [`${name} is empty, or not whole`];
+  if (input.length === 0) return [say('operations.backup-script.empty', { file: name })];
   const { user, database } = await databaseOwner(project);
   const { Image: image } = await runningContainer(project, 'db');
   const settings = { POSTGRES_USER: user, POSTGRES_DB: database, POSTGRES_PASSWORD: project.mark };
@@ -119,8 +120,9 @@ async function faultsOfFile(project: Project, path: string, before: string): Pro
       : await inServer('psql', '--quiet', '--no-psqlrc');
     const after = (await inServer('psql', '-At', '-c', fingerprintOf)).stdout.toString().trim();
     if (after === before) return [];
-    const reason = lastLine(restored.stderr);
-    return [`${name} restores ${after || 'nothing'}, the database has ${before}. ${reason}`.trim()];
+    const error = lastLine(restored.stderr);
+    const rows = after || say('operations.backup-script.nothing-restored');
+    return [say('operations.backup-script.other-rows', { file: name, rows, before, error }).trim()];
   } finally {
     await project.docker(['rm', '--force', '--volumes', id]);
   }
@@ -131,5 +133,5 @@ async function mustStart(project: Project, id: string, user: string, database: s
   const ask = ['exec', id, 'pg_isready', '-h', '127.0.0.1', '-U', user, '-d', database];
   const isReady = async () => (await project.docker(ask)).code === 0;
   if (!(await eventually(isReady, 60_000)))
-    throw new NotPossible('a server for the restore does not start within 60 s');
+    throw new NotPossible(say('operations.backup-script.no-server'));
 }

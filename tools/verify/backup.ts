@@ -7,6 +7,7 @@ import { fingerprint, mayBeStopped } from './lifecycle.ts';
 import { inDatabase, sql } from './postgres.ts';
 import type { Project } from './project.ts';
 import { newTask, remove } from './tasks.ts';
+import { say } from './texts.ts';
 
 /**
  * Restores a dump into a new database and compares it; then, as the dump is good, in place.
@@ -36,9 +37,9 @@ async function faultsOfCopy(project: Project, dump: Buffer, before: string): Pro
     const options = { database: scratch, input: dump, limitMs: 60_000 };
     const restore = ['pg_restore', '--exit-on-error'];
     const { code, stderr } = await inDatabase(project, restore, options);
-    if (code !== 0) return [`pg_restore into an empty database: ${lastLine(stderr)}`];
+    if (code !== 0) return [say('operations.backup.no-restore', { error: lastLine(stderr) })];
     const copy = await fingerprint(project, scratch);
-    return copy === before ? [] : [`the dump has ${copy}, the database ${before}`];
+    return copy === before ? [] : [say('operations.backup.other-copy', { copy, before })];
   } finally {
     await sql(project, `DROP DATABASE ${scratch} WITH (FORCE)`);
   }
@@ -52,8 +53,7 @@ async function faultsOfRestore(project: Project, dump: Buffer, before: string): 
   project.created.delete(String(later.id));
   const after = await fingerprint(project);
   if (after === before) return [];
-  const kept = keep(dump);
-  return [`before the dump: ${before}; after the restore: ${after}; the dump is ${kept}`];
+  return [say('operations.backup.other-restore', { before, after, path: keep(dump) })];
 }
 
 const endRestores = `
@@ -66,8 +66,7 @@ async function restoreInPlace(project: Project, dump: Buffer): Promise<string[]>
     const { code, stderr } = await inDatabase(project, restore, { input: dump, limitMs: 20_000 });
     return code === 0 ? [] : [`pg_restore --clean: ${lastLine(stderr)}`];
   } catch (error) {
-    const { message } = error as Error;
-    return [`${message}: does a connection of the API hold a lock on the table?`];
+    return [say('operations.backup.lock', { error: (error as Error).message })];
   } finally {
     await sql(project, endRestores);
   }
@@ -84,7 +83,7 @@ async function faultsOfApi(project: Project): Promise<string[]> {
   const task = await newTask(project, 'made after the restore').catch(
     (error: unknown) => error as Error,
   );
-  if (task instanceof Error) return [`after the restore: ${task.message}`];
+  if (task instanceof Error) return [say('operations.backup.no-task', { error: task.message })];
   await remove(project, task);
   return [];
 }

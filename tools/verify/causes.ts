@@ -1,5 +1,7 @@
 // One cause is said once: what a failed check keeps others from looking at is not counted again.
 import { type Check, type Group, groupOf } from './check.ts';
+import { checks } from './checks/all.ts';
+import { say } from './texts.ts';
 
 const model = ['files.compose', 'compose.model'];
 const running = [...model, 'health.running'];
@@ -34,5 +36,9 @@ export function withCause<T extends Verdict>(result: T, all: T[]): T {
   );
   const cause = causes[groupOf(result.check)].find((id) => failed.has(id));
   if (cause === undefined) return result;
-  return { ...result, outcome: 'skipped', reason: `blocked by ${cause}` };
+  return { ...result, outcome: 'skipped', reason: say('shared.blocked-by', { check: cause }) };
 }
+
+/** True for the reason of a check that another keeps from looking. */
+export const isBlocked = (reason: string): boolean =>
+  checks.some(({ id }) => reason.startsWith(say('shared.blocked-by', { check: id })));

@@ -1,5 +1,6 @@
 // What a check is.
 import type { Project } from './project.ts';
+import type { Texts } from './texts.ts';
 
 export const groups = [
   'files',
@@ -36,18 +37,12 @@ export const chapters = [
 ] as const;
 export type Chapter = (typeof chapters)[number];
 
-/** One check. Its texts are for students. */
-export interface Check {
+/** What a check looks at. Its texts are not here: they can be translated. */
+export interface Definition {
   /** Its group, a dot, and a name. */
   id: `${Group}.${string}`;
-  /** One sentence that is true when the check passes. */
-  title: string;
   chapter: Chapter;
   points: number;
-  /** Why it matters. */
-  why: string;
-  /** How to fix it, usually as lines to paste. */
-  fix: string;
   /** Set if the check stops, starts or recreates containers: it then needs --destructive. */
   destructive?: true;
   /** Set if it must see the stack as it was given: before others have restarted anything. */
@@ -61,13 +56,7 @@ export interface Check {
   run(project: Project): Promise<string[]> | string[];
 }
 
-/** The group of a check: the part of its id before the dot. */
-export const groupOf = ({ id }: Check): Group => id.slice(0, id.indexOf('.')) as Group;
+export interface Check extends Definition, Texts {}
 
-/** A multi-line text without its first and last line, and without the indentation of the code. */
-export function snippet({ 0: text = '' }: TemplateStringsArray): string {
-  const lines = text.split('\n').slice(1, -1);
-  const indents = lines.filter((line) => line.trim() !== '').map((line) => line.search(/\S/));
-  const indent = Math.min(...indents);
-  return lines.map((line) => line.slice(indent)).join('\n');
-}
+/** The group of a check: the part of its id before the dot. */
+export const groupOf = ({ id }: Definition): Group => id.slice(0, id.indexOf('.')) as Group;

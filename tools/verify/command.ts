@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { NotPossible } from './errors.ts';
+import { say } from './texts.ts';
 
 /** How a program ended. */
 export interface Ended {
@@ -32,20 +33,25 @@ export async function execute(
   // and Ctrl-C does not kill the command that restores the stack.
   const child = spawn(command, args, { ...options, detached: true });
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
+  const start = [command, ...args.slice(0, 3)].join(' ');
   const end = (reason: string) => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-    const start = [command, ...args.slice(0, 3)].join(' ');
-    reject(new NotPossible(`${start} … ${reason}`));
+    reject(new NotPossible(reason));
   };
-  const stdout = collect(child.stdout, end);
-  const stderr = collect(child.stderr, end);
+  const endForOutput = (size: number) =>
+    end(say('shared.printed-too-much', { command: start, size }));
+  const stdout = collect(child.stdout, endForOutput);
+  const stderr = collect(child.stderr, endForOutput);
   child.stdin.on('error', () => undefined); // it may end before it has read everything
   child.stdin.end(input);
 
-  const timer = setTimeout(() => end(`did not end within ${limitMs / 1_000} s`), limitMs);
+  const endForTime = () => {
+    end(say('shared.not-ended-in-time', { command: start, seconds: limitMs / 1_000 }));
+  };
+  const timer = setTimeout(endForTime, limitMs);
   child.on('error', (error: NodeJS.ErrnoException) => {
     const isMissing = error.code === 'ENOENT';
-    reject(isMissing ? new NotPossible(`the command ${command} is not installed`) : error);
+    reject(isMissing ? new NotPossible(say('shared.not-installed', { command })) : error);
   });
   child.on('close', (code) => {
     resolve({
@@ -59,7 +65,7 @@ export async function execute(
 
 const maxBytes = 256 * 1024 * 1024; // of what a program prints
 
-function collect(stream: Readable, end: (reason: string) => void): Buffer[] {
+function collect(stream: Readable, endFor: (size: number) => void): Buffer[] {
   const chunks: Buffer[] = [];
   let size = 0;
   stream.on('data', (chunk: Buffer) => {
@@ -67,7 +73,7 @@ function collect(stream: Readable, end: (reason: string) => void): Buffer[] {
     chunks.push(chunk);
     if (size <= maxBytes) return;
     stream.destroy();
-    end(`printed more than ${maxBytes / 2 ** 20} MiB`);
+    endFor(maxBytes / 2 ** 20);
   });
   return chunks;
 }

@@ -5,6 +5,7 @@ import { NotPossible } from './errors.ts';
 import type { Model, Service, Tier } from './model.ts';
 import type { Project } from './project.ts';
 import { baseFile, fileExists, productionFile, readText } from './project-files.ts';
+import { say } from './texts.ts';
 
 /** A model, and what Compose wrote to standard error about it. */
 interface Resolved {
@@ -39,14 +40,14 @@ export async function wholeModel(project: Project): Promise<Model> {
 /** One service of the model. Throws NotPossible if it is missing. */
 export async function findService(project: Project, name: Tier): Promise<Service> {
   const service = (await composeModel(project)).services[name];
-  if (!service) throw new NotPossible(`there is no service ${name}`);
+  if (!service) throw new NotPossible(say('shared.no-service', { service: name }));
   return service;
 }
 
 /** The model without -f, and the model of the base file alone. Throws NotPossible without one. */
 export async function defaultAndBase(project: Project): Promise<[Model, Model]> {
   const base = baseOf(project);
-  if (base === undefined) throw new NotPossible('there is no Compose file');
+  if (base === undefined) throw new NotPossible(say('shared.no-compose-file'));
   const env = { ...project.env };
   delete env.COMPOSE_FILE;
   const resolveFiles = async (files: string[]) => {
@@ -75,7 +76,8 @@ const raw = ['config', '--format', 'json', '--no-interpolate', '--no-normalize']
 export async function rawFile(project: Project, file: string): Promise<RawModel> {
   const options = ['compose', '-f', file, '--profile', '*', ...raw, '--no-consistency'];
   const { code, stdout, stderr } = await project.docker(options);
-  if (code !== 0) throw new NotPossible(`${file} cannot be read: ${lastLine(stderr)}`);
+  if (code !== 0)
+    throw new NotPossible(say('shared.unreadable', { file, error: lastLine(stderr) }));
   return (JSON.parse(stdout.toString()) as { services?: RawModel }).services ?? {};
 }
 
@@ -133,7 +135,7 @@ function productionOptions(project: Project): string[] {
   const everything = ['--profile', '*'];
   if (isProduction(project)) return [...project.composeOptions(), ...everything];
   const base = baseOf(project);
-  if (base === undefined) throw new NotPossible('there is no Compose file');
+  if (base === undefined) throw new NotPossible(say('shared.no-compose-file'));
   const production = productionFile(project);
   // As the labs run it.
   if (production === undefined) return [...project.composeOptions([base]), ...everything];

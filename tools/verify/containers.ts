@@ -5,6 +5,7 @@ import { NotPossible } from './errors.ts';
 import type { Container, Image, Tier } from './model.ts';
 import { composeModel, wholeModel } from './compose.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 const label = 'com.docker.compose';
 
@@ -56,7 +57,7 @@ export async function findByDirectory(project: Project): Promise<string[]> {
   project.name = name;
   project.forget('model', 'whole model');
   forgetContainers(project);
-  return [`the stack of this directory runs as the project ${name}: -p ${name} says so as well`];
+  return [say('shared.other-name', { name })];
 }
 
 /** Call this after containers have changed: they and web's address are then looked up again. */
@@ -73,7 +74,7 @@ export async function containersOf(project: Project, service: string): Promise<C
 /** A running container of a service. Throws NotPossible if there is none. */
 export async function runningContainer(project: Project, service: Tier): Promise<Container> {
   const running = (await containersOf(project, service)).find(isRunning);
-  if (!running) throw new NotPossible(`${service} is not running`);
+  if (!running) throw new NotPossible(say('shared.not-running', { service }));
   return running;
 }
 
@@ -88,7 +89,7 @@ export async function imageOf(project: Project, service: string): Promise<Image>
     const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);
     if (image) return image;
   }
-  throw new NotPossible(`the image of ${service} is missing: run docker compose build, or pull`);
+  throw new NotPossible(say('shared.no-image', { service }));
 }
 
 /**

@@ -4,6 +4,7 @@ import { imageOf, runningContainer } from './containers.ts';
 import type { Container, Model, Service } from './model.ts';
 import { environmentOf } from './postgres.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 import { isAtOrBelow } from './tree.ts';
 
 const defaultDataDirectory = '/var/lib/postgresql/data';
@@ -14,13 +15,13 @@ export async function faultsOfData(project: Project): Promise<string[]> {
   const directory = environment.PGDATA ?? defaultDataDirectory;
   const all = [...mounts, ...(await volumesOfImage(project))];
   const mount = mountOf(all, directory, ({ target }) => target);
-  if (!mount) return [`nothing is mounted at ${directory}`];
-  if (mount.type !== 'volume') return [`${directory} is a ${mount.type} mount`];
-  if (mount.source === undefined) return [`the volume at ${directory} has no name`];
+  if (!mount) return [say('volumes.data.no-mount', { directory })];
+  if (mount.type !== 'volume')
+    return [say('volumes.data.other-mount', { directory, type: mount.type })];
+  if (mount.source === undefined) return [say('volumes.data.no-name', { directory })];
   const { volumes = {} } = await composeModel(project);
-  const place = placeOf(volumes[mount.source]);
-  if (place !== undefined) return [`the volume at ${directory} is ${place}`];
-  return faultsOfContainer(project);
+  const faults = faultsOfVolume(directory, volumes[mount.source]);
+  return faults.length > 0 ? faults : faultsOfContainer(project);
 }
 
 type Mount = NonNullable<Service['volumes']>[number];
@@ -31,11 +32,14 @@ async function volumesOfImage(project: Project): Promise<Mount[]> {
   return Object.keys(image?.Config.Volumes ?? {}).map((target) => ({ type: 'volume', target }));
 }
 
-/** What a named volume is by its options, unless Docker or a disk keeps it. */
-function placeOf(volume: NonNullable<Model['volumes']>[string] | undefined): string | undefined {
+type Volume = NonNullable<Model['volumes']>[string];
+
+/** What is wrong with a named volume by its options: neither Docker nor a disk keeps it. */
+function faultsOfVolume(directory: string, volume: Volume | undefined): string[] {
   const { type, device, o = '' } = volume?.driver_opts ?? {};
-  if (type === 'tmpfs') return 'in memory';
-  return type === 'none' || o.includes('bind') ? `the directory ${device} of the host` : undefined;
+  if (type === 'tmpfs') return [say('volumes.data.in-memory', { directory })];
+  const isOfHost = type === 'none' || o.includes('bind');
+  return isOfHost ? [say('volumes.data.directory-of-host', { directory, device })] : [];
 }
 
 /** The mount that holds a path: of those around it, the one with the longest target. */
@@ -51,13 +55,13 @@ async function faultsOfContainer(project: Project): Promise<string[]> {
   const directory = environmentOf(container, 'PGDATA') ?? defaultDataDirectory;
   const mount = mountOf(container.Mounts, directory, ({ Destination }) => Destination);
   const place = unnamedPlace(mount);
-  return place === undefined ? [] : [`the running db keeps ${directory} in ${place}`];
+  return place === undefined ? [] : [say('volumes.data.running-elsewhere', { directory, place })];
 }
 
 /** What a mount is, unless it is a named volume. */
 function unnamedPlace(mount: Container['Mounts'][number] | undefined): string | undefined {
-  if (!mount) return 'the container itself';
-  if (mount.Type !== 'volume') return `a ${mount.Type} mount`;
+  if (!mount) return say('volumes.data.in-container');
+  if (mount.Type !== 'volume') return say('volumes.data.in-mount', { type: mount.Type });
   const isAnonymous = /^[0-9a-f]{64}$/.test(mount.Name ?? '');
-  return isAnonymous ? 'an anonymous volume' : undefined;
+  return isAnonymous ? say('volumes.data.in-anonymous-volume') : undefined;
 }

@@ -2,6 +2,7 @@
 import { join, relative, resolve } from 'node:path';
 import { NotApplicable, NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 import { filesBelow, textOf } from './tree.ts';
 
 export interface GitText {
@@ -18,7 +19,7 @@ const most = 200 * 1024 * 1024;
 export async function pathsInGit(project: Project, ...paths: string[]): Promise<string[]> {
   const tracked = ['--cached', '--others', '--exclude-standard'];
   const listed = await project.git('ls-files', '-z', ...tracked, '--', ...paths);
-  if (!listed) throw new NotApplicable('not in a git work tree');
+  if (!listed) throw new NotApplicable(say('shared.no-work-tree'));
   return listed.stdout.toString().split('\0').filter(Boolean);
 }
 
@@ -60,7 +61,7 @@ async function oldTexts(project: Project): Promise<GitText[]> {
   const sizes = await project.gitWith([...pathOf.keys()].join('\n'), 'cat-file', '--batch-check');
   const blobs = sizes.stdout.toString().split('\n').flatMap(smallBlob);
   const total = blobs.reduce((sum, { size }) => sum + size, 0);
-  if (total > most) throw new NotPossible('the history of git is too large to be searched');
+  if (total > most) throw new NotPossible(say('shared.history-too-large'));
 
   const ids = blobs.map(({ id }) => id).join('\n');
   const { stdout } = await project.gitWith(ids, 'cat-file', '--batch');

@@ -3,6 +3,7 @@ import { type IncomingMessage, request as overHttp, type RequestOptions } from '
 import { request as overHttps } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
+import { say } from './texts.ts';
 
 export interface Answer {
   status: number;
@@ -129,8 +130,8 @@ function readAnswer(response: IncomingMessage, onEnd: (answer: Answer) => void):
   let size = 0;
   response.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size > maxBytes) response.destroy(new Error(`the body is over ${maxBytes / 2 ** 20} MiB`));
-    else chunks.push(chunk);
+    if (size <= maxBytes) chunks.push(chunk);
+    else response.destroy(new Error(say('shared.body-too-large', { size: maxBytes / 2 ** 20 })));
   });
   response.on('end', () => {
     const text = Buffer.concat(chunks).toString();
@@ -147,7 +148,7 @@ function readAnswer(response: IncomingMessage, onEnd: (answer: Answer) => void):
 /** An error with a message that a person can use. */
 function readable(error: NodeJS.ErrnoException & { errors?: Error[] }): Error {
   if (error.name === 'AbortError' || error.name === 'TimeoutError')
-    return new Error(`no answer within ${limitMs / 1_000} s`);
+    return new Error(say('shared.no-answer-in-time', { seconds: limitMs / 1_000 }));
   // Node leaves the message empty if it has tried several addresses.
   const causes = error.errors?.map(({ message }) => message).join(', ');
   return new Error(error.message || (causes ?? String(error.code)));

@@ -5,6 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 const block = 512;
 const overlap = 4_096; // longer than what stands around a text
@@ -109,7 +110,7 @@ export async function findInImage<T extends Wanted>(
       if (found.size === wanted.length) return found;
     }
     const [code] = (await ended) as [number];
-    if (code !== 0) throw new NotPossible(`docker save ${image} has failed`);
+    if (code !== 0) throw new NotPossible(say('shared.save-failed', { image }));
   } finally {
     save.kill();
   }

@@ -4,6 +4,7 @@ import { type GitText, gitTexts } from './git-files.ts';
 import type { Project } from './project.ts';
 import { hasServices, isDotEnv } from './project-files.ts';
 import { patternOf, secretsOf } from './secrets.ts';
+import { say } from './texts.ts';
 
 /** What kind of file has it: one cause is the fault of one check. */
 export type Kind = 'settings' | 'compose' | 'other';
@@ -35,8 +36,10 @@ function kindOf({ path, text, isOld }: GitText): Kind {
   return hasServices(path, text) && !isOld ? 'compose' : 'other';
 }
 
-const faultOf = ({ path, isOld }: GitText, place: string): string =>
-  isOld ? `${path} in the history of git has ${place}` : `${path} has ${place}`;
+const faultOf = ({ path, isOld }: GitText, secret: string): string =>
+  isOld
+    ? say('shared.secret-in-history', { path, secret })
+    : say('shared.secret-in-file', { path, secret });
 
 /** The leaks in one kind of files. Throws NotApplicable outside a work tree. */
 export async function leaksIn(project: Project, kind: Kind): Promise<Leak[]> {

@@ -14,6 +14,7 @@ import { type Container, tiers } from './model.ts';
 import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
 import { copyOf } from './table.ts';
+import { say } from './texts.ts';
 import { eventually } from './wait.ts';
 import { mustAnswer, statusOf } from './web.ts';
 
@@ -33,16 +34,12 @@ export const fingerprint = (project: Project, database?: string): Promise<string
 export async function mayBeStopped(project: Project): Promise<void> {
   for (const tier of tiers) await runningContainer(project, tier);
   await mustAnswer(project);
-  if (!(await worksAgain(project, 5_000)))
-    throw new NotPossible('the application does not work: GET /healthz is not 200');
+  if (!(await worksAgain(project, 5_000))) throw new NotPossible(say('shared.does-not-work'));
 
   await copyOf(project);
   const others = await wouldBeMade(project);
   if (others.length === 0) return;
-  throw new NotPossible(
-    `${others.join(', ')} was started from other files or settings than these: ` +
-      'name the same ones with -f and --env-file, or run docker compose up -d first',
-  );
+  throw new NotPossible(say('shared.other-settings', { containers: others.join(', ') }));
 }
 
 /** The containers that `docker compose up` would make, instead of those that run. */
@@ -83,11 +80,10 @@ export function databaseAnswers(project: Project, limitMs: number): Promise<bool
 
 /** Waits until the application works again. Returns what is wrong then, lost tasks included. */
 async function faultsAfter(event: string, project: Project, before: string): Promise<string[]> {
-  if (!(await worksAgain(project, 45_000)))
-    return [`GET /healthz is not 200 within 45 s after ${event}`];
+  if (!(await worksAgain(project, 45_000))) return [say('shared.down-afterwards', { event })];
   await databaseAnswers(project, 20_000);
   const after = await fingerprint(project);
-  return after === before ? [] : [`before ${event}: ${before}; after: ${after}`];
+  return after === before ? [] : [say('shared.other-rows-afterwards', { event, before, after })];
 }
 
 /** How many containers each service has. */
@@ -132,7 +128,7 @@ export async function downAndUp(project: Project): Promise<string[]> {
     // Whatever happened: and a service that was only slow is up the second time.
     if (!isUp) await start(project, counts, ownMs);
   }
-  return faultsAfter('down and up', project, before);
+  return faultsAfter(say('operations.down-up.event'), project, before);
 }
 
 /** The ids of all containers, in the worst order that a reboot may take: web first, db last. */
@@ -157,7 +153,7 @@ export async function reboot(project: Project): Promise<string[]> {
       await project.docker(['start', id], { limitMs: 30_000 });
       await sleep(1_000); // long enough to notice that the next one is missing
     }
-    return await faultsAfter('a restart of all containers', project, before);
+    return await faultsAfter(say('operations.reboot.event'), project, before);
   } finally {
     await project.docker(['start', ...ids], { limitMs: 30_000 }); // those that are still down
     await healthyAgain(project);

@@ -4,6 +4,7 @@ import { NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
 import { isComposeFile } from './project-files.ts';
 import { isSecretName, passwordInAddress, secretsAmong } from './secret-names.ts';
+import { say } from './texts.ts';
 import { composeFiles } from './tree.ts';
 
 /** `NAME=value` entries, or a mapping, as a mapping of texts. */
@@ -27,21 +28,20 @@ function faultsOfService({ environment, build, command = [] }: RawService): stri
   const literal = secretsAmong(variables).filter(([, value]) => isLiteral(value));
   const faults = literal.map(([name]) =>
     isSecretName(name)
-      ? `${name} has a literal value`
-      : `the address in ${name} contains a password`,
+      ? say('config.no-password.literal', { name })
+      : say('config.no-password.in-address', { name }),
   );
   const inCommand = [command].flat().map(passwordInAddress);
   if (inCommand.some((password) => password !== undefined && isLiteral(password)))
-    faults.push('an address in the command contains a password');
-  if (variables.POSTGRES_HOST_AUTH_METHOD === 'trust')
-    faults.push('POSTGRES_HOST_AUTH_METHOD is trust: nobody needs a password');
+    faults.push(say('config.no-password.in-command'));
+  if (variables.POSTGRES_HOST_AUTH_METHOD === 'trust') faults.push(say('config.no-password.trust'));
   return faults;
 }
 
 /** For each Compose file, the passwords in it. Throws NotPossible if one cannot be read. */
 export async function literalPasswords(project: Project): Promise<Map<string, string[]>> {
   const files = [...composeFiles(project).keys()];
-  if (files.length === 0) throw new NotPossible('there is no Compose file');
+  if (files.length === 0) throw new NotPossible(say('shared.no-compose-file'));
   const found = new Map<string, string[]>();
   const unreadable: NotPossible[] = [];
   for (const file of files) {

@@ -7,8 +7,10 @@ import { Progress } from './progress.ts';
 import { Project, type ProjectOptions } from './project.ts';
 import { formatAll, type Titled } from './report.ts';
 import { exitCode, type Report, type Selection, verify } from './run.ts';
+import { translationFault } from './texts.ts';
 
 async function main(): Promise<number> {
+  if (translationFault !== undefined) throw new WrongUsage(`VERIFY_TEXTS: ${translationFault}`);
   if (isForClass(process.argv)) return classMain();
   const { help, projects, format: as, ...selection } = parse(process.argv.slice(2), process.env);
   if (help) {

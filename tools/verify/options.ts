@@ -33,6 +33,7 @@ why that matters and how to fix it. Start the stack first.
 --class DIR         grade a class instead, one submission per folder: see --class --help
 -h, --help          this text
 VERIFY_TOKEN        in the environment: sent to /api as "Authorization: Bearer"
+VERIFY_TEXTS        in the environment: a file with a translation of what verify says
 
 This repository in production:
   VERIFY_TOKEN=$(cat secrets/api_token) npm run verify -- -f compose.yml -f compose.prod.yml \\

@@ -9,6 +9,7 @@ import {
   worksAgain,
 } from './lifecycle.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 import { eventually } from './wait.ts';
 import { statusOf } from './web.ts';
 
@@ -50,11 +51,10 @@ async function healthOfApi(project: Project): Promise<Outage['api']> {
 }
 
 async function faultsAfterwards(project: Project, before: string): Promise<string[]> {
-  if (!(await worksAgain(project, 30_000)))
-    return ['GET /healthz is not 200 within 30 s after db was started'];
+  if (!(await worksAgain(project, 30_000))) return [say('health.recovers.down')];
   await databaseAnswers(project, 20_000);
   const after = await fingerprint(project);
-  return after === before ? [] : ['the tasks are not the same as before'];
+  return after === before ? [] : [say('health.recovers.other-tasks')];
 }
 
 /** Leaves the stack as it was, with a restart for an API that does not recover by itself. */

@@ -4,6 +4,7 @@ import { runBeside, runningContainer } from './containers.ts';
 import { NotPossible } from './errors.ts';
 import type { Container } from './model.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 /** The login and the database that the image was told to create. */
 export async function databaseOwner(project: Project): Promise<{ user: string; database: string }> {
@@ -88,7 +89,7 @@ async function accepts(
   const ask = ['-h', address, '-p', port, '-t', '5'];
   const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
   // 0 and 1: the server answered. 2: it did not.
-  if (code > 2) throw new NotPossible(`pg_isready of the image of db: ${stderr}`);
+  if (code > 2) throw new NotPossible(say('shared.pg-isready-failed', { error: stderr }));
   return code < 2;
 }
 

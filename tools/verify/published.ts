@@ -5,6 +5,7 @@ import { sqlRows } from './postgres.ts';
 import type { Project } from './project.ts';
 import { envExampleNames, envFileNames, readText } from './project-files.ts';
 import { isSecretName } from './secret-names.ts';
+import { say } from './texts.ts';
 import { composeFiles, initFiles, textOf } from './tree.ts';
 
 /** Passwords, each with the place where it is published. */
@@ -15,7 +16,7 @@ function defaultPasswords(project: Project): Published {
   const found: Published = new Map();
   for (const [file, text] of composeFiles(project)) {
     for (const [, name = '', value = ''] of text.matchAll(/\$\{(\w+):?-([^}]+)\}/g)) {
-      if (isSecretName(name)) found.set(value, `${name} in ${file}`);
+      if (isSecretName(name)) found.set(value, say('shared.name-in-file', { name, file }));
     }
   }
   return found;
@@ -45,7 +46,8 @@ export function examplePasswords(project: Project): Published {
     const lines = readText(project, file).matchAll(/^\s*#?\s*(?:export\s+)?(\w+)=(.*)$/gm);
     for (const [, name = '', text = ''] of lines) {
       const value = valueIn(text);
-      if (isSecretName(name) && value !== '') found.set(value, `${name} in ${file}`);
+      if (isSecretName(name) && value !== '')
+        found.set(value, say('shared.name-in-file', { name, file }));
     }
   }
   return found;
@@ -107,7 +109,8 @@ export async function publishedLogins(project: Project): Promise<string[]> {
   for (const [role, stored] of await storedLogins(project)) {
     const password = [...known.keys()].find((value) => isAccepted(value, role, stored));
     if (password === undefined) continue;
-    faults.push(`${role} has the password from ${known.get(password)}`);
+    const place = known.get(password);
+    faults.push(say('database.published-passwords.published', { login: role, place }));
   }
   return faults;
 }

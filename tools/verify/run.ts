@@ -9,6 +9,7 @@ import type { Project } from './project.ts';
 import { faultsOfLoss } from './table.ts';
 import { withCause } from './causes.ts';
 import { cleanUp } from './tasks.ts';
+import { say } from './texts.ts';
 
 /**
  * - passed, failed: verdicts.
@@ -117,12 +118,12 @@ class Run {
   /** What the check finds wrong. Throws NotApplicable or NotPossible if it has no verdict. */
   async #faults(check: Check): Promise<string[]> {
     const elapsedMs = performance.now() - this.#startedAt;
-    if (this.#signal?.aborted) throw new NotPossible('interrupted');
+    if (this.#signal?.aborted) throw new NotPossible(say('shared.interrupted'));
     if (check.destructive && !this.#destructive)
-      throw new NotApplicable('stops containers: runs only with --destructive');
+      throw new NotApplicable(say('shared.needs-destructive'));
     const totalMs = check.destructive ? await this.#destructiveMs() : harmlessMs;
     if (elapsedMs - this.#project.waitedMs > totalMs)
-      throw new NotPossible('the time limit for all checks has passed');
+      throw new NotPossible(say('shared.no-time-left'));
 
     // A destructive check must finish, to start what it has stopped. Others may be left behind.
     if (check.destructive) return check.run(this.#project);
@@ -169,7 +170,8 @@ class Run {
     const { promise: timeout, reject } = Promise.withResolvers<never>();
     const timer = setInterval(() => {
       if (performance.now() - this.#project.waitedMs - from < ms) return;
-      reject(new NotPossible(`no verdict within ${Math.round(ms / 1_000)} s`));
+      const seconds = Math.round(ms / 1_000);
+      reject(new NotPossible(say('shared.no-verdict-in-time', { seconds })));
     }, 100);
     return Promise.race([found, this.#interrupted, timeout]).finally(() => clearInterval(timer));
   }
@@ -177,7 +179,7 @@ class Run {
 
 function rejectsOn(signal: AbortSignal | undefined): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
-  signal?.addEventListener('abort', () => reject(new NotPossible('interrupted')));
+  signal?.addEventListener('abort', () => reject(new NotPossible(say('shared.interrupted'))));
   promise.catch(() => undefined); // no check may be waiting for it
   return promise;
 }

@@ -12,6 +12,7 @@ import {
   storedLogins,
 } from './published.ts';
 import { secretsAmong, secretWord } from './secret-names.ts';
+import { say } from './texts.ts';
 import { textOf } from './tree.ts';
 
 export interface Secret {
@@ -28,7 +29,7 @@ const unescaped = (value: string) => value.replaceAll('$$', '$');
 function fromEnvironment({ services }: Model): Secret[] {
   return Object.entries(services).flatMap(([service, { environment = {}, build }]) =>
     secretsAmong({ ...build?.args, ...environment }).map(([name, value]) => ({
-      place: `${name} of ${service}`,
+      place: say('shared.name-of-owner', { name, owner: service }),
       value: unescaped(value),
     })),
   );
@@ -40,7 +41,9 @@ export function secretFiles({ secrets = {} }: Model): Secret[] {
     const isFile = file !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile();
     const value = isFile ? textOf(file).trim() : '';
     const isPublic = value.startsWith('-----BEGIN CERTIFICATE') && !value.includes('PRIVATE KEY');
-    return value.length < 3 || isPublic ? [] : [{ place: `the secret ${name}`, value }];
+    return value.length < 3 || isPublic
+      ? []
+      : [{ place: say('shared.secret-file', { name }), value }];
   });
 }
 
@@ -53,7 +56,7 @@ async function fromImages(project: Project, { services }: Model): Promise<Secret
     for (const [name, value] of secretsAmong(
       Object.fromEntries(variables) as Record<string, string>,
     ))
-      found.push({ place: `${name} in the image of ${service}`, value, isOfImage: true });
+      found.push({ place: say('shared.name-in-image', { name, service }), value, isOfImage: true });
   }
   return found;
 }
@@ -65,7 +68,10 @@ async function fromDatabase(project: Project, { services }: Model): Promise<Secr
   for (const [service, { environment = {} }] of Object.entries(services)) {
     for (const [name, value] of Object.entries(environment)) {
       if (value && acceptedBy(unescaped(value), logins) !== undefined)
-        found.push({ place: `${name} of ${service}`, value: unescaped(value) });
+        found.push({
+          place: say('shared.name-of-owner', { name, owner: service }),
+          value: unescaped(value),
+        });
     }
   }
   return found;
@@ -74,7 +80,10 @@ async function fromDatabase(project: Project, { services }: Model): Promise<Secr
 /** What the settings files say, whether or not Compose can read the project. */
 function fromSettings(project: Project): Secret[] {
   return [...settings(project)].flatMap(([file, variables]) =>
-    secretsAmong(variables).map(([name, value]) => ({ place: `${name} of ${file}`, value })),
+    secretsAmong(variables).map(([name, value]) => ({
+      place: say('shared.name-of-owner', { name, owner: file }),
+      value,
+    })),
   );
 }
 
@@ -87,7 +96,10 @@ async function findSecrets(project: Project): Promise<Secret[]> {
   const found = [
     ...read.flatMap((one) => [...fromEnvironment(one), ...secretFiles(one)]),
     ...fromSettings(project),
-    ...[...init].map(([value, file]) => ({ place: `PASSWORD in ${file}`, value })),
+    ...[...init].map(([value, file]) => ({
+      place: say('shared.name-in-file', { name: 'PASSWORD', file }),
+      value,
+    })),
   ];
   for (const model of read) found.push(...(await fromDatabase(project, model)));
   for (const model of read) found.push(...(await fromImages(project, model)));

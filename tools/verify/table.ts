@@ -1,6 +1,7 @@
 // The rows of the table tasks: a copy before the first write, what changed since, and putting back.
 import { sql, sqlRows } from './postgres.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 /** Every row as JSON, by its id as text. */
 export type Rows = Map<string, string>;
@@ -89,13 +90,13 @@ export async function faultsOfLoss(project: Project): Promise<string[]> {
   const { gone, changed } = lost;
   if (gone.length + changed.length === 0) return [];
   const isBack = await putBack(project, [...gone, ...changed]).then(
-    () => 'verify has put them back',
-    (error: unknown) => `verify could not put them back: ${(error as Error).message}`,
+    () => say('shared.put-back'),
+    (error: unknown) => say('shared.not-put-back', { error: (error as Error).message }),
   );
   const list = (ids: string[]) => `${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ', …' : ''}`;
   return [
-    ...(gone.length > 0 ? [`tasks that were there before are gone: ${list(gone)}`] : []),
-    ...(changed.length > 0 ? [`tasks that were there before have changed: ${list(changed)}`] : []),
+    ...(gone.length > 0 ? [say('shared.tasks-gone', { ids: list(gone) })] : []),
+    ...(changed.length > 0 ? [say('shared.tasks-changed', { ids: list(changed) })] : []),
     isBack,
   ];
 }

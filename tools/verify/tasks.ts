@@ -3,6 +3,7 @@ import { NotPossible } from './errors.ts';
 import type { Answer, Call } from './http.ts';
 import type { Project } from './project.ts';
 import { addedSince, copyOf, deleteOurs, faultsOfLoss, rowsOf } from './table.ts';
+import { say } from './texts.ts';
 import { request, statusOf } from './web.ts';
 
 export interface Task {
@@ -39,7 +40,7 @@ async function wholeList(project: Project): Promise<unknown[]> {
   const answer = await request(project, path);
   const tasks = tasksIn(answer.json);
   if (answer.status !== 200 || !Array.isArray(tasks))
-    throw new NotPossible(`the list does not work: ${seen(`GET ${path}`, answer)}`);
+    throw new NotPossible(say('shared.no-list', { answer: seen(`GET ${path}`, answer) }));
   return tasks;
 }
 
@@ -92,7 +93,8 @@ export async function newTask(project: Project, what: string): Promise<Task> {
   const title = titleFor(project, what);
   const answer = await create(project, { title });
   const task = await lookUp(project, (one) => one.title === title);
-  if (!task) throw new NotPossible(`no task can be created: ${seen(`POST ${path}`, answer)}`);
+  if (!task)
+    throw new NotPossible(say('shared.no-new-task', { answer: seen(`POST ${path}`, answer) }));
   return task;
 }
 
@@ -162,5 +164,5 @@ export async function cleanUp(project: Project): Promise<string[]> {
   const lost = await faultsOfLoss(project);
   if (error === undefined || project.created.size === 0) return lost;
   const ids = [...project.created].join();
-  return [`tasks ${ids}, which the checks created, could not be deleted: ${error}`, ...lost];
+  return [say('shared.not-deleted', { ids, error }), ...lost];
 }

@@ -5,6 +5,7 @@ import { NotPossible } from './errors.ts';
 import { type Answer, ask, type Call, certificateName } from './http.ts';
 import type { Container } from './model.ts';
 import type { Project } from './project.ts';
+import { say } from './texts.ts';
 
 interface Published {
   /** The port in the container, such as 80/tcp. */
@@ -37,7 +38,7 @@ async function findUrl(project: Project): Promise<URL> {
   const withTls = secure.find((_url, n) => names[n] !== undefined);
   if (withTls) return withTls;
   const best = published.find(isPlain) ?? published[0];
-  if (!best) throw new NotPossible('web publishes no port: give its address with --url');
+  if (!best) throw new NotPossible(say('shared.no-port'));
   return addressOf('http', best);
 }
 
@@ -74,7 +75,7 @@ async function findAnswer(project: Project): Promise<void> {
   if (protocol !== 'http:' || answer.status >= 400) return;
   const { status, location } = await send(project, '/healthz').catch(() => answer);
   if (status >= 300 && status < 400)
-    throw new NotPossible(`${origin} redirects to ${location}: give that address with --url`);
+    throw new NotPossible(say('shared.redirects', { origin, location }));
 }
 
 /** Throws NotPossible if nothing answers at web's address, or if it redirects elsewhere. */
@@ -92,11 +93,7 @@ export async function request(project: Project, path: string, call: Call = {}): 
   });
   if (answer.status === 401 && path.startsWith('/api')) {
     const hasToken = project.options.token !== undefined;
-    throw new NotPossible(
-      hasToken
-        ? 'the API rejects the token in VERIFY_TOKEN'
-        : 'the API wants a token: set VERIFY_TOKEN',
-    );
+    throw new NotPossible(hasToken ? say('shared.token-rejected') : say('shared.token-needed'));
   }
   return answer;
 }

@@ -1,4 +1,5 @@
-import type { Check } from '../check.ts';
+import type { Check, Definition } from '../check.ts';
+import { textsOf } from '../texts.ts';
 import { check as apiCreate } from './api/create.ts';
 import { check as apiDelete } from './api/delete.ts';
 import { check as apiGet } from './api/get.ts';
@@ -71,8 +72,7 @@ import { check as prodSource } from './prod/source.ts';
 import { check as volumesData } from './volumes/data.ts';
 import { check as volumesReadOnly } from './volumes/read-only.ts';
 
-/** Every check, group by group. */
-export const checks: Check[] = [
+const definitions: Definition[] = [
   filesCompose,
   filesReadme,
   filesDocs,
@@ -145,3 +145,6 @@ export const checks: Check[] = [
   operationsReboot, // keeps the containers
   operationsDownUp, // makes new ones, so it comes last
 ];
+
+/** Every check, group by group, with its texts. */
+export const checks: Check[] = definitions.map((one) => ({ ...one, ...textsOf(one.id) }));

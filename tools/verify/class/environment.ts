@@ -1,4 +1,5 @@
 // The environment of every program that reads files of a submission.
+import { translationFile } from '../texts.ts';
 
 /** Names that the Docker command and Node need; all others stay away from `${…}` and `git`. */
 const passed = /^(PATH|HOME|TMPDIR|LANG|LC_\w+|XDG_RUNTIME_DIR|SSH_AUTH_SOCK|(HTTPS?|NO)_PROXY)$/i;
@@ -33,5 +34,6 @@ export function environment(env: NodeJS.ProcessEnv, ceiling: string): NodeJS.Pro
     DOCKER_BUILDKIT: '1',
     BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
     NO_COLOR: '1',
+    ...(translationFile !== undefined && { VERIFY_TEXTS: translationFile }),
   };
 }

@@ -1,6 +1,7 @@
 // One submission from folder to judgement: copied, inspected, built, booted, graded, removed.
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { say } from '../texts.ts';
 import { type Asked, filesOf } from './asked.ts';
 import { boot } from './boot.ts';
 import { buildImages } from './build.ts';
@@ -115,11 +116,11 @@ class Examination {
   #takeError(error: unknown, judgement: Judgement): void {
     if (error instanceof Refused) {
       judgement.refused = error.reasons;
-      judgement.checks = this.#without('refused: no part of it was run');
+      judgement.checks = this.#without(say('class.refused'));
       return;
     }
     this.#isKept = false;
-    judgement.checks = this.#without(`could not be graded: ${String(error)}`);
+    judgement.checks = this.#without(say('class.not-graded', { error: String(error) }));
   }
 
   #path(...parts: string[]): string {
@@ -192,7 +193,9 @@ class Examination {
       signal: this.#signal(),
       limitMs: destructive ? limits.destructiveMs : limits.judgeMs,
     });
-    return ended.ok ? verdictsIn(ended.stdout) : this.#without(`stopped: ${failureOf(ended, 1)}`);
+    return ended.ok
+      ? verdictsIn(ended.stdout)
+      : this.#without(say('class.stopped', { error: failureOf(ended, 1) }));
   }
 
   /** Containers may have written files as another user: then only the engine can remove them. */

@@ -4,6 +4,7 @@ import type { CommandOptions, Ended } from '../command.ts';
 import { NotPossible } from '../errors.ts';
 import type { Model } from '../model.ts';
 import { Project } from '../project.ts';
+import { say } from '../texts.ts';
 import { type Asked, entriesOf } from './asked.ts';
 import { flags } from './docker.ts';
 import { label, limitsOf, namesOf } from './fenced.ts';
@@ -59,7 +60,7 @@ export class FencedProject extends Project {
     const acts = command === 'compose' && rest.some((word) => acting.has(word));
     if (!acts) return super.docker(args, options);
     if (!rest.includes('-') || options.input === undefined)
-      throw new NotPossible('what is started here must be within limits');
+      throw new NotPossible(say('class.beyond-limits'));
     return super.docker(args, { ...options, input: this.#within(String(options.input)) });
   }
 

@@ -27,6 +27,7 @@ asks for more is refused. What takes more fails or is stopped. The others are no
                     may write (default: 3072)
 --helper IMAGE      an image with a shell, to limit builds with (default: nginx:1.30-alpine)
 -h, --help          this text
+VERIFY_TEXTS        in the environment: a file with a translation of what verify says
 
 Use a machine with nothing of value on it: containers share its kernel. Pull the images that the
 course uses first: an image that a submission pulls is removed after it.

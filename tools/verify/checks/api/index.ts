@@ -1,21 +1,16 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { seen } from '../../tasks.ts';
+import { say } from '../../texts.ts';
 import { request } from '../../web.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'api.index',
-  title: 'GET / returns the application, not the nginx welcome page',
   chapter: 'Composing the app',
   points: 1,
-  why: 'The welcome page means that nginx runs without the configuration of this project.',
-  fix: snippet`
-    volumes:
-      - ./nginx/default.conf:/etc/nginx/conf.d/default.conf:ro
-  `,
   async run(project) {
     const answer = await request(project, '/');
     if (answer.status !== 200 || isWelcomePage(answer.text)) return [seen('GET /', answer)];
-    return answer.text.trim() === '' ? ['GET /: 200, and nothing else'] : [];
+    return answer.text.trim() === '' ? [say('api.index.empty')] : [];
   },
 };
 

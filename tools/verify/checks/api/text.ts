@@ -1,25 +1,19 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { create, lookUp, seen, titleFor } from '../../tasks.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'api.text',
-  title: 'Text comes back exactly as it was sent',
   chapter: 'Composing the app',
   points: 2,
-  why:
-    'A quote that breaks the statement is an SQL injection. ' +
-    'Letters that come back changed are lost.',
-  fix: snippet`
-    # a parameter, never an f-string
-    cur.execute("INSERT INTO tasks (title) VALUES (%s) RETURNING *", (data["title"],))
-  `,
   async run(project) {
     const title = titleFor(project, `O'Reilly; "--" <b>&amp;</b> \\ % é 漢 🙂`);
     const answer = await create(project, { title });
-    if (answer.status >= 400) return [seen('POST of quotes and Unicode', answer)];
+    if (answer.status >= 400) return [seen(say('api.text.request'), answer)];
     if (await lookUp(project, (task) => task.title === title)) return [];
     const start = titleFor(project, 'O');
     const found = await lookUp(project, (task) => task.title.includes(start));
-    return [`sent ${title}, listed ${found?.title ?? 'nothing of it'}`];
+    const listed = found?.title ?? say('api.text.nothing-listed');
+    return [say('api.text.other-text', { sent: title, listed })];
   },
 };

@@ -1,32 +1,26 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import type { Answer } from '../../http.ts';
 import type { Project } from '../../project.ts';
 import { lookUp, newTask, path, seen, type Task, update, write } from '../../tasks.ts';
+import { say } from '../../texts.ts';
 import { request } from '../../web.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'api.wrong-id',
-  title: 'An id that is no number returns 4xx, and never becomes a part of the statement',
   chapter: 'Composing the app',
   points: 2,
-  why: 'What becomes a part of the statement can delete every task. A 500 is a fault of the server.',
-  fix: snippet`
-    @app.put("/api/tasks/<int:task_id>")
-    # a parameter, never an f-string
-    cur.execute("UPDATE tasks SET status = %s WHERE id = %s", (status, task_id))
-  `,
   async run(project) {
     const task = await newTask(project, 'wrong id');
     const faults: string[] = [];
-    for (const [what, send] of requests) {
+    for (const [nameOf, send] of requests) {
       for (const id of ['word', ...statementsFor(task)]) {
         const answer = await send(project, id);
-        const shown = `${what} ${path}/${decodeURIComponent(id)}`;
-        if (!isRefused(answer.status)) faults.push(seen(shown, answer));
+        const what = nameOf(`${path}/${decodeURIComponent(id)}`);
+        if (!isRefused(answer.status)) faults.push(seen(what, answer));
         const now = await lookUp(project, (candidate) => candidate.id === task.id);
         // There is nothing left to try it on.
         if (now?.status !== task.status)
-          return [`${shown} has changed task ${task.id}: the id is a part of the statement`];
+          return [say('api.wrong-id.part-of-statement', { request: what, id: task.id })];
       }
     }
     return faults;
@@ -34,10 +28,16 @@ export const check: Check = {
 };
 
 /** Everything that takes an id, what deletes last. */
-const requests: [string, (project: Project, id: string) => Promise<Answer>][] = [
-  ['GET', (project, id) => request(project, `${path}/${id}`)],
-  ['an update of', (project, id) => update(project, id, { status: 'completed' })],
-  ['DELETE', (project, id) => write(project, `${path}/${id}`, { method: 'DELETE' })],
+const requests: [(url: string) => string, (project: Project, id: string) => Promise<Answer>][] = [
+  [(url) => `GET ${url}`, (project, id) => request(project, `${path}/${id}`)],
+  [
+    (url) => say('shared.update-of', { url }),
+    (project, id) => update(project, id, { status: 'completed' }),
+  ],
+  [
+    (url) => `DELETE ${url}`,
+    (project, id) => write(project, `${path}/${id}`, { method: 'DELETE' }),
+  ],
 ];
 
 const isRefused = (status: number) => status >= 400 && status < 500;

@@ -1,31 +1,25 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import type { Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 import { faultsOfServices } from './services.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'compose.logging',
-  title: 'The logs of every service are limited in size',
   chapter: 'Service configuration',
   points: 2,
-  why: 'Without a limit they fill the disk, and a full disk stops the database.',
-  fix: snippet`
-    logging:
-      driver: json-file
-      options: { max-size: 10m, max-file: "3" }
-  `,
   run: (project) => faultsOfServices(project, faultsOfLogging),
 };
 
-function faultsOfLogging([name, service]: [string, Service]): string[] {
-  const { driver = 'json-file', options = {} } = service.logging ?? {}; // the engine's default
-  if (!service.logging) return [`${name} has no logging section`];
+function faultsOfLogging([service, { logging }]: [string, Service]): string[] {
+  const { driver = 'json-file', options = {} } = logging ?? {}; // the engine's default
+  if (!logging) return [say('compose.logging.no-section', { service })];
   // The driver local has limits of its own; the others keep nothing on this disk.
   if (driver !== 'json-file') return [];
   const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
-  const faults = missing.map((option) => `${name} sets no ${option} for its logs`);
+  const faults = missing.map((option) => say('compose.logging.no-option', { service, option }));
   const { 'max-size': size, 'max-file': files } = options;
   if (size !== undefined && !(bytesOf(size) * (Number(files) || 1) <= mostBytes))
-    faults.push(`${name} has max-size: ${size} and max-file: ${files ?? 1}, no limit`);
+    faults.push(say('compose.logging.too-much', { service, size, files: files ?? 1 }));
   return faults;
 }
 

@@ -1,25 +1,21 @@
-import type { Check } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import type { Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 import { faultsOfServices } from './services.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'compose.restart',
-  title: 'Every service restarts after a crash and after a reboot',
   chapter: 'Service configuration',
   points: 2,
-  why:
-    'The default is "no": what crashes at night stays down until somebody notices. ' +
-    'on-failure does not start it after a reboot.',
-  fix: 'restart: unless-stopped',
   run: (project) => faultsOfServices(project, faultsOfRestart),
 };
 
-function faultsOfRestart([name, service]: [string, Service]): string[] {
-  const policy = restartPolicy(service);
-  if (policy === undefined) return [`${name} has no restart policy`];
+function faultsOfRestart([service, settings]: [string, Service]): string[] {
+  const policy = restartPolicy(settings);
+  if (policy === undefined) return [say('compose.restart.no-policy', { service })];
   return policy === 'unless-stopped' || policy === 'always'
     ? []
-    : [`${name} has restart: ${policy}`];
+    : [say('compose.restart.other-policy', { service, policy })];
 }
 
 function restartPolicy({ restart: policy, deploy }: Service): string | undefined {

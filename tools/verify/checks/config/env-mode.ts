@@ -1,23 +1,22 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Check } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { NotApplicable } from '../../errors.ts';
 import { envFileNames } from '../../project-files.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'config.env-mode',
-  title: 'Only its owner can read .env',
   chapter: 'Environment and secrets',
   points: 1,
-  why: 'Otherwise every user and every program on the host can read the passwords.',
-  fix: 'chmod 600 .env',
   run(project) {
     const names = envFileNames(project);
-    if (names.length === 0) throw new NotApplicable('there is no .env');
+    if (names.length === 0) throw new NotApplicable(say('config.env-mode.no-env'));
     const faults: string[] = [];
-    for (const name of names) {
-      const mode = statSync(join(project.directory, name)).mode & 0o777;
-      if ((mode & 0o077) !== 0) faults.push(`${name} has mode ${mode.toString(8)}`);
+    for (const file of names) {
+      const mode = statSync(join(project.directory, file)).mode & 0o777;
+      if ((mode & 0o077) === 0) continue;
+      faults.push(say('config.env-mode.open', { file, mode: mode.toString(8) }));
     }
     return faults;
   },

@@ -1,40 +1,34 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { wholeModel } from '../../compose.ts';
 import { imageOf } from '../../containers.ts';
 import { NotApplicable } from '../../errors.ts';
 import { findInImage, type Wanted } from '../../image-files.ts';
 import { patternOf, type Secret, secretsOf } from '../../secrets.ts';
 import { settingsFiles } from '../../settings-files.ts';
+import { say } from '../../texts.ts';
 
 interface Placed extends Wanted {
   place: string;
   isFile?: true;
 }
 
-export const check: Check = {
+export const check: Definition = {
   id: 'config.image-secrets',
-  title: 'No image that is built here contains a secret',
   chapter: 'Environment and secrets',
   points: 2,
-  why:
-    'Everybody who can pull an image can read every file of every layer, also one that a later ' +
-    'line deletes, and every ENV and ARG.',
-  fix: snippet`
-    printf '.env*\\nsecrets/\\n.git/\\n' >> .dockerignore    # what COPY . . must not take
-    # no ENV or ARG for a secret: give it to the container, in environment: or secrets:
-  `,
   async run(project) {
     const { services } = await wholeModel(project);
     const built = Object.keys(services).filter((name) => services[name]?.build);
-    if (built.length === 0) throw new NotApplicable('no image is built here');
+    if (built.length === 0) throw new NotApplicable(say('config.image-secrets.nothing-built'));
     const secrets = (await secretsOf(project)).filter(({ isOfImage }) => !isOfImage);
     const wanted: Placed[] = [...secrets.map(asWanted), ...settingsFiles(project)];
-    if (wanted.length === 0) throw new NotApplicable('there is no secret, and no .env');
+    if (wanted.length === 0) throw new NotApplicable(say('config.image-secrets.no-secret'));
     const faults: string[] = [];
-    for (const name of built) {
-      const { Id } = await imageOf(project, name);
+    for (const service of built) {
+      const { Id } = await imageOf(project, service);
       const found = await findInImage(project, Id, wanted);
-      faults.push(...placesOf(found).map((place) => `the image of ${name} contains ${place}`));
+      for (const secret of placesOf(found))
+        faults.push(say('config.image-secrets.found', { service, secret }));
     }
     return faults;
   },

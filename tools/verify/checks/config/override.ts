@@ -1,32 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { baseOf, chosenFiles, defaultAndBase, isProduction } from '../../compose.ts';
 import { overrideFile } from '../../project-files.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'config.override',
-  title: 'The override is loaded by default, but not with -f compose.yml',
   chapter: 'Overrides and profiles',
   points: 2,
-  why:
-    'Development settings, such as mounted source and open ports, ' +
-    'should apply without a thought, and never in production.',
-  fix: snippet`
-    # compose.override.yml
-    services:
-      api:
-        volumes: [./api:/app:ro]
-        ports: [127.0.0.1:8080:8080]
-  `,
   async run(project) {
-    if (!hasOverride(project)) return ['there is no compose.override.yml'];
+    if (!hasOverride(project)) return [say('config.override.missing')];
     const [byDefault, base] = await defaultAndBase(project);
     if (!isDeepStrictEqual(byDefault, base)) return [];
-    return [
-      `without -f the model is the same as with -f ${baseOf(project)}: ` +
-        'the override changes nothing, or COMPOSE_FILE in .env leaves it out',
-    ];
+    return [say('config.override.not-loaded', { file: baseOf(project) })];
   },
 };
 

@@ -1,16 +1,12 @@
-import type { Check } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { productionModel, wholeModel } from '../../compose.ts';
 import type { Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'config.privileged',
-  title: 'No service has the rights of root on the host',
   chapter: 'Hardening',
   points: 1,
-  why:
-    'privileged: true, all capabilities, the socket of Docker, a disk, or a directory of the system ' +
-    'that it may write to: each of them is the whole host.',
-  fix: 'Remove it. Name the one capability, or mount the one directory, that is needed.',
   async run(project) {
     const production = await productionModel(project).catch(() => undefined);
     const models = [await wholeModel(project), ...(production ? [production] : [])];
@@ -19,18 +15,24 @@ export const check: Check = {
   },
 };
 
-function faultsOfRights([name, service]: [string, Service]): string[] {
+function faultsOfRights([service, settings]: [string, Service]): string[] {
   const faults: string[] = [];
-  if (service.privileged) faults.push(`${name} is privileged`);
-  const whole = (service.cap_add ?? []).filter(isWholeHost);
-  faults.push(...whole.map((capability) => `${name} has the capability ${capability}`));
-  const mounts = (service.volumes ?? []).filter(({ type }) => type === 'bind');
+  if (settings.privileged) faults.push(say('config.privileged.privileged', { service }));
+  const whole = (settings.cap_add ?? []).filter(isWholeHost);
+  faults.push(
+    ...whole.map((capability) => say('config.privileged.capability', { service, capability })),
+  );
+  const mounts = (settings.volumes ?? []).filter(({ type }) => type === 'bind');
   const sockets = mounts.filter(({ source = '' }) => source.endsWith('docker.sock'));
-  if (sockets.length > 0) faults.push(`${name} has the socket of Docker`);
+  if (sockets.length > 0) faults.push(say('config.privileged.socket', { service }));
   const system = mounts.filter(({ source = '', read_only }) => !read_only && isOfSystem(source));
-  faults.push(...system.map(({ source }) => `${name} may write to ${source} of the host`));
-  const disks = (service.devices ?? []).map(({ source }) => source).filter(isDisk);
-  faults.push(...disks.map((disk) => `${name} has the device ${disk} of the host`));
+  faults.push(
+    ...system.map(({ source: path }) =>
+      say('config.privileged.system-directory', { service, path }),
+    ),
+  );
+  const disks = (settings.devices ?? []).map(({ source }) => source).filter(isDisk);
+  faults.push(...disks.map((path) => say('config.privileged.disk', { service, path })));
   return faults;
 }
 

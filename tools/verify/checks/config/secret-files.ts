@@ -1,21 +1,16 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { wholeModel } from '../../compose.ts';
 import { allContainers, isRunning, nameOf, serviceNameOf } from '../../containers.ts';
 import { NotApplicable } from '../../errors.ts';
 import type { Container } from '../../model.ts';
 import type { Project } from '../../project.ts';
 import { patternOf, type Secret, secretFiles } from '../../secrets.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'config.secret-files',
-  title: 'A secret that is given as a file is not in the environment as well',
   chapter: 'Environment and secrets',
   points: 1,
-  why: 'docker inspect, child processes and crash reports show the environment: hence the file.',
-  fix: snippet`
-    environment:
-      DB_PASS_FILE: /run/secrets/db_pass    # and no DB_PASS, also not by export in an entrypoint
-  `,
   async run(project) {
     const model = await wholeModel(project);
     const secrets = secretFiles(model);
@@ -24,13 +19,14 @@ export const check: Check = {
       (container) => model.services[serviceNameOf(container)]?.secrets?.length,
     );
     if (secrets.length === 0 || promised.length === 0)
-      throw new NotApplicable('no running container has a secret as a file');
+      throw new NotApplicable(say('config.secret-files.no-such-container'));
     const faults: string[] = [];
     for (const container of promised) {
       const environment = await environmentsOf(project, container);
       const found = secrets.filter((secret) => isIn(environment, secret));
-      const places = found.map(({ place }) => place);
-      faults.push(...places.map((place) => `${nameOf(container)} has ${place} in its environment`));
+      const name = nameOf(container);
+      for (const { place: secret } of found)
+        faults.push(say('config.secret-files.in-environment', { container: name, secret }));
     }
     return faults;
   },

@@ -1,8 +1,9 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { NotPossible } from '../../errors.ts';
 import { sql } from '../../postgres.ts';
 import type { Project } from '../../project.ts';
 import { isOfTasks } from '../../table.ts';
+import { say } from '../../texts.ts';
 import { columnsOf } from './columns.ts';
 
 const countKeysOnId = `
@@ -28,30 +29,22 @@ const rejectsNull = (project: Project): Promise<boolean> =>
     () => true,
   );
 
-export const check: Check = {
+export const check: Definition = {
   id: 'database.constraints',
-  title: 'The table itself rejects a task without a title, and a duplicate id',
   chapter: 'Database operations',
   points: 1,
-  why: 'Programs change and people use psql: rules that must always hold belong in the table.',
-  fix: snippet`
-    -- in the init file, for the next empty volume:
-    id SERIAL PRIMARY KEY,
-    title VARCHAR(255) NOT NULL,
-    -- in the database that runs (without ADD PRIMARY KEY, if it has one):
-    ALTER TABLE tasks ALTER title SET NOT NULL, ADD PRIMARY KEY (id);
-  `,
   async run(project) {
     const columns = await columnsOf(project);
     const missing = ['id', 'title'].find((name) => !columns.has(name));
-    if (missing !== undefined) throw new NotPossible(`tasks has no column ${missing}`);
+    if (missing !== undefined) throw new NotPossible(say('shared.no-column', { column: missing }));
     const keys = await sql(project, countKeysOnId);
     const faults: string[] = [];
     if (columns.get('title') !== 'NO' && !(await rejectsNull(project)))
-      faults.push('title may be NULL');
+      faults.push(say('database.constraints.null-title'));
     const byDefault = await sql(project, defaultOfTitle);
-    if (byDefault !== '') faults.push(`a task without a title gets ${byDefault}`);
-    if (keys === '0') faults.push('id is neither the primary key nor unique');
+    if (byDefault !== '')
+      faults.push(say('database.constraints.default-title', { title: byDefault }));
+    if (keys === '0') faults.push(say('database.constraints.no-key'));
     return faults;
   },
 };

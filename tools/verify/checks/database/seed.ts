@@ -1,6 +1,7 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { NotApplicable } from '../../errors.ts';
 import { sqlRows } from '../../postgres.ts';
+import { say } from '../../texts.ts';
 import { columnsOf } from './columns.ts';
 
 /** How often each title of the first minute is there now. Tasks of the checks do not count. */
@@ -11,23 +12,18 @@ const seeds = (mark: string) => `
   GROUP BY title
   HAVING min(created_at) < (SELECT min(created_at) FROM theirs) + interval '1 minute'`;
 
-export const check: Check = {
+export const check: Definition = {
   id: 'database.seed',
-  title: 'The tasks of the init files are there once',
   chapter: 'Database operations',
   points: 1,
-  why: 'An API that inserts them at each start, or in each of its workers, adds more every time.',
-  fix: snippet`
-    # insert them in db/init only, which runs once, and not when the API starts
-    docker compose down -v    # deletes all tasks
-    docker compose up -d --build
-  `,
   async run(project) {
     const columns = await columnsOf(project);
     if (!columns.has('title') || !columns.has('created_at'))
-      throw new NotApplicable('blocked by database.table');
+      throw new NotApplicable(say('shared.blocked-by', { check: 'database.table' }));
     const rows = await sqlRows(project, seeds(project.mark));
     const isDoubled = rows.length > 1 && rows.every(([, count]) => Number(count) > 1);
-    return isDoubled ? rows.map(([title, count]) => `${count} tasks are "${title}"`) : [];
+    return isDoubled
+      ? rows.map(([title, count]) => say('database.seed.doubled', { count, title }))
+      : [];
   },
 };

@@ -1,26 +1,15 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
+import { say } from '../../texts.ts';
 import { columnsOf } from './columns.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'database.table',
-  title: 'The table tasks exists, with id, title, status and created_at',
   chapter: 'Database operations',
   points: 2,
-  why: 'It shows that the init files have run, and the commands of the lab need these columns.',
-  fix: snippet`
-    -- db/init/01_schema.sql; runs on an empty volume only
-    CREATE TABLE tasks (
-      id SERIAL PRIMARY KEY,
-      title VARCHAR(255) NOT NULL,
-      status VARCHAR(50) NOT NULL DEFAULT 'pending',
-      created_at TIMESTAMPTZ NOT NULL DEFAULT now()
-    );
-    -- then: docker compose down -v (this deletes all tasks), and docker compose up -d
-  `,
   async run(project) {
     const columns = await columnsOf(project);
-    if (columns.size === 0) return ['there is no table tasks'];
+    if (columns.size === 0) return [say('database.table.missing')];
     const missing = ['id', 'title', 'status', 'created_at'].filter((name) => !columns.has(name));
-    return missing.map((name) => `tasks has no column ${name}`);
+    return missing.map((column) => say('shared.no-column', { column }));
   },
 };

@@ -1,18 +1,17 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Check } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { baseOf } from '../../compose.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.compose',
-  title: 'There is a Compose file',
   chapter: 'Compose basics',
   points: 1,
-  why: 'It describes the stack: without it nobody else can start it.',
-  fix: 'Name it compose.yml and put it in the directory of the project.',
   run(project) {
-    const file = baseOf(project);
-    const exists = file !== undefined && existsSync(resolve(project.directory, file));
-    return exists ? [] : [`no ${file ?? 'compose.yml'} in ${project.directory}`];
+    const { directory } = project;
+    const file = baseOf(project) ?? 'compose.yml';
+    const exists = existsSync(resolve(directory, file));
+    return exists ? [] : [say('files.compose.missing', { file, directory })];
   },
 };

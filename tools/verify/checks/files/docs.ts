@@ -1,23 +1,16 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { readText } from '../../project-files.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 import { documentsOf, isDocument, pathsOf } from './documents.ts';
 import { type Section, sectionsOf, textWithoutHeadings } from './sections.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.docs',
-  title: 'Documents describe the architecture and how to operate it',
   chapter: 'What comes next',
   points: 1,
-  why:
-    'At night nobody reads code: ' +
-    'whoever is on call needs the picture, the commands and the known faults.',
-  fix: snippet`
-    # docs/architecture.md: services, networks, data
-    # docs/operations.md: start, back up, restore, troubleshoot
-  `,
   run(project) {
     const sections = documentsOf(project).flatMap((path) => partsOf(project, path));
     const covers = (subject: RegExp) =>
@@ -28,9 +21,9 @@ export const check: Check = {
     );
     const isDrawn = drawings.some((path) => statSync(join(project.directory, path)).size > 0);
     const faults: string[] = [];
-    if (!covers(architecture) && !isDrawn) faults.push('no document covers the architecture');
+    if (!covers(architecture) && !isDrawn) faults.push(say('files.docs.no-architecture'));
     if (!covers(/operat|runbook|troubleshoot|back ?up|restore/i))
-      faults.push('no document covers operation, backup or troubleshooting');
+      faults.push(say('files.docs.no-operation'));
     return faults;
   },
 };

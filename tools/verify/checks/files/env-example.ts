@@ -1,28 +1,23 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { composeTexts, envExampleNames, envFileNames, readText } from '../../project-files.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.env-example',
-  title: '.env.example has every variable that the Compose files use',
   chapter: 'Environment and secrets',
   points: 2,
-  why: '.env is not in git, so only this file says what to set.',
-  fix: snippet`
-    # .env.example: each \${NAME} of the Compose files
-    POSTGRES_PASSWORD=change-me
-    #NAME=value    # an optional one, as a comment
-  `,
   run(project) {
     const examples = envExampleNames(project);
-    if (examples.length === 0) return ['no .env.example'];
+    if (examples.length === 0) return [say('files.env-example.missing')];
     const listed = new Set(examples.flatMap((name) => namesSetIn(readText(project, name))));
     const set = envFileNames(project).flatMap((name) =>
       namesSetIn(withoutComments(readText(project, name))),
     );
     const needed = new Set([...variablesUsed(project), ...set]);
     const missing = [...needed].filter((name) => !listed.has(name) && !isOfCompose(name));
-    return missing.map((name) => `${name} is missing from ${examples.join(', ')}`);
+    const files = examples.join(', ');
+    return missing.map((name) => say('files.env-example.no-variable', { name, files }));
   },
 };
 

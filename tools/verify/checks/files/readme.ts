@@ -1,30 +1,24 @@
 import { basename, join } from 'node:path';
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 import { textOf } from '../../tree.ts';
 import { isDocument, pathsOf } from './documents.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.readme',
-  title: 'A README or another document says how to start the stack',
   chapter: 'Composing the app',
   points: 1,
-  why: 'Somebody else, or you in six months, has only this file to go by.',
-  fix: snippet`
-    # README.md
-    ## Start it
-        docker compose up -d --build
-  `,
   run(project) {
     const all = pathsOf(project);
     const paths = all.filter(isDocument);
-    if (paths.length === 0) return ['no README.md'];
+    if (paths.length === 0) return [say('files.readme.missing')];
     const texts = paths.map((path) => read(project, path));
     const others = all.filter((path) => !isDocument(path));
     const runs = (path: string) => starts(withoutComments(read(project, path)));
     const commands = others.filter(runs).map(commandOf);
     const saysHow = texts.some((text) => starts(text) || names(text, commands));
-    return saysHow ? [] : [`none of ${paths.join(', ')} mentions docker compose up`];
+    return saysHow ? [] : [say('files.readme.no-start', { files: paths.join(', ') })];
   },
 };
 

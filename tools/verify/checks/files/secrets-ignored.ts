@@ -1,22 +1,17 @@
 import { relative } from 'node:path';
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { composeModel, productionModel } from '../../compose.ts';
 import { dumpsInGit, leaksIn } from '../../leaks.ts';
 import type { Model } from '../../model.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 import { initFiles } from '../../tree.ts';
 import { faultsOfGit } from './git.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'files.secrets-ignored',
-  title: 'Files with secrets are not in git',
   chapter: 'Environment and secrets',
   points: 1,
-  why: 'Everybody who has a clone knows a secret that is in git, or was once in a commit.',
-  fix: snippet`
-    echo secrets/ >> .gitignore
-    git rm --cached -r secrets    # and make new secrets: the history keeps the old ones
-  `,
   async run(project) {
     const inside = await secretPaths(project);
     const files = inside.length === 0 ? [] : await faultsOfGit(project, inside);
@@ -25,7 +20,7 @@ export const check: Check = {
     return [
       ...files,
       ...(await leaksIn(project, 'other')).map(({ fault }) => fault),
-      ...dumps.map((path) => `${path} is a dump of a database`),
+      ...dumps.map((path) => say('files.secrets-ignored.dump', { path })),
     ];
   },
 };

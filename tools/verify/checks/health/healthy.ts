@@ -1,4 +1,4 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import {
   allContainers,
   forgetContainers,
@@ -11,19 +11,14 @@ import { NotPossible } from '../../errors.ts';
 import { allHealthChecks, patience } from '../../health-checks.ts';
 import { type Container, tiers } from '../../model.ts';
 import type { Project } from '../../project.ts';
+import { say } from '../../texts.ts';
 import { eventually } from '../../wait.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'health.healthy',
-  title: 'All containers are healthy',
   chapter: 'Health checks',
   points: 3,
   waits: true,
-  why: 'Docker itself asks the services, from inside: an unhealthy one does not work.',
-  fix: snippet`
-    # what the check printed
-    docker inspect --format '{{json .State.Health}}' $(docker compose ps -q api)
-  `,
   async run(project) {
     let unhealthy: Container[] = [];
     await eventually(
@@ -39,7 +34,7 @@ export const check: Check = {
     const containers: Container[] = [];
     for (const tier of tiers) containers.push(await runningContainer(project, tier));
     if (!containers.some(({ State }) => State.Health))
-      throw new NotPossible('no container has a health check');
+      throw new NotPossible(say('health.healthy.no-health-check'));
     return faultsOfOldContainers(project, containers);
   },
 };
@@ -50,7 +45,7 @@ async function faultsOfOldContainers(project: Project, containers: Container[]):
   const old = containers.filter(
     (container) => !container.State.Health && checks.get(serviceNameOf(container)),
   );
-  return old.map((one) => `${nameOf(one)} runs without its health check: docker compose up -d`);
+  return old.map(nameOf).map((container) => say('health.healthy.old', { container }));
 }
 
 /** It runs, has a health check, and that has not passed. */
@@ -62,6 +57,7 @@ function isUnhealthy(container: Container): boolean {
 
 function faultOfHealth(container: Container): string {
   const { Health } = container.State;
-  const output = Health?.Log?.at(-1)?.Output.trim() || 'its check printed nothing';
-  return `${nameOf(container)} is ${Health?.Status}: ${output}`;
+  const output = Health?.Log?.at(-1)?.Output.trim() || say('health.healthy.no-output');
+  const status = Health?.Status;
+  return say('health.healthy.unhealthy', { container: nameOf(container), status, output });
 }

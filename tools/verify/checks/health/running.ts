@@ -1,28 +1,24 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { composeModel } from '../../compose.ts';
 import { containersOf, isRunning } from '../../containers.ts';
 import { tiers } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'health.running',
-  title: 'web, api and db have containers, and all of them run',
   chapter: 'Composing the app',
   points: 3,
-  why: 'The application needs all three.',
-  fix: snippet`
-    docker compose up -d --build
-    docker compose ps --all
-    docker compose logs api
-  `,
   async run(project) {
     await composeModel(project);
     const faults: string[] = [];
-    for (const tier of tiers) {
-      const containers = await containersOf(project, tier);
-      if (containers.length === 0) faults.push(`${tier} has no container`);
+    for (const service of tiers) {
+      const containers = await containersOf(project, service);
+      if (containers.length === 0) faults.push(say('health.running.no-container', { service }));
       const stopped = containers.filter((container) => !isRunning(container));
-      for (const { State } of stopped)
-        faults.push(`${tier} is ${State.Status}, exit code ${State.ExitCode}`);
+      for (const { State } of stopped) {
+        const { Status: status, ExitCode: code } = State;
+        faults.push(say('health.running.stopped', { service, status, code }));
+      }
     }
     return faults;
   },

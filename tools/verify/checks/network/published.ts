@@ -1,18 +1,13 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { findService, wholeModel } from '../../compose.ts';
 import { allContainers, serviceNameOf } from '../../containers.ts';
 import type { Container, Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'network.published',
-  title: 'Only web is published to the world, other ports on 127.0.0.1',
   chapter: 'Networks',
   points: 3,
-  why: 'A published port bypasses the firewall of the host: the database would be on the internet.',
-  fix: snippet`
-    ports:
-      - 127.0.0.1:5432:5432
-  `,
   async run(project) {
     const { services } = await wholeModel(project);
     const others = Object.entries(services).filter(([name]) => name !== 'web');
@@ -23,18 +18,18 @@ export const check: Check = {
       ...otherContainers.flatMap(publishedByContainer),
     ]);
     const { ports = [] } = await findService(project, 'web');
-    return [...(ports.length === 0 ? ['web publishes no port'] : []), ...faults];
+    return [...(ports.length === 0 ? [say('network.published.web-is-not')] : []), ...faults];
   },
 };
 
 const isLocal = (address: string | undefined) =>
   address !== undefined && /^(127\.|::1$)/.test(address);
 
-function publishedByModel([name, { ports = [], network_mode }]: [string, Service]): string[] {
-  if (network_mode === 'host') return [`${name} is in the network of the host, with all its ports`];
+function publishedByModel([service, { ports = [], network_mode }]: [string, Service]): string[] {
+  if (network_mode === 'host') return [say('shared.host-network', { service })];
   const open = ports.filter((port) => !isLocal(port.host_ip));
-  return open.map(
-    ({ host_ip = '0.0.0.0', published = '' }) => `${name} publishes ${host_ip}:${published}`,
+  return open.map(({ host_ip: address = '0.0.0.0', published: port = '' }) =>
+    say('network.published.by-model', { service, address, port }),
   );
 }
 
@@ -42,8 +37,7 @@ function publishedByContainer(container: Container): string[] {
   const bindings = Object.values(container.NetworkSettings.Ports).flatMap((list) => list ?? []);
   const open = bindings.filter(({ HostIp }) => !isLocal(HostIp));
   const service = serviceNameOf(container);
-  return open.map(
-    ({ HostIp, HostPort }) =>
-      `${service} is running with ${HostIp || '0.0.0.0'}:${HostPort} published`,
+  return open.map(({ HostIp, HostPort: port }) =>
+    say('network.published.by-container', { service, address: HostIp || '0.0.0.0', port }),
   );
 }

@@ -1,26 +1,20 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { faultsOfData } from '../../data-volume.ts';
 import { NotApplicable } from '../../errors.ts';
 import { downAndUp } from '../../lifecycle.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'operations.down-up',
-  title: 'All rows survive docker compose down and up',
   chapter: 'Volumes',
   points: 3,
   destructive: true,
-  why: 'down removes every container: only what is in a named volume survives.',
-  fix: snippet`
-    db:
-      volumes:
-        - pgdata:/var/lib/postgresql/data
-    volumes:
-      pgdata:
-  `,
   async run(project) {
     const [fault] = await faultsOfData(project);
-    if (fault !== undefined)
-      throw new NotApplicable(`blocked by volumes.data: down would lose every task, as ${fault}`);
+    if (fault !== undefined) {
+      const blocked = say('shared.blocked-by', { check: 'volumes.data' });
+      throw new NotApplicable(say('operations.down-up.would-lose', { blocked, fault }));
+    }
     return downAndUp(project);
   },
 };

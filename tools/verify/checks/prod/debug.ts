@@ -1,18 +1,12 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { productionModel } from '../../compose.ts';
 import { always, type Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'prod.debug',
-  title: 'Nothing runs in debug mode in production',
   chapter: 'Production patterns',
   points: 2,
-  why: 'Debug mode shows the source with each error, and may let a visitor run code.',
-  fix: snippet`
-    # compose.override.yml, which production does not load
-    api:
-      environment: { FLASK_DEBUG: 1 }
-  `,
   async run(project) {
     return always(await productionModel(project)).flatMap(faultsOfDebug);
   },
@@ -30,7 +24,7 @@ function faultsOfDebug([service, { environment = {}, ...run }]: [string, Service
   );
   const options = words.filter((word) => /^--(?:debug|reload|watch)$/.test(word));
   return [
-    ...variables.map(([name, value]) => `${service} has ${name}=${value}`),
-    ...options.map((option) => `${service} runs with ${option}`),
+    ...variables.map(([name, value]) => say('prod.debug.variable', { service, name, value })),
+    ...options.map((option) => say('prod.debug.option', { service, option })),
   ];
 }

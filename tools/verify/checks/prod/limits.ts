@@ -1,26 +1,18 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { productionModel } from '../../compose.ts';
 import { always } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'prod.limits',
-  title: 'Every service has a memory limit and a CPU limit in production',
   chapter: 'Production patterns',
   points: 3,
-  why:
-    'Without limits, one service with a leak takes all the memory, ' +
-    'and the kernel kills whichever process it likes.',
-  fix: snippet`
-    deploy:
-      resources:
-        limits: { cpus: "0.50", memory: 256M }
-  `,
   async run(project) {
     const faults: string[] = [];
-    for (const [name, { deploy, mem_limit, cpus }] of always(await productionModel(project))) {
+    for (const [service, { deploy, mem_limit, cpus }] of always(await productionModel(project))) {
       const set = deploy?.resources?.limits ?? {};
-      if (!(set.memory ?? mem_limit)) faults.push(`${name} has no memory limit`);
-      if (!(set.cpus ?? cpus)) faults.push(`${name} has no CPU limit`);
+      if (!(set.memory ?? mem_limit)) faults.push(say('prod.limits.no-memory-limit', { service }));
+      if (!(set.cpus ?? cpus)) faults.push(say('prod.limits.no-cpu-limit', { service }));
     }
     return faults;
   },

@@ -1,27 +1,21 @@
-import { type Check, snippet } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { isProduction, productionModel, rawProduction } from '../../compose.ts';
 import { variablesOf } from '../../literals.ts';
 import { fileExists } from '../../project-files.ts';
 import type { Project } from '../../project.ts';
 import { examplePasswords } from '../../published.ts';
 import { secretsAmong } from '../../secret-names.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'prod.passwords',
-  title: 'No password of production is a default of the Compose files, or that of an example',
   chapter: 'Environment and secrets',
   points: 2,
-  why: 'Everybody who can read the repository knows them.',
-  fix: snippet`
-    POSTGRES_PASSWORD: \${POSTGRES_PASSWORD:?is not set}
-    # or a file:
-    POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password
-  `,
   async run(project) {
     const faults: string[] = [];
     for (const [service, { environment }] of Object.entries(await rawProduction(project))) {
       for (const [name, value] of secretsAmong(variablesOf(environment)))
-        if (hasDefault(value)) faults.push(`${name} of ${service} is a default`);
+        if (hasDefault(value)) faults.push(say('prod.passwords.default', { name, service }));
     }
     return [...faults, ...(await faultsOfExamples(project))];
   },
@@ -39,6 +33,8 @@ async function faultsOfExamples(project: Project): Promise<string[]> {
   return Object.entries(services).flatMap(([service, { environment = {} }]) =>
     secretsAmong(environment)
       .filter(([, value]) => known.has(value))
-      .map(([name, value]) => `${name} of ${service} is ${known.get(value)}`),
+      .map(([name, value]) =>
+        say('prod.passwords.of-example', { name, service, example: known.get(value) }),
+      ),
   );
 }

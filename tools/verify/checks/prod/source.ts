@@ -1,26 +1,25 @@
 import { relative } from 'node:path';
-import type { Check } from '../../check.ts';
+import type { Definition } from '../../check.ts';
 import { productionModel } from '../../compose.ts';
 import { NotPossible } from '../../errors.ts';
 import { hasFilesOfProject } from '../../git-files.ts';
 import { workingDirectory } from '../../images.ts';
 import type { Service } from '../../model.ts';
+import { say } from '../../texts.ts';
 
-export const check: Check = {
+export const check: Definition = {
   id: 'prod.source',
-  title: 'Production runs what is in the image: no source is mounted into api',
   chapter: 'Production patterns',
   points: 2,
-  why: 'A mounted directory changes under the running service, whose version then says nothing.',
-  fix: 'Mount the source in compose.override.yml only: production does not load it.',
   async run(project) {
     const { api } = (await productionModel(project)).services;
-    if (!api) throw new NotPossible('there is no service api');
+    if (!api) throw new NotPossible(say('shared.no-service', { service: 'api' }));
     const { volumes = [] } = api;
     const faults: string[] = [];
-    for (const { type, source: from = '', target } of volumes) {
-      if (type !== 'bind' || !(await hasFilesOfProject(project, from))) continue;
-      if (isSource(api, from, target)) faults.push(`${from} is mounted at ${target}`);
+    for (const { type, source = '', target } of volumes) {
+      if (type !== 'bind' || !(await hasFilesOfProject(project, source))) continue;
+      if (isSource(api, source, target))
+        faults.push(say('prod.source.mounted', { source, target }));
     }
     return faults;
   },

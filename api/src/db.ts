@@ -30,7 +30,7 @@ export interface Db {
   write<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>;
   /** How the connections are used now. */
   connections(): Record<Kind, Connections>;
-  /** How many statements asked for a connection since the start, and how long they waited. */
+  /** How many statements have asked for a connection so far, and how long they have waited. */
   waits(): { count: number; seconds: number };
   close(): Promise<void>;
 }

@@ -32,7 +32,9 @@ const policy = [
 
 const viewer = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
-/** Whether a path below /api is the documentation's, which holds no data and needs no token. */
+/**
+ * Whether a path below /api belongs to the documentation, which holds no data and needs no token.
+ */
 export const isDocs = (path: string) => /^\/(docs|openapi\.json)(\/|$)/.test(path);
 
 /** The documentation, as OpenAPI and as a page. */

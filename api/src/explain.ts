@@ -30,7 +30,7 @@ export function explain(cause: unknown): string {
 
 function tlsAdvice(code: string, message: string): string | undefined {
   if (message === 'The server does not support SSL connections')
-    return 'set DB_SSL=off, or turn on ssl in the server';
+    return 'set DB_SSL=off, or enable ssl on the server';
   if (code === '28000' && message.includes('no encryption'))
     return 'if the server requires TLS, set DB_SSL=require or verify-full';
   return undefined;

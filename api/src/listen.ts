@@ -17,8 +17,8 @@ export interface Listener {
 }
 
 // In each turn of the event loop, libuv accepts one connection per socket. In a busy process the
-// turns are long. New connections would wait until the proxy gives up and answers 504. With
-// SO_REUSEPORT the kernel spreads them over many sockets.
+// turns are long. With a single socket, new connections would wait until the proxy gave up and
+// answered 504. With SO_REUSEPORT the kernel spreads them over many sockets.
 const sockets = process.platform === 'linux' ? 64 : 1;
 
 /**

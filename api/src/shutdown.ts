@@ -3,7 +3,10 @@ import type { Logger } from 'pino';
 import type { Db } from './db.ts';
 import type { Listener } from './listen.ts';
 
-/** While draining, the API answers and closes connections. While leaving, it answers 502. */
+/**
+ * While draining, the API still answers requests, but closes the connections. While leaving, it
+ * answers 502.
+ */
 export type Phase = 'serving' | 'draining' | 'leaving';
 
 /** What the application sees of the shutdown. */
@@ -17,7 +20,10 @@ interface Parts {
   log: Logger;
 }
 
-/** SIGTERM drains; SIGINT, or the end of `npm start`, skips the wait for the proxy. */
+/**
+ * Shuts down on a signal. After SIGTERM, the API waits until the proxy has stopped using it. After
+ * SIGINT, or when `npm start` has ended, it does not wait for the proxy.
+ */
 export function shutDownOnSignal(lifecycle: Lifecycle, parts: Parts): void {
   const shutDown = async (end: (parts: Parts) => Promise<void>, message: string) => {
     lifecycle.phase = 'draining';
@@ -56,7 +62,7 @@ async function leaveProxy(lifecycle: Lifecycle, parts: Parts): Promise<void> {
 async function close({ listening, db }: Parts): Promise<void> {
   const listener = await listening;
   const closed = listener.close();
-  // Closes the connections that become idle only after the port has closed.
+  // Also closes the connections that become idle after the port has closed.
   setInterval(() => listener.closeIdleConnections(), 100).unref();
   await closed;
   await db.close();

@@ -108,7 +108,7 @@ describe('DB_SSL', () => {
   it('require: refuses a server without TLS', async () => {
     const { error } = await use({ DB_SSL: 'require' }, environment());
     expect(error).toBe(
-      'The server does not support SSL connections: set DB_SSL=off, or turn on ssl in the server',
+      'The server does not support SSL connections: set DB_SSL=off, or enable ssl on the server',
     );
   });
 

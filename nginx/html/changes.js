@@ -10,7 +10,7 @@ import { refresh, render, showChanged, state } from './tasks.js';
 const lastSent = new Map();
 
 /**
- * Sends a change. The changes of one task are sent one after another.
+ * Sends a change. Changes to the same task are sent one after another.
  * @param {number} id @param {Change} json
  */
 async function sendChange(id, json) {

@@ -161,7 +161,7 @@ describe.skipIf(inject('notRunBecause'))('privilege', () => {
     port: number,
   ): Promise<string> {
     const { Id } = await stack.inspect(from);
-    const image = `${stack.project}-api:test`;
+    const image = `${stack.project}-api:${stack.env.TAG}`;
     const program = ['node', '-e', read('connect.cjs'), host, String(port)];
     return (await docker('run', '--rm', '--network', `container:${Id}`, image, ...program)).trim();
   }

@@ -30,7 +30,7 @@ export async function listTasks(db: Db, query: ListQuery): Promise<Page> {
 const comparedTitle =
   'lower(upper(CASE WHEN title IS NFC NORMALIZED THEN title ELSE normalize(title, NFC) END))';
 
-/** PostgreSQL also puts q in that form, because Node may have another version of Unicode. */
+/** PostgreSQL, not Node, puts q in canonical form: Node may have a different version of Unicode. */
 const comparedPattern = (parameter: string) => `lower(upper(normalize(${parameter}, NFC)))`;
 
 /** A LIKE pattern that finds `part` anywhere. */

@@ -53,7 +53,7 @@ const wrong: Variant[] = [
   ],
   [
     'one task answers for all',
-    [['SELECT * FROM tasks WHERE id = $1', 'SELECT * FROM tasks WHERE $1::int > 0']],
+    [['SELECT * FROM tasks WHERE id = $1', 'SELECT * FROM tasks WHERE $1::int > 0 ORDER BY id']],
     ['api.get'],
   ],
 ];

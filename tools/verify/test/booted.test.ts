@@ -39,8 +39,9 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     for (const file of files) pristine.set(file, course.read(file));
   });
   afterAll(() => course.remove());
+  const writePristine = () => pristine.forEach((text, file) => course.write(file, text));
   beforeEach(() => {
-    onTestFinished(() => pristine.forEach((text, file) => course.write(file, text)));
+    onTestFinished(writePristine);
   });
 
   const restarted = async () => {
@@ -302,7 +303,10 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         "  if (method === 'PUT') {",
       ].join('\n'),
     );
-    onTestFinished(() => course.compose('restart', '--timeout', '2', 'api').then(() => undefined));
+    onTestFinished(async () => {
+      writePristine(); // before the API starts: this hook comes before that of beforeEach
+      await restarted();
+    });
     await restarted();
     const report = await course.check({ only: ['health', 'api', 'database'] });
     expect(differences(report, ['database.stored'])).toEqual([]);
@@ -312,7 +316,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     const changed = async (from: string, to: string) => {
       course.edit('nginx/default.conf', from, to);
       onTestFinished(async () => {
-        for (const [file, text] of pristine) course.write(file, text);
+        writePristine();
         await course.reloadNginx();
         // `up --wait` would give up at once on an unhealthy container.
         await expect
@@ -361,7 +365,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     const changed = async (...mutate: [service: string, from: string, to: string][]) => {
       for (const edit of mutate) course.editService(...edit);
       onTestFinished(async () => {
-        for (const [file, text] of pristine) course.write(file, text);
+        writePristine();
         await up();
       });
       await up();
@@ -515,7 +519,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   describe('with --destructive', () => {
     const destructive = true;
     const restore = async () => {
-      for (const [file, text] of pristine) course.write(file, text);
+      writePristine();
       await restarted(); // `up` gives up at once on an API that counts as unhealthy
       await up();
       await restarted(); // it may be another container now
@@ -560,7 +564,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         'proxy_pass http://api:8080/healthz;',
       );
       onTestFinished(async () => {
-        for (const [file, text] of pristine) course.write(file, text);
+        writePristine();
         await course.reloadNginx();
       });
       await course.reloadNginx();

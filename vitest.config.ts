@@ -10,7 +10,7 @@ import { memoryDirectory } from './test/lib/memory.ts';
 // people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the faults.
 const quick = {
   stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack'],
-  verify: ['class-reports', 'class-rules', 'command-line', 'http', 'labs'],
+  verify: ['class-reports', 'class-rules', 'class-settings', 'command-line', 'http', 'labs'],
   browser: ['page'],
 };
 
@@ -102,7 +102,7 @@ export default defineConfig(({ mode }) => {
       name: 'faults',
       include: ['test/faults/*.test.ts'],
       globalSetup: [...onTheEngine.globalSetup, 'test/faults/figures.ts'],
-      ...group(7, 1),
+      ...group(3 + slow.length, 1),
     },
   };
 

@@ -28,7 +28,9 @@ export const check: Check = {
     const answer = await request(project, url);
     const isMissing = answer.status === 404 || answer.status === 405;
     if (isMissing && !(await isPromised(project)))
-      throw new NotApplicable('the contract of this repository asks for it, that of the labs not');
+      throw new NotApplicable(
+        'the contract of this repository asks for it, that of the labs does not',
+      );
     const got = taskIn(answer.json);
     const isRight = answer.status === 200 && got?.id === task.id && got.title === task.title;
     return isRight ? [] : [seen(`GET ${url}`, answer)];

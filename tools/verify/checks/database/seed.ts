@@ -7,7 +7,8 @@ const firstMinute = `
   SELECT title, count(*)
   FROM tasks
   WHERE created_at < (SELECT min(created_at) FROM tasks) + interval '1 minute'
-  GROUP BY title`;
+  GROUP BY title
+  ORDER BY title`;
 
 export const check: Check = {
   id: 'database.seed',

@@ -9,7 +9,7 @@ export const check: Check = {
   title: 'A README or another document says how to start the stack',
   chapter: 'Composing the app',
   points: 1,
-  why: 'Somebody else, or you in six months, has only this file to go by.',
+  why: 'Somebody else, or you in six months, has only what is written down to go by.',
   fix: snippet`
     # README.md
     ## Start it

@@ -6,7 +6,7 @@ export const check: Check = {
   title: 'GET /healthz returns 200 and {"status":"healthy"}',
   chapter: 'Health checks',
   points: 2,
-  why: 'It proves that all three tiers work: nginx, the API and a query.',
+  why: 'It proves that all three tiers work: nginx, the API and the database.',
   fix: snippet`
     @app.get("/healthz")
     def healthz():

@@ -3,7 +3,7 @@ import { type Check, snippet } from '../../check.ts';
 
 export const check: Check = {
   id: 'operations.backup-script',
-  title: 'The backup script leaves a file that restores',
+  title: 'The backup script leaves a file that can be restored',
   chapter: 'Backups',
   points: 2,
   destructive: true,

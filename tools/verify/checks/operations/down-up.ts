@@ -9,13 +9,10 @@ export const check: Check = {
   chapter: 'Volumes',
   points: 3,
   destructive: true,
-  why: 'down removes every container: only what is in a named volume survives.',
+  why: 'Containers come and go. What changes tasks whenever it starts loses or doubles them.',
   fix: snippet`
-    db:
-      volumes:
-        - pgdata:/var/lib/postgresql/data
-    volumes:
-      pgdata:
+    docker compose logs api    # what it did when it started
+    # the API inserts and deletes no task at its start: db/init has the first ones
   `,
   async run(project) {
     const [fault] = await faultsOfData(project);

@@ -348,6 +348,15 @@ describe('the API token', () => {
     },
   );
 
+  it.each([
+    ['/api/docs/nothing', 404],
+    ['/api/docsx', 401],
+    ['/api/openapi.json5', 401],
+    ['/api/nothing', 401],
+  ])('is needed for all of /api but its documentation: %s is %i', async (path, status) => {
+    await api({ apiToken: token }).get(path).expect(status);
+  });
+
   it('is not needed for the health of the service', async () => {
     await api({ apiToken: token }).get('/healthz').expect(200);
     await api({ apiToken: token }).get('/livez').expect(200);

@@ -108,10 +108,11 @@ describe.skipIf(!inject('chromium'))('the web page', () => {
     const renamed = unique('Water the tomatoes');
     await field.fill(renamed);
     await page.getByRole('button', { name: 'Save' }).click();
+    // The row shows the new title before the API has stored it.
     await visitor.row(renamed).waitFor();
-    const titles = (await visitor.stored()).map((task) => task.title);
-    expect(titles).toContain(renamed);
-    expect(titles).not.toContain(title);
+    const titles = async () => (await visitor.stored()).map((task) => task.title);
+    await expect.poll(titles, soon).toContain(renamed);
+    expect(await titles()).not.toContain(title);
     expect(visitor.problems).toEqual([]);
   });
 

@@ -34,7 +34,7 @@ export class LeftOut implements Reporter {
     const files = globSync('{test,tools}/**/*.test.ts', { cwd: root, withFileTypes: true })
       .map(({ parentPath, name }) => `${parentPath}/${name}`)
       .filter((file) => !file.includes('/node_modules/') && !run.has(file));
-    const names = files.map((file) => basename(file, '.test.ts')).toSorted();
+    const names = [...new Set(files.map((file) => basename(file, '.test.ts')))].toSorted();
     console.log(`\nNOT RUN: ${names.join(', ')}. npm run test:all runs everything.`);
   }
 }

@@ -80,7 +80,9 @@ export class Stack {
       'image',
       'rm',
       '--force',
-      ...['api:dev', 'api:test-1', 'web:test-1'].map((name) => `${this.project}-${name}`),
+      ...['api:dev', `api:${this.env.TAG}`, `web:${this.env.TAG}`].map(
+        (name) => `${this.project}-${name}`,
+      ),
     );
   }
 

@@ -520,7 +520,7 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
   let secrets = '';
   const stack = new Stack({
     files: ['compose.yml', 'compose.prod.yml', 'db/compose.pitr.yml'],
-    env: { TAG: 'test', HTTPS_PORT: '0', COMPOSE_PROFILES: 'pitr' },
+    env: { COMPOSE_PROFILES: 'pitr' },
   });
   beforeAll(async () => {
     secrets = fs.mkdtempSync(join(tmpdir(), 'taskapp-backup-secrets-'));

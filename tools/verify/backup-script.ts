@@ -7,7 +7,7 @@ import { execute, lastLine } from './command.ts';
 import { composeModel } from './compose.ts';
 import { runningContainer } from './containers.ts';
 import { NotApplicable, NotPossible } from './errors.ts';
-import { fingerprint, fingerprintOf, mayBeStopped } from './lifecycle.ts';
+import { fingerprint, fingerprintSql, mayBeStopped } from './lifecycle.ts';
 import { databaseOwner } from './postgres.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
@@ -108,17 +108,18 @@ async function faultsOfFile(project: Project, path: string, before: string): Pro
   const { code, stdout, stderr } = await project.docker(run, { limitMs: 30_000 });
   if (code !== 0) throw new NotPossible(`docker run: ${lastLine(stderr)}`);
   const id = stdout.toString().trim();
-  const inServer = (program: string, ...args: string[]) =>
+  const inServer = (stdin: Buffer | string, program: string, ...args: string[]) =>
     project.docker(['exec', '-i', id, program, '-U', user, '-d', database, ...args], {
-      ...(args.includes('-At') ? {} : { input }),
+      input: stdin,
       limitMs: 60_000,
     });
   try {
     await mustStart(project, id, user, database);
     const restored = isArchive(input)
-      ? await inServer('pg_restore', '--no-owner', '--no-privileges')
-      : await inServer('psql', '--quiet', '--no-psqlrc');
-    const after = (await inServer('psql', '-At', '-c', fingerprintOf)).stdout.toString().trim();
+      ? await inServer(input, 'pg_restore', '--no-owner', '--no-privileges')
+      : await inServer(input, 'psql', '--quiet', '--no-psqlrc');
+    const asked = await inServer(fingerprintSql, 'psql', '-At', '--no-psqlrc');
+    const after = asked.stdout.toString().trim();
     if (after === before) return [];
     const error = lastLine(restored.stderr);
     const rows = after || say('operations.backup-script.nothing-restored');

@@ -1,6 +1,7 @@
 // One cause is said once: what a failed check keeps others from looking at is not counted again.
-import { type Check, type Group, groupOf } from './check.ts';
+import { type Group, groupOf } from './check.ts';
 import { checks } from './checks/all.ts';
+import type { Result } from './run.ts';
 import { say } from './texts.ts';
 
 const model = ['files.compose', 'compose.model'];
@@ -22,18 +23,11 @@ const causes: Record<Group, string[]> = {
   operations: [...answering, 'health.healthz'],
 };
 
-interface Verdict {
-  check: Check;
-  outcome: 'passed' | 'failed' | 'not run' | 'skipped';
-  reason: string;
-}
-
-/** The result as it is, unless it has no verdict because of a check that has failed. */
-export function withCause<T extends Verdict>(result: T, all: T[]): T {
+/** The result as it is, unless it has no verdict and a check that may be the reason has failed. */
+export function withCause(result: Result, all: Result[]): Result {
   if (result.outcome !== 'not run') return result;
-  const failed = new Set(
-    all.filter(({ outcome }) => outcome === 'failed').map(({ check }) => check.id as string),
-  );
+  const failures = all.filter(({ outcome }) => outcome === 'failed');
+  const failed = new Set<string>(failures.map(({ check }) => check.id));
   const cause = causes[groupOf(result.check)].find((id) => failed.has(id));
   if (cause === undefined) return result;
   return { ...result, outcome: 'skipped', reason: say('shared.blocked-by', { check: cause }) };

@@ -35,7 +35,7 @@ export async function execute(
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const start = [command, ...args.slice(0, 3)].join(' ');
   const end = (reason: string) => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined) killGroup(child.pid);
     reject(new NotPossible(reason));
   };
   const endForOutput = (size: number) =>
@@ -61,6 +61,15 @@ export async function execute(
     });
   });
   return promise.finally(() => clearTimeout(timer));
+}
+
+/** Kills what is left of a process group: the program itself may have ended before its children. */
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // all of it has ended
+  }
 }
 
 const maxBytes = 256 * 1024 * 1024; // of what a program prints

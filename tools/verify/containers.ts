@@ -19,7 +19,8 @@ export const nameOf = ({ Name }: Container): string => Name.slice(1);
 /** True unless the container is created, restarting, paused or exited. */
 export const isRunning = ({ State }: Container): boolean => State.Status === 'running';
 
-async function inspect<T>(project: Project, args: string[]): Promise<T[]> {
+/** What `docker inspect` says. Throws NotPossible, also if one of them does not exist. */
+export async function inspect<T>(project: Project, args: string[]): Promise<T[]> {
   const { code, stdout, stderr } = await project.docker(['inspect', ...args]);
   if (code !== 0) throw new NotPossible(`docker inspect: ${lastLine(stderr)}`);
   return JSON.parse(stdout.toString()) as T[];
@@ -46,13 +47,14 @@ export function allContainers(project: Project): Promise<Container[]> {
  * that one. Returns a note about it. Never throws.
  */
 export async function findByDirectory(project: Project): Promise<string[]> {
-  const isNamed = project.name ?? project.env.COMPOSE_PROJECT_NAME;
+  const given = project.name ?? project.env.COMPOSE_PROJECT_NAME;
   const own = await allContainers(project).catch(() => undefined);
-  if (isNamed !== undefined || own === undefined || own.length > 0) return [];
+  if (given !== undefined || own === undefined || own.length > 0) return [];
   const ofDirectory = `label=${label}.project.working_dir=${realpathSync(project.directory)}`;
   const format = `{{.Label "${label}.project"}}`;
-  const { stdout } = await project.docker(['ps', '--filter', ofDirectory, '--format', format]);
-  const [name, ...others] = new Set(stdout.toString().split('\n').filter(Boolean));
+  const list = ['ps', '--filter', ofDirectory, '--format', format];
+  const listed = await project.docker(list).catch(() => undefined);
+  const [name, ...others] = new Set(listed?.stdout.toString().split('\n').filter(Boolean));
   if (name === undefined || others.length > 0) return [];
   project.name = name;
   project.forget('model', 'whole model');
@@ -78,7 +80,7 @@ export async function runningContainer(project: Project, service: Tier): Promise
   return running;
 }
 
-/** The image that a service would start from. Throws NotPossible if it is not on this machine. */
+/** The image that a service runs from, or would start from. Throws NotPossible if it is not on this machine. */
 export async function imageOf(project: Project, service: string): Promise<Image> {
   const model = await wholeModel(project);
   const [container] = await containersOf(project, service);

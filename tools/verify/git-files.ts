@@ -1,9 +1,10 @@
 // The texts that git has, or would add: the files at hand, and every version of its history.
+import { realpathSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { NotApplicable, NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
-import { filesBelow, textOf } from './tree.ts';
+import { filesAt, maxBytes, textOf } from './tree.ts';
 
 export interface GitText {
   path: string;
@@ -12,7 +13,6 @@ export interface GitText {
   isOld: boolean;
 }
 
-const largest = 1024 * 1024; // nobody writes larger files by hand
 const most = 200 * 1024 * 1024;
 
 /** The paths that git has, or would have after `git add .`. Throws NotApplicable without git. */
@@ -28,14 +28,17 @@ export async function pathsInGit(project: Project, ...paths: string[]): Promise<
  * Not a time zone of the host, nor a directory that is only there for logs.
  */
 export async function hasFilesOfProject(project: Project, path: string): Promise<boolean> {
-  const within = relative(project.directory, path);
+  const within = relative(realpathSync(project.directory), path); // Compose says where it really is
   if (within.startsWith('..')) return false;
-  const all = await pathsInGit(project, within || '.').catch(() => filesBelow(path));
+  const all = await pathsInGit(project, within || '.').catch(() => filesAt(path));
   return all.some((file) => textOf(resolve(project.directory, file)) !== '');
 }
 
 /** All of these texts. Throws NotApplicable outside a work tree. */
-export async function gitTexts(project: Project): Promise<GitText[]> {
+export const gitTexts = (project: Project): Promise<GitText[]> =>
+  project.once('git texts', () => findTexts(project));
+
+async function findTexts(project: Project): Promise<GitText[]> {
   const paths = await pathsInGit(project, '.');
   const current = paths.map((path) => ({
     path,
@@ -78,5 +81,5 @@ async function oldTexts(project: Project): Promise<GitText[]> {
 function smallBlob(line: string): { id: string; size: number }[] {
   const [id = '', type, bytes] = line.split(' ');
   const size = Number(bytes);
-  return type === 'blob' && size <= largest ? [{ id, size }] : [];
+  return type === 'blob' && size <= maxBytes ? [{ id, size }] : [];
 }

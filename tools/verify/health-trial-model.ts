@@ -52,11 +52,16 @@ async function trialOf(
   const [kind, ...words] = test;
   const command = kind === 'CMD-SHELL' ? ['/bin/sh', '-c', ...words] : words;
   const { environment, user, working_dir, tmpfs, secrets, configs, group_add } = service;
-  const settings = { environment, user, working_dir, tmpfs, secrets, configs, group_add };
   const { Id: image } = await imageOf(project, name);
   const volumes = (service.volumes ?? []).filter(isReadable);
   return {
-    ...Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
+    environment,
+    user,
+    working_dir,
+    tmpfs,
+    secrets,
+    configs,
+    group_add,
     image,
     pull_policy: 'never',
     entrypoint: command,

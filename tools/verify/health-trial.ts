@@ -1,6 +1,7 @@
 // Runs health checks in throw-away containers, without a network, where the service does not work.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastLine } from './command.ts';
+import { inspect } from './containers.ts';
 import { durationMs } from './duration.ts';
 import { NotPossible } from './errors.ts';
 import { label, type Situation, trialModel } from './health-trial-model.ts';
@@ -67,14 +68,11 @@ async function containersOf(project: Project, trials: string): Promise<State[]> 
     filter,
   ]);
   const ids = stdout.toString().split('\n').filter(Boolean);
-  return inspect(project, ids);
+  return inspectAll(project, ids);
 }
 
-async function inspect(project: Project, ids: string[]): Promise<State[]> {
-  if (ids.length === 0) return [];
-  const { stdout } = await project.docker(['inspect', ...ids]);
-  return JSON.parse(stdout.toString()) as State[];
-}
+const inspectAll = async (project: Project, ids: string[]): Promise<State[]> =>
+  ids.length === 0 ? [] : inspect<State>(project, ids);
 
 const serviceLabel = 'com.docker.compose.service';
 
@@ -134,11 +132,11 @@ async function succeeding(project: Project, list: Trial[]): Promise<Trial[]> {
   const from = Date.now();
   const isOpen = (one: State) =>
     one.State.Status === 'running' && Date.now() - from < limitOfState(one);
-  let states = await inspect(project, [...limits.keys()]);
+  let states = await inspectAll(project, [...limits.keys()]);
   while (states.some(isOpen)) {
     await sleep(pollMs);
     project.waitedMs += pollMs;
-    states = await inspect(project, [...limits.keys()]);
+    states = await inspectAll(project, [...limits.keys()]);
   }
   const ended = states.filter((one) => hasSucceeded(one, limitOfState(one)));
   const succeeded = new Set(ended.map(({ Id }) => Id));

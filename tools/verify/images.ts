@@ -18,7 +18,7 @@ export function isPinned(image: string): boolean {
 /** The images that the Dockerfile of a service uses; none if the service is not built. */
 export function baseImages({ build }: Service): string[] {
   if (!build) return [];
-  const text = build.dockerfile_inline ?? dockerfileOf(build);
+  const text = dockerfileOf(build);
   const values = argumentsOf(text, build);
   const stages = new Set(['scratch']);
   const images: string[] = [];
@@ -32,12 +32,13 @@ export function baseImages({ build }: Service): string[] {
 
 /** Where the program of an image runs, as its Dockerfile says. */
 export function workingDirectory(build: Build): string {
-  const text = build.dockerfile_inline ?? dockerfileOf(build);
+  const text = dockerfileOf(build);
   const lines = [...text.matchAll(/^\s*WORKDIR\s+["']?([^\s"']+)/gim)];
   return lines.map(([, path = '']) => path).reduce((now, next) => resolve(now, next), '/');
 }
 
-function dockerfileOf({ context, dockerfile = 'Dockerfile' }: Build): string {
+function dockerfileOf({ context, dockerfile = 'Dockerfile', dockerfile_inline }: Build): string {
+  if (dockerfile_inline !== undefined) return dockerfile_inline;
   const path = resolve(context, dockerfile);
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }

@@ -7,7 +7,7 @@ import { patternOf, secretsOf } from './secrets.ts';
 import { say } from './texts.ts';
 
 /** What kind of file has it: one cause is the fault of one check. */
-export type Kind = 'settings' | 'compose' | 'other';
+type Kind = 'settings' | 'compose' | 'other';
 
 interface Leak {
   kind: Kind;
@@ -16,7 +16,7 @@ interface Leak {
 }
 
 async function findLeaks(project: Project): Promise<Leak[]> {
-  const texts = await project.once('git texts', () => gitTexts(project));
+  const texts = await gitTexts(project);
   const leaks = new Map<string, Leak>();
   for (const secret of await secretsOf(project)) {
     const pattern = patternOf(secret);
@@ -52,7 +52,7 @@ const dumpStart = /^(?:PGDMP|--\n-- PostgreSQL database (?:cluster )?dump\n)/;
 
 /** The dumps that git has, apart from those that fill an empty database. */
 export async function dumpsInGit(project: Project, initFiles: string[]): Promise<string[]> {
-  const texts = await project.once('git texts', () => gitTexts(project));
+  const texts = await gitTexts(project);
   const dumps = texts.filter(({ text }) => dumpStart.test(text));
   const paths = new Set(dumps.map(({ path }) => path));
   return [...paths].filter((path) => !initFiles.includes(path));

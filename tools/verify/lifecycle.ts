@@ -19,13 +19,13 @@ import { eventually } from './wait.ts';
 import { mustAnswer, statusOf } from './web.ts';
 
 /** A statement with one value for all tasks. */
-export const fingerprintOf = `
+export const fingerprintSql = `
   SELECT count(*) || ' rows, ' || md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), ''))
   FROM tasks t`;
 
 /** One value for all tasks: two are equal if and only if every row is. */
 export const fingerprint = (project: Project, database?: string): Promise<string> =>
-  sql(project, fingerprintOf, database);
+  sql(project, fingerprintSql, database);
 
 /**
  * Throws NotPossible unless the application works, and `docker compose up` with the files at hand

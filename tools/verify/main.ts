@@ -1,6 +1,6 @@
 // `npm run verify`: the command itself.
 import { NoFence } from './class/fence.ts';
-import { isForClass, parse as parseClass } from './class/options.ts';
+import { isForClass, parse as parseClass, usage as classUsage } from './class/options.ts';
 import { runClass } from './class/run.ts';
 import { parse, usage, WrongUsage } from './options.ts';
 import { Progress } from './progress.ts';
@@ -69,7 +69,8 @@ function failed(error: unknown): number {
     return 2;
   }
   if (!(error instanceof WrongUsage)) throw error;
-  process.stderr.write(`verify: ${error.message}\n\n${usage}`);
+  const help = isForClass(process.argv) ? classUsage : usage;
+  process.stderr.write(`verify: ${error.message}\n\n${help}`);
   return 2;
 }
 

@@ -127,3 +127,6 @@ export function shared({ networks = {} }: Model, a: Service, b: Service): string
   const names = new Set(networksOf(b).map(nameOf));
   return networksOf(a).filter((key) => names.has(nameOf(key)));
 }
+
+/** A value of the model as it is meant: Compose writes a dollar twice. */
+export const unescaped = (text: string): string => text.replaceAll('$$', '$');

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { groupOf, groups } from './check.ts';
+import { groups } from './check.ts';
 import { checks } from './checks/all.ts';
 import type { Trust } from './http.ts';
 import type { ProjectOptions } from './project.ts';
@@ -62,7 +62,7 @@ export function parse(args: string[], env: NodeJS.ProcessEnv): Options {
   const values = parseValues(args);
   // npm runs us in the root of the repository; INIT_CWD is where the user called it.
   const directories = (values.dir ?? ['.']).map((path) =>
-    existingDirectory(resolve(env.INIT_CWD ?? '.', path)),
+    existingDirectory('dir', resolve(env.INIT_CWD ?? '.', path)),
   );
   const ofOne = (['url', 'project-name'] as const).find((name) => values[name] !== undefined);
   if (ofOne && directories.length > 1) throw new WrongUsage(`--${ofOne}: is for one --dir only`);
@@ -106,9 +106,10 @@ function parseValues(args: string[]) {
   }
 }
 
-function existingDirectory(path: string): string {
+/** The path, if it is a directory. Throws WrongUsage, which names the option. */
+export function existingDirectory(option: string, path: string): string {
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (!isDirectory) throw new WrongUsage(`--dir: ${path} is not a directory`);
+  if (!isDirectory) throw new WrongUsage(`--${option}: ${path} is not a directory`);
   return path;
 }
 
@@ -131,7 +132,7 @@ function existingChecks(list: string | undefined): string[] | undefined {
     .split(',')
     .map((name) => name.trim())
     .filter(Boolean);
-  const known = new Set<string>([...groups, ...checks.map(({ id }) => id), ...checks.map(groupOf)]);
+  const known = new Set<string>([...groups, ...checks.map(({ id }) => id)]);
   const unknown = names.filter((name) => !known.has(name));
   if (names.length > 0 && unknown.length === 0) return names;
   const wrong = unknown.join(', ') || 'nothing';

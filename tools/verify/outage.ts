@@ -16,7 +16,10 @@ import { statusOf } from './web.ts';
 export interface Outage {
   /** Statuses while the database is stopped; undefined where nothing answered. */
   during: { healthz: number | undefined; nginx: number | undefined };
-  /** The health of api, or its state if it does not run; undefined if it has no health check. */
+  /**
+   * The health of api, or its state if it does not run; undefined if it has no health check, does not
+   * run at first, or /healthz is still 200.
+   */
   api: { status: string; output: string } | undefined;
   /** What is wrong after the database was started again. */
   after: string[];
@@ -40,9 +43,11 @@ async function healthOfApi(project: Project): Promise<Outage['api']> {
     forgetContainers(project);
     const [container] = await containersOf(project, 'api');
     const { Health, Status = 'gone' } = container?.State ?? {};
-    if (!container || !isRunning(container)) last = { status: Status, output: '' };
-    else
-      last = Health && { status: Health.Status, output: Health.Log?.at(-1)?.Output.trim() ?? '' };
+    const health = Health && {
+      status: Health.Status,
+      output: Health.Log?.at(-1)?.Output.trim() ?? '',
+    };
+    last = container && isRunning(container) ? health : { status: Status, output: '' };
     return last?.status !== 'healthy';
   };
   const api = await runningContainer(project, 'api').catch(() => undefined);

@@ -14,9 +14,11 @@ const baseNames = composeNames('');
 const overrideNames = composeNames('.override');
 const productionNames = [...composeNames('.prod'), ...composeNames('.production')];
 
-/** The sorted names in the project's directory, or in one below it. */
-export function fileNames({ directory }: Project, below = '.'): string[] {
-  return readdirSync(join(directory, below)).toSorted();
+/** The sorted names of the files in the project's directory. */
+function fileNames({ directory }: Project): string[] {
+  const isFile = (name: string) =>
+    statSync(join(directory, name), { throwIfNoEntry: false })?.isFile() ?? false;
+  return readdirSync(directory).filter(isFile).toSorted();
 }
 
 /** True for a file or a directory in the project's directory. */
@@ -51,7 +53,8 @@ export function composeTexts(project: Project): Map<string, string> {
   return new Map(names.map((name) => [name, withoutComments(readText(project, name))]));
 }
 
-const isExample = (name: string) => /example|sample|template|dist/i.test(name);
+/** True for a name such as .env.example. */
+export const isExample = (name: string) => /example|sample|template|dist/i.test(name);
 
 /** True for the name of a settings file, such as .env; not for that of an example. */
 export const isDotEnv = (name: string) => /^\.env($|\.)/.test(name) && !isExample(name);

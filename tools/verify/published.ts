@@ -24,8 +24,8 @@ function defaultPasswords(project: Project): Published {
 
 /** The value in a line of a settings file: what is between quotes, or the first word. */
 export function valueIn(text: string): string {
-  const [, quoted, plain] = /^(?:(["'].*["'])|([^\s#]*))/.exec(text) ?? [];
-  return quoted?.slice(1, -1) ?? plain ?? '';
+  const [, , quoted, plain] = /^(?:(["'])(.*)\1|([^\s#]\S*))/.exec(text) ?? [];
+  return quoted ?? plain ?? '';
 }
 
 /** The variables that the settings files set. */

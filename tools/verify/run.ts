@@ -81,10 +81,8 @@ export async function verify(project: Project, selection: Selection = {}): Promi
 function destructiveLast(list: Check[]): Check[] {
   const harmless = list.filter((check) => !check.destructive);
   const destructive = list.filter((check) => check.destructive);
-  const [first, others] = [
-    destructive.filter((check) => check.first),
-    destructive.filter((check) => !check.first),
-  ];
+  const first = destructive.filter((check) => check.first);
+  const others = destructive.filter((check) => !check.first);
   return [...harmless, ...first, ...others];
 }
 

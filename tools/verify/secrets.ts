@@ -1,8 +1,8 @@
 // The values that a stack uses as secrets, wherever it has them from.
-import { statSync } from 'node:fs';
 import { productionModel, wholeModel } from './compose.ts';
 import { imageOf } from './containers.ts';
-import type { Model } from './model.ts';
+import { variablesOf } from './literals.ts';
+import { type Model, unescaped } from './model.ts';
 import type { Project } from './project.ts';
 import {
   acceptedBy,
@@ -23,9 +23,6 @@ export interface Secret {
   isOfImage?: true;
 }
 
-/** Compose writes a dollar twice. */
-const unescaped = (value: string) => value.replaceAll('$$', '$');
-
 function fromEnvironment({ services }: Model): Secret[] {
   return Object.entries(services).flatMap(([service, { environment = {}, build }]) =>
     secretsAmong({ ...build?.args, ...environment }).map(([name, value]) => ({
@@ -35,13 +32,14 @@ function fromEnvironment({ services }: Model): Secret[] {
   );
 }
 
+const shortest = 3; // a shorter value is in every text
+
 /** The contents of the files with secrets. A certificate is not secret. */
 export function secretFiles({ secrets = {} }: Model): Secret[] {
   return Object.entries(secrets).flatMap(([name, { file }]) => {
-    const isFile = file !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile();
-    const value = isFile ? textOf(file).trim() : '';
+    const value = file === undefined ? '' : textOf(file).trim();
     const isPublic = value.startsWith('-----BEGIN CERTIFICATE') && !value.includes('PRIVATE KEY');
-    return value.length < 3 || isPublic
+    return value.length < shortest || isPublic
       ? []
       : [{ place: say('shared.secret-file', { name }), value }];
   });
@@ -52,10 +50,7 @@ async function fromImages(project: Project, { services }: Model): Promise<Secret
   const found: Secret[] = [];
   for (const service of Object.keys(services)) {
     const { Env } = (await imageOf(project, service).catch(() => undefined))?.Config ?? {};
-    const variables = (Env ?? []).map((line) => [line.split('=')[0], line.replace(/^[^=]*=/, '')]);
-    for (const [name, value] of secretsAmong(
-      Object.fromEntries(variables) as Record<string, string>,
-    ))
+    for (const [name, value] of secretsAmong(variablesOf(Env ?? [])))
       found.push({ place: say('shared.name-in-image', { name, service }), value, isOfImage: true });
   }
   return found;
@@ -67,11 +62,9 @@ async function fromDatabase(project: Project, { services }: Model): Promise<Secr
   const found: Secret[] = [];
   for (const [service, { environment = {} }] of Object.entries(services)) {
     for (const [name, value] of Object.entries(environment)) {
-      if (value && acceptedBy(unescaped(value), logins) !== undefined)
-        found.push({
-          place: say('shared.name-of-owner', { name, owner: service }),
-          value: unescaped(value),
-        });
+      const meant = unescaped(value ?? '');
+      if (meant !== '' && acceptedBy(meant, logins) !== undefined)
+        found.push({ place: say('shared.name-of-owner', { name, owner: service }), value: meant });
     }
   }
   return found;
@@ -87,14 +80,13 @@ function fromSettings(project: Project): Secret[] {
   );
 }
 
-const shortest = 3; // a shorter value is in every text
-
 async function findSecrets(project: Project): Promise<Secret[]> {
   const models = await Promise.allSettled([wholeModel(project), productionModel(project)]);
-  const read = models.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  // Production may be the model at hand.
+  const read = new Set(models.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
   const init = await initPasswords(project);
   const found = [
-    ...read.flatMap((one) => [...fromEnvironment(one), ...secretFiles(one)]),
+    ...[...read].flatMap((one) => [...fromEnvironment(one), ...secretFiles(one)]),
     ...fromSettings(project),
     ...[...init].map(([value, file]) => ({
       place: say('shared.name-in-file', { name: 'PASSWORD', file }),

@@ -29,7 +29,7 @@ interface Row {
 }
 
 /** True for a row that a check has made, or has changed. */
-export function isOurs(project: Project, json: string): boolean {
+function isOurs(project: Project, json: string): boolean {
   const { title } = JSON.parse(json) as Row;
   return (title ?? '').toLowerCase().includes(project.mark);
 }
@@ -41,7 +41,7 @@ function contentOf(rows: Rows, id: string): string {
 }
 
 /** The ids of the copy that are gone, and of those whose row is now another. */
-export async function lostSince(project: Project): Promise<{ gone: string[]; changed: string[] }> {
+async function lostSince(project: Project): Promise<{ gone: string[]; changed: string[] }> {
   const copy = await copyOf(project);
   const now = await rowsOf(project);
   const ids = [...copy.keys()];
@@ -89,7 +89,7 @@ export async function faultsOfLoss(project: Project): Promise<string[]> {
   if (!lost) return [];
   const { gone, changed } = lost;
   if (gone.length + changed.length === 0) return [];
-  const isBack = await putBack(project, [...gone, ...changed]).then(
+  const ending = await putBack(project, [...gone, ...changed]).then(
     () => say('shared.put-back'),
     (error: unknown) => say('shared.not-put-back', { error: (error as Error).message }),
   );
@@ -97,7 +97,7 @@ export async function faultsOfLoss(project: Project): Promise<string[]> {
   return [
     ...(gone.length > 0 ? [say('shared.tasks-gone', { ids: list(gone) })] : []),
     ...(changed.length > 0 ? [say('shared.tasks-changed', { ids: list(changed) })] : []),
-    isBack,
+    ending,
   ];
 }
 

@@ -157,7 +157,10 @@ export async function update(
 export async function cleanUp(project: Project): Promise<string[]> {
   if (!project.hasCopy) return [];
   // By SQL: an API may only claim to delete, or delete more than it was asked to.
-  const error = await deleteOurs(project, project.created).then(() => undefined, String);
+  const error = await deleteOurs(project, project.created).then(
+    () => undefined,
+    (reason: unknown) => (reason as Error).message,
+  );
   const left = await listed(project).catch(() => []);
   for (const { id } of left.filter((task) => project.created.has(String(task.id))))
     await statusOf(project, `${path}/${id}`, { method: 'DELETE' });

@@ -14,7 +14,8 @@ export const isAtOrBelow = (path: string, directory: string): boolean =>
 
 /** Directories of tools, and of service data. */
 const skipped = new Set(['.git', '.data', '.venv', 'venv', 'vendor', 'node_modules']);
-const maxBytes = 1024 * 1024; // nobody writes larger files by hand
+/** Nobody writes larger files by hand. */
+export const maxBytes = 1024 * 1024;
 
 /** True for a directory of a tool, or of service data. */
 export const isSkipped = (path: string) => skipped.has(basename(path));
@@ -29,6 +30,10 @@ export function filesBelow(directory: string): string[] {
   });
 }
 
+/** The file itself, or every file below a directory. */
+export const filesAt = (path: string): string[] =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() ? filesBelow(path) : [path];
+
 function entriesOf(directory: string): Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true });
@@ -37,10 +42,11 @@ function entriesOf(directory: string): Dirent[] {
   }
 }
 
-/** The text of a file; empty if it cannot be read, or is over 1 MiB. */
+/** The text of a file; empty if it is no file, cannot be read, or is over 1 MiB. */
 export function textOf(path: string): string {
   try {
-    return statSync(path).size > maxBytes ? '' : readFileSync(path, 'utf8');
+    const stat = statSync(path);
+    return stat.isFile() && stat.size <= maxBytes ? readFileSync(path, 'utf8') : '';
   } catch {
     return '';
   }
@@ -60,8 +66,5 @@ export async function initFiles(project: Project): Promise<string[]> {
     ({ type, target }) => type === 'bind' && isAtOrBelow(target, initDirectory),
   );
   const sources = mounted.flatMap(({ source }) => source ?? []);
-  return sources.flatMap((source) => {
-    const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory() ?? false;
-    return isDirectory ? filesBelow(source) : [source];
-  });
+  return sources.flatMap(filesAt);
 }

@@ -1,4 +1,4 @@
-// Compose files that students write, and how they mean production. Nothing is booted.
+// Compose files that students write, for development and for production. Nothing is booted.
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, inject, it } from 'vitest';
@@ -119,7 +119,11 @@ const right: Variant[] = [
     (c) => c.edit('compose.prod.yml', '${TAG:-1.0.0}', 'fdaacbe'),
     [],
   ],
-  ['a look at the host that changes nothing', (c) => add(c, 'api', 'volumes: ["/:/host:ro"]'), []],
+  [
+    'the host, read-only, as a tool for monitoring mounts it',
+    (c) => add(c, 'api', 'volumes: ["/:/host:ro"]'),
+    [],
+  ],
   ['another driver', (c) => c.edit('compose.yml', logging, 'driver: local'), []],
   [
     'the time zone of the host',

@@ -104,7 +104,7 @@ const right: Variant[] = [
 describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
   const course = new Course();
   let code = '';
-  const tasks = () => course.sql('TABLE tasks ORDER BY id');
+  const tasks = () => course.tasks();
 
   const restarted = async () => {
     await course.compose('restart', '--timeout', '1', 'api');
@@ -169,9 +169,11 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
       await inDb(restore);
       await course.sql('ALTER TABLE tasks DROP CONSTRAINT known');
     }
+    onTestFinished(async () => {
+      await course.sql('DELETE FROM tasks WHERE id > 2');
+    });
     await course.sql('INSERT INTO tasks (title, created_at) SELECT title, created_at FROM tasks');
     const report = await course.check({ only: ['database'] });
-    await course.sql('DELETE FROM tasks WHERE id > 2');
     expect(differences(report, ['database.seed'])).toEqual([]);
   });
 
@@ -208,7 +210,7 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     ['the custom format', `${dump} -Fc taskdb > backups/tasks`, /^$/],
     ['the whole server', `${dump.replace('pg_dump', 'pg_dumpall')} > backups/all.sql`, /^$/],
     [
-      'use of a terminal, which cron has not',
+      'a terminal, which cron does not have',
       `docker exec -it $(docker compose ps -q db) pg_dump -U taskapp taskdb | gzip > backups/x.gz`,
       /x\.gz is empty/,
     ],
@@ -219,7 +221,7 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     ],
     ['no rows', `${dump} -s taskdb > backups/tasks.sql`, /tasks\.sql restores 0 rows/],
     ['no file', `${dump} taskdb > /dev/null`, /leaves no dump/],
-  ])('its backup script makes %s', async (_what, line, fault) => {
+  ])('its backup script: %s', async (_what, line, fault) => {
     course.write('backup.sh', `#!/bin/sh\nmkdir -p backups\n${line}\n`);
     onTestFinished(() => rmSync(join(course.directory, 'backup.sh')));
     const only = ['operations.backup-script'];
@@ -242,6 +244,7 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     const rows = await tasks();
     const args = [join(root, 'tools/verify/main.ts'), '--dir', course.directory, '-p', course.name];
     const child = spawn(process.execPath, [...args, '--only', 'health.can-fail,api']);
+    onTestFinished(() => void child.kill('SIGKILL'));
     child.stdout.destroy();
     await vi.waitFor(async () => expect(await tasks()).not.toBe(rows), { timeout: 30_000 });
     child.kill('SIGHUP');

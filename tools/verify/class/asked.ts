@@ -1,5 +1,6 @@
 // A model as Compose resolves it, before anybody has looked at what it asks for.
 import { isAbsolute } from 'node:path';
+import { unescaped } from '../model.ts';
 
 export type Keys = Record<string, unknown>;
 
@@ -27,8 +28,9 @@ export const mountsOf = (service: Keys): Mount[] => (service.volumes as Mount[] 
 /** The sources of bind mounts are paths; Compose writes `$` twice. */
 export const sourceOf = ({ source = '' }: Mount): string => unescaped(source);
 
-/** A value of the model as it is meant. */
-export const unescaped = (text: string): string => text.replaceAll('$$', '$');
+/** The path of the Dockerfile of a build. */
+export const dockerfileOf = (context: string, dockerfile: string): string =>
+  unescaped(dockerfile.startsWith('/') ? dockerfile : `${context}/${dockerfile}`);
 
 /** The files of secrets and configs. */
 export function filesOf({ secrets, configs }: Asked): string[] {

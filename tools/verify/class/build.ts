@@ -1,7 +1,8 @@
 // Builds the images of a submission, each under a name of our own: its own names are those of
 // images that others use.
 import { failureOf, type Outcome } from './command.ts';
-import { type Asked, entriesOf, type Keys, unescaped } from './asked.ts';
+import { type Asked, dockerfileOf, entriesOf, type Keys } from './asked.ts';
+import { unescaped } from '../model.ts';
 import { type Docker, flags } from './docker.ts';
 import { label, type Names } from './fenced.ts';
 import { limits } from './limits.ts';
@@ -37,7 +38,7 @@ export async function buildImages(
 function buildArguments(build: Build, service: string, names: Names, parent: string): string[] {
   const { dockerfile = 'Dockerfile', dockerfile_inline: inline, target, args } = build;
   const context = unescaped(build.context);
-  const file = unescaped(dockerfile.startsWith('/') ? dockerfile : `${context}/${dockerfile}`);
+  const file = dockerfileOf(build.context, dockerfile);
   const options = {
     progress: 'plain',
     'cgroup-parent': parent,

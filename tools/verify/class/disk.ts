@@ -78,7 +78,7 @@ export class DiskWatch {
   }
 
   /** The bytes that are free where the engine stores its data; infinite on another machine. */
-  async free(): Promise<number> {
+  async #free(): Promise<number> {
     if (!this.#root) return Infinity;
     const found = await statfs(this.#root).catch(() => undefined);
     return found ? found.bavail * found.bsize : Infinity;
@@ -86,17 +86,20 @@ export class DiskWatch {
 
   async #look(): Promise<void> {
     if (this.#watched.size === 0) return;
-    const free = await this.free();
+    const free = await this.#free();
     const usage = await this.#usage();
-    if (usage === undefined) return;
+    if (usage !== undefined) await this.#lookAtUsage(usage, free);
+    if (free > limits.freeBytes) return;
+    for (const one of this.#watched)
+      one.stop(`the engine has only ${GiB(free)} of disk left`, false);
+  }
+
+  async #lookAtUsage(usage: Usage, free: number): Promise<void> {
     for (const one of this.#watched) {
       const used = bytesOf(usage, await this.#belongings(one)) + (await this.#bytesBelow(one));
       if (used > this.#limit) one.stop(`it wrote more than ${GiB(this.#limit)} of data`, true);
     }
     this.#lookAtBuild(free, bytesOf(usage));
-    if (free > limits.freeBytes) return;
-    for (const one of this.#watched)
-      one.stop(`the engine has only ${GiB(free)} of disk left`, false);
   }
 
   #lookAtBuild(free: number, used: number): void {

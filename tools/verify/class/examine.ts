@@ -68,7 +68,8 @@ class Examination {
       place: this.#place,
       isBuilding: false,
       stop: (reason, isOwnFault) => {
-        this.#isKept &&= isOwnFault;
+        if (this.#stop.signal.aborted) return; // the first reason counts
+        this.#isKept = isOwnFault;
         this.#stop.abort(new Error(reason));
       },
     };
@@ -203,9 +204,9 @@ class Examination {
     try {
       rmSync(this.#place, { recursive: true, force: true });
     } catch {
-      const mount = ['--volume', `${this.#stage.work}:/work`, '--network', 'none'];
+      const mount = ['--volume', `${this.#stage.work}:/copies`, '--network', 'none'];
       const remove = ['--entrypoint', 'rm', this.#stage.helper, '-rf'];
-      const args = ['run', '--rm', ...mount, ...remove, `/work/${this.#submission.key}`];
+      const args = ['run', '--rm', ...mount, ...remove, `/copies/${this.#submission.key}`];
       await this.#dockerToTheEnd(args);
     }
   }

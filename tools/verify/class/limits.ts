@@ -31,6 +31,6 @@ export const limits = {
   destructiveMs: 600_000,
   removeMs: 120_000,
 
-  /** No submission starts, and those under way end, when the engine has less space than this. */
+  /** When the engine has less space than this, the submissions under way end. */
   freeBytes: 2 * 1024 * MiB,
 } as const;

@@ -1,8 +1,7 @@
 // The command line of `npm run verify -- --class`.
-import { statSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { WrongUsage } from '../options.ts';
+import { existingDirectory, WrongUsage } from '../options.ts';
 import { isInside } from './copy.ts';
 import { limits } from './limits.ts';
 import { printedWeights, type Weights, weightsIn } from './weights.ts';
@@ -69,7 +68,8 @@ export function parse(args: string[], env: NodeJS.ProcessEnv): ClassOptions | st
   const values = parseValues(args);
   if (values['print-weights']) return printedWeights();
   const from = resolve(env.INIT_CWD ?? '.');
-  const directory = existingDirectory(resolve(from, values.class ?? ''));
+  if (!values.class) throw new WrongUsage('--class: no directory is named');
+  const directory = existingDirectory('class', resolve(from, values.class));
   return {
     directory,
     report: reportDirectory(resolve(from, values.report ?? `${directory}-verify`), directory),
@@ -88,12 +88,6 @@ function parseValues(args: string[]) {
   } catch (error) {
     throw new WrongUsage((error as Error).message);
   }
-}
-
-function existingDirectory(path: string): string {
-  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  if (!isDirectory) throw new WrongUsage(`--class: ${path} is not a directory`);
-  return path;
 }
 
 function reportDirectory(path: string, directory: string): string {

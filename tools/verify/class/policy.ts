@@ -1,9 +1,10 @@
 // What a submission may ask for. Whatever is not named here is refused: a new version of Compose may
 // bring a key that opens the machine.
 import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   type Asked,
+  dockerfileOf,
   entriesOf,
   filesOf,
   type Keys,
@@ -11,9 +12,9 @@ import {
   mountsOf,
   replicasOf,
   sourceOf,
-  unescaped,
 } from './asked.ts';
 import { durationMs } from '../duration.ts';
+import { unescaped } from '../model.ts';
 import { isInside } from './copy.ts';
 import { syntaxFault } from './dockerfile.ts';
 import { limits } from './limits.ts';
@@ -198,9 +199,9 @@ function buildFaults(build: Keys, directory: string): string[] {
     dockerfile_inline?: string;
     args?: Keys | null;
   };
-  const faults = pathFaults('context', context, directory);
+  const faults = pathFaults('context', unescaped(context), directory);
   if (faults.length > 0) return faults;
-  const path = unescaped(dockerfile.startsWith('/') ? dockerfile : `${context}/${dockerfile}`);
+  const path = dockerfileOf(context, dockerfile);
   if (inline === undefined) faults.push(...pathFaults('dockerfile', path, directory));
   const special = ['additional_contexts', 'entitlements', 'extra_hosts', 'network', 'privileged'];
   for (const key of [...special, 'secrets', 'ssh'])
@@ -220,13 +221,22 @@ function mountFaults(mount: Mount, { directory, model }: { directory: string; mo
   }
   if (type !== 'bind') return [`a ${type} mount at ${target}`];
   if (mount.read_only && clockFiles.includes(sourceOf(mount))) return [];
-  return pathFaults('the host path', sourceOf(mount), directory);
+  return straightPathFaults('the host path', sourceOf(mount), directory);
 }
 
-function pathFaults(what: string, escapedPath: string, directory: string): string[] {
-  const path = unescaped(escapedPath);
+function pathFaults(what: string, path: string, directory: string): string[] {
   if (!path.startsWith('/')) return [`${what} ${path} is not in the folder`];
   return isInside(directory, existingPart(path)) ? [] : [`${what} ${path} is not in the folder`];
+}
+
+/**
+ * For a path that the engine mounts: through a link, it would be another one once a container has
+ * changed what the link leads through.
+ */
+function straightPathFaults(what: string, path: string, directory: string): string[] {
+  const faults = pathFaults(what, path, directory);
+  if (faults.length > 0 || existingPart(path) === resolve(path)) return faults;
+  return [`${what} ${path} leads through a symbolic link`];
 }
 
 /** Where a path really is, or the part of it that exists. */
@@ -265,13 +275,13 @@ function fileFaults(model: Asked, directory: string): string[] {
       for (const key of others) faults.push(`${part} ${name}: ${key}: ${shown(entry[key])}`);
     }
   }
-  const outside = filesOf(model).flatMap((path) => pathFaults('the file', path, directory));
+  const outside = filesOf(model).flatMap((path) => straightPathFaults('the file', path, directory));
   return [...faults, ...outside];
 }
 
 function sizeFaults(model: Asked, mostContainers: number): string[] {
   const containers = entriesOf(model.services).map(([, service]) => replicasOf(service));
-  const sum = containers.reduce((a, b) => a + b, 0);
+  const sum = containers.reduce((a, b) => a + Math.max(0, b), 0); // a negative one takes none away
   const networks = entriesOf(model.networks).length;
   const faults: string[] = [];
   if (!(sum <= mostContainers)) faults.push(`${sum} containers, more than ${mostContainers}`);

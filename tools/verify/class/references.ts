@@ -3,18 +3,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { isComposeFile } from '../project-files.ts';
 import { isInside } from './copy.ts';
-
-const isCompose = (name: string) => /^(docker-)?compose.*\.ya?ml$/.test(name);
-
-/** The Compose files in a directory, by name. */
-export const composeNames = (directory: string): string[] =>
-  readdirSync(directory).filter(isCompose).toSorted();
 
 /** What the Compose files of a submission, and those that .env names, refer to outside of it. */
 export function outsideReferences(directory: string, named: string[]): string[] {
   const search = new Search(directory);
-  for (const name of composeNames(directory)) search.file(join(directory, name), []);
+  for (const name of readdirSync(directory).filter(isComposeFile).toSorted())
+    search.file(join(directory, name), []);
   const [first = ''] = named;
   const base = dirname(resolve(directory, first));
   for (const name of named) search.reference('.env', 'COMPOSE_FILE', name, [directory], [base]);

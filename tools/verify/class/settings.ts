@@ -2,13 +2,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isExample } from '../project-files.ts';
 import { isInside } from './copy.ts';
 import { ownPasswords } from './own-passwords.ts';
 
-const isExample = (name: string) => /example|sample|template|dist/i.test(name);
-
 /** The file that .env is copied from; undefined if there is none. */
-export function exampleOf(directory: string): string | undefined {
+function exampleOf(directory: string): string | undefined {
   const names = readdirSync(directory).toSorted();
   const examples = names.filter((name) => isExample(name) && /^\.?env\b/.test(name));
   return examples.find((name) => !name.includes('prod')) ?? examples[0];
@@ -60,15 +59,24 @@ const harmless = new Set([
 export function settingsOf(directory: string): { faults: string[]; files: string[] } {
   const path = join(directory, '.env');
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  const pattern =
-    /^[ \t]*(?:export[ \t]+)?((?:COMPOSE|DOCKER|BUILDX|BUILDKIT)_\w+)[ \t]*[=:](.*)$/gm;
   const faults: string[] = [];
   const files: string[] = [];
-  for (const [, name = '', value = ''] of text.replaceAll('\r', '\n').matchAll(pattern)) {
+  for (const [, name = '', value = ''] of text.replaceAll('\r', '\n').matchAll(setting)) {
     if (!harmless.has(name)) faults.push(`.env sets ${name}`);
-    if (name === 'COMPOSE_FILE') files.push(...unquoted(value).split(/[:;]/).filter(Boolean));
+    if (name !== 'COMPOSE_FILE') continue;
+    const list = plainPaths.exec(value.trim())?.[2];
+    if (list === undefined) faults.push(`.env sets COMPOSE_FILE to ${value.trim()}`);
+    else files.push(...list.split(':').filter(Boolean));
   }
   return { faults, files };
 }
 
-const unquoted = (value: string) => value.trim().replaceAll(/^["']|["']$/g, '');
+/**
+ * A setting of Docker itself, wherever Compose could find it: at the start of a line, even after
+ * other characters, or behind a quote. A comment counts only if it has a quote before it.
+ */
+const setting =
+  /(?:^[^\w#]*|["'].*?)(?<![\w{$])(?:export)?\s*((?:COMPOSE|DOCKER|BUILDX|BUILDKIT)_\w+)\s*[=:](?=(.*)$)/gm;
+
+/** Paths between colons, perhaps in quotes. Compose could read anything else in another way. */
+const plainPaths = /^(["']?)([\w./:-]+)\1(?:\s+#.*)?$/;

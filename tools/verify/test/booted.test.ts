@@ -27,7 +27,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   const pristine = new Map<string, string>();
 
   const up = () => course.compose('up', '-d', '--wait');
-  const tasks = () => course.sql('TABLE tasks ORDER BY id');
+  const tasks = () => course.tasks();
   const containers = async () =>
     (await course.compose('ps', '--quiet', '--no-trunc')).split('\n').toSorted().join('\n');
 
@@ -605,6 +605,7 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
         '--only',
         'health.database-down,health.recovers,operations',
       ]);
+      onTestFinished(() => void child.kill('SIGKILL'));
       let output = '';
       child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
       await expect
@@ -651,12 +652,12 @@ describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
     // Last, as `restore` loses the data.
     it('data in an anonymous volume', async () => {
       course.editService('db', 'pgdata:/', '/');
+      onTestFinished(restore);
       await up();
       await course.sql("INSERT INTO tasks (title) VALUES ('lost')");
       const report = await course.check({ only: ['volumes', 'operations.down-up'], destructive });
       expect(differences(report, ['volumes.data'], ['operations.down-up'])).toEqual([]);
       expect(await course.sql("SELECT title FROM tasks WHERE title = 'lost'")).toBe('lost\n');
-      await restore();
     });
   });
 

@@ -264,12 +264,14 @@ describe('npm run verify -- --class', () => {
 
   it.each([
     ['a directory that is not there', ['--class', 'no-such'], 'is not a directory'],
+    ['no directory', ['--class', ''], 'no directory is named'],
     ['too many jobs', ['--class', '.', '--jobs', '99'], '--jobs: 99'],
     ['reports among the submissions', ['--class', '.', '--report', './x'], 'among the submissions'],
     ['an option of a single project', ['--class', '.', '--url', 'http://x'], '--url'],
   ])('ends with 2 on %s', async (_what, args, message) => {
     const { code, stderr } = await command(...args);
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+    expect(stderr).toContain('--class DIR [OPTIONS]');
   });
 
   it('runs nothing where builds cannot be limited', async () => {

@@ -1,17 +1,6 @@
 // What a submission may ask for: nothing here needs Docker.
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Ended } from '../command.ts';
@@ -28,17 +17,7 @@ import { refusals } from '../class/policy.ts';
 import { outsideReferences } from '../class/references.ts';
 import { Refused } from '../class/refused.ts';
 import { laySecrets, laySettings, settingsOf } from '../class/settings.ts';
-
-/** A directory with these files, and where it really is. */
-function folder(files: Record<string, string> = {}): string {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'taskapp-class-')));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, name)), { recursive: true });
-    writeFileSync(join(directory, name), text);
-  }
-  return directory;
-}
+import { folder } from './folder.ts';
 
 const names = { project: 'verify-x', imageOf: (service: string) => `verify-x/${service}:judged` };
 
@@ -137,6 +116,22 @@ describe('a service', () => {
     expect(refusals({ services }, directory)).toEqual([
       `service api: volumes: the host path ${directory}/root/etc is not in the folder`,
     ]);
+  });
+
+  it('may not mount through a link, which a container could turn into another', () => {
+    const directory = folder({ 'data/sub/x': '' });
+    symlinkSync('data', join(directory, 'alias'));
+    const alias = join(directory, 'alias');
+    const model = { services: { api: bind(alias) }, secrets: { a: { file: `${alias}/sub/x` } } };
+    expect(refusals(model, directory)).toEqual([
+      `service api: volumes: the host path ${alias} leads through a symbolic link`,
+      `the file ${alias}/sub/x leads through a symbolic link`,
+    ]);
+  });
+
+  it('may not have more containers because another has fewer than none', () => {
+    const services = { api: { deploy: { replicas: 1_000 } }, web: { deploy: { replicas: -990 } } };
+    expect(refusals({ services }, folder())).toEqual([expect.stringContaining('1000 containers')]);
   });
 });
 
@@ -322,6 +317,8 @@ describe('the files that Compose reads by itself', () => {
 });
 
 describe('the settings', () => {
+  const none = { faults: [], files: [] };
+
   it('come from the example, and from nothing else if there is a .env', () => {
     const directory = folder({ '.env.example': 'A=1\n', '.env.prod.example': 'A=2\n' });
     expect(laySettings(directory)).toEqual(['.env was copied from .env.example']);
@@ -337,6 +334,18 @@ describe('the settings', () => {
       faults: ['.env sets DOCKER_HOST', '.env sets COMPOSE_PATH_SEPARATOR'],
       files: ['a.yml', 'b.yml'],
     });
+  });
+
+  it.each([
+    ['COMPOSE_FILE=x.yml # c', { faults: [], files: ['x.yml'] }],
+    ['COMPOSE_FILE=a;b.yml', { faults: ['.env sets COMPOSE_FILE to a;b.yml'], files: [] }],
+    ['\uFEFFCOMPOSE_FILE=x', { faults: [], files: ['x'] }],
+    ["A='x' COMPOSE_FILE=y", { faults: [], files: ['y'] }],
+    ['A="\n# " DOCKER_HOST=x', { faults: ['.env sets DOCKER_HOST'], files: [] }],
+    ['exportCOMPOSE_FILE=x', { faults: [], files: ['x'] }],
+    ['# DOCKER_HOST=x\nX=${COMPOSE_PROJECT_NAME:-a}\nY="${DOCKER_HOST:-x}"', none],
+  ])('are read as Compose reads them: %j', (text, expected) => {
+    expect(settingsOf(folder({ '.env': text }))).toEqual(expected);
   });
 
   it('have the secret files that are missing, the same in both copies', () => {

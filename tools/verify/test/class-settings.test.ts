@@ -1,18 +1,8 @@
 // What the copy of a submission gets: passwords, a repository, a fingerprint. Nothing needs Docker.
 import { execFileSync } from 'node:child_process';
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { environment } from '../class/environment.ts';
 import { FencedProject } from '../class/fenced-project.ts';
@@ -20,17 +10,8 @@ import { limits } from '../class/limits.ts';
 import { laySettings } from '../class/settings.ts';
 import { makeWorkTree } from '../class/work-tree.ts';
 import type { Model } from '../model.ts';
+import { folder } from './folder.ts';
 import { root } from './root.ts';
-
-function folder(files: Record<string, string> = {}): string {
-  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'taskapp-class-')));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, name)), { recursive: true });
-    writeFileSync(join(directory, name), text);
-  }
-  return directory;
-}
 
 describe('the passwords of a copy', () => {
   const compose = 'services: { db: { environment: { POSTGRES_PASSWORD: "${DB_PASS}" } } }\n';

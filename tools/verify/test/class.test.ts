@@ -159,6 +159,8 @@ describe.skipIf(inject('notRunBecause'))('a class of twelve', () => {
     const { checks } = judgementOf('hostile bomb');
     const list = checks.find(({ id }) => id === 'api.list');
     expect(list?.outcome).toMatch(/failed|not run|skipped/);
+    // The machine lives: what needs no container was still judged.
+    expect(checks.some(({ outcome }) => outcome === 'passed')).toBe(true);
   });
 
   it('ends what fills the disk', () => {

@@ -12,6 +12,7 @@ import { root } from './root.ts';
 import { chapters, groupOf, groups } from '../check.ts';
 import { checks } from '../checks/all.ts';
 import { baseImages, isPinned } from '../images.ts';
+import { valueIn } from '../published.ts';
 import { format, formats } from '../report.ts';
 import { Project } from '../project.ts';
 import { exitCode, type Outcome, type Report, score, verify } from '../run.ts';
@@ -268,6 +269,19 @@ describe('the formats', () => {
       if (end && open.pop() !== name) wrong.push(name);
     }
     expect([open, wrong]).toEqual([[], []]);
+  });
+});
+
+describe('a value in a settings file', () => {
+  it.each([
+    ['ab#cdefgh', 'ab#cdefgh'],
+    ['abc # a comment', 'abc'],
+    ['"a b" # it\'s one', 'a b'],
+    ["'a\"b'", 'a"b'],
+    ['# nothing', ''],
+    ['', ''],
+  ])('takes %j for %j', (text, value) => {
+    expect(valueIn(text)).toBe(value);
   });
 });
 

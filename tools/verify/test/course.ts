@@ -97,6 +97,11 @@ export class Course {
     return this.compose('exec', '-T', 'db', 'sh', '-c', psql, statement);
   }
 
+  /** Every task, a line each. */
+  tasks(): Promise<string> {
+    return this.sql('TABLE tasks ORDER BY id');
+  }
+
   /** Makes nginx read its configuration again. */
   async reloadNginx(): Promise<void> {
     await this.compose('exec', '-T', 'web', 'nginx', '-s', 'reload');

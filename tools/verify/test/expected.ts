@@ -1,5 +1,7 @@
 // Compares a report with what a test expects.
+import { expect } from 'vitest';
 import type { Outcome, Report } from '../run.ts';
+import type { Course } from './course.ts';
 
 /** The ids of the checks with this outcome. */
 export const idsOf = ({ results }: Report, outcome: Outcome): string[] =>
@@ -24,4 +26,14 @@ export function differences(
     if (outcome === expected || (outcome === 'skipped' && expected === 'passed')) return [];
     return [`${id} has ${outcome}, expected ${expected}: ${seen.join()}${reason}`];
   });
+}
+
+/** Starts it, and runs every check, the destructive too: none fails, and its tasks are as before. */
+export async function passesAll(course: Course): Promise<Report> {
+  await course.compose('up', '-d', '--build');
+  const before = await course.tasks();
+  const report = await course.check({ destructive: true }, { mayRunScripts: true });
+  expect(differences(report, [])).toEqual([]);
+  expect(await course.tasks()).toBe(before);
+  return report;
 }

@@ -13,7 +13,7 @@ const signals = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const;
 describe.skipIf(inject('notRunBecause'))('verify that is told to end', () => {
   const course = new Course();
   const ofCourse = `label=com.docker.compose.project.working_dir=${course.directory}`;
-  const tasks = () => course.sql('TABLE tasks ORDER BY id');
+  const tasks = () => course.tasks();
 
   beforeAll(async () => {
     const dump = 'docker compose exec -T db pg_dump -U taskapp taskdb > backups/tasks.sql';

@@ -13,7 +13,7 @@ export const check: Definition = {
 function faultsOfLogging([service, { logging }]: [string, Service]): string[] {
   const { driver = 'json-file', options = {} } = logging ?? {}; // the engine's default
   if (!logging) return [say('compose.logging.no-section', { service })];
-  // The driver local has limits of its own; the others keep nothing on this disk.
+  // local and journald have limits of their own; the others send the logs elsewhere.
   if (driver !== 'json-file') return [];
   const missing = ['max-size', 'max-file'].filter((option) => !(option in options));
   const faults = missing.map((option) => say('compose.logging.no-option', { service, option }));
@@ -25,8 +25,8 @@ function faultsOfLogging([service, { logging }]: [string, Service]): string[] {
 
 const mostBytes = 10 * 1_024 ** 3; // more than that is no limit on the disk of a small server
 
-/** The size of a log, as Docker reads it; NaN for -1, which is no limit. */
+/** About how large a log may become; NaN for -1, which is no limit. */
 function bytesOf(size: string): number {
-  const [, number, unit = ''] = /^(\d+)([kmg]?)b?$/i.exec(size.trim()) ?? [];
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([kmg]?)(?:i?b)?$/i.exec(size.trim()) ?? [];
   return Number(number) * 1_024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
 }

@@ -23,7 +23,7 @@ function faultsOfRights([service, settings]: [string, Service]): string[] {
     ...whole.map((capability) => say('config.privileged.capability', { service, capability })),
   );
   const mounts = (settings.volumes ?? []).filter(({ type }) => type === 'bind');
-  const sockets = mounts.filter(({ source = '' }) => source.endsWith('docker.sock'));
+  const sockets = mounts.filter(({ source = '' }) => hasSocket(source));
   if (sockets.length > 0) faults.push(say('config.privileged.socket', { service }));
   const system = mounts.filter(({ source = '', read_only }) => !read_only && isOfSystem(source));
   faults.push(
@@ -40,9 +40,12 @@ function faultsOfRights([service, settings]: [string, Service]): string[] {
 const isWholeHost = (capability: string) =>
   /^(?:CAP_)?(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO|DAC_READ_SEARCH)$/i.test(capability);
 
-/** True for a directory whose files decide what root runs, or that has the socket of Docker. */
+/** True for the socket of Docker, or its directory: read-only does not keep anybody from using it. */
+const hasSocket = (path: string) => /docker\.sock$|^(?:\/var)?\/run\/?$/.test(path);
+
+/** True for a directory whose files decide what root runs. */
 const isOfSystem = (path: string) =>
-  /^\/(?:(?:bin|boot|dev|etc|lib|proc|root|run|sbin|sys|usr|var|var\/run|var\/lib|var\/lib\/docker)\/?)?$/.test(
+  /^\/(?:(?:bin|boot|dev|etc|lib|proc|root|sbin|sys|usr|var|var\/lib|var\/lib\/docker)\/?)?$/.test(
     path,
   );
 

@@ -10,7 +10,8 @@ const seeds = (mark: string) => `
   SELECT title, count(*)
   FROM theirs
   GROUP BY title
-  HAVING min(created_at) < (SELECT min(created_at) FROM theirs) + interval '1 minute'`;
+  HAVING min(created_at) < (SELECT min(created_at) FROM theirs) + interval '1 minute'
+  ORDER BY title`;
 
 export const check: Definition = {
   id: 'database.seed',

@@ -1,4 +1,4 @@
-// How students protect their settings, lay their overrides and build their images.
+// How students protect their settings, write their overrides and build their images.
 import { chmodSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Course } from '../../test/course.ts';
@@ -68,6 +68,11 @@ judge('the settings', only, [
   [
     'wrong: the socket of Docker, read-only and under another name',
     (c) => add(c, 'api', 'volumes: ["/var/run/docker.sock:/tmp/engine:ro"]'),
+    'config.privileged',
+  ],
+  [
+    'wrong: the directory of the socket of Docker, read-only',
+    (c) => add(c, 'api', 'volumes: ["/run:/host:ro"]'),
     'config.privileged',
   ],
   [

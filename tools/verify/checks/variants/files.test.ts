@@ -1,4 +1,4 @@
-// How students name, lay and describe their files.
+// How students name, place and describe their files.
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Course } from '../../test/course.ts';

@@ -1,4 +1,4 @@
-// How students lay their networks and publish their ports.
+// How students lay out their networks and publish their ports.
 import type { Course } from '../../test/course.ts';
 import { add, judge } from './by-files.ts';
 

@@ -47,7 +47,7 @@ it('shows each check the stack as it was given: what changes more of it comes la
 describe.skipIf(inject('notRunBecause'))('a stack that is stopped and started', () => {
   const course = new Course();
   const code = course.read(server);
-  const tasks = () => course.sql('TABLE tasks ORDER BY id');
+  const tasks = () => course.tasks();
   const databases = () => course.sql('SELECT datname FROM pg_database ORDER BY 1');
   const check = async (failed: string[], notRun: string[] = []) => {
     const before = [await tasks(), await databases()];

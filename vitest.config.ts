@@ -79,7 +79,7 @@ export default defineConfig(({ mode }) => {
       name: 'verify',
       include: [
         ...files('tools/verify/test', quick.verify),
-        ...(isAll ? ['tools/verify/checks/**/*.test.ts'] : []),
+        ...(isAll ? ['tools/verify/{checks,test/booted}/**/*.test.ts'] : []),
       ],
       exclude: isLater,
       globalSetup: ['test/lib/engine.ts'],

@@ -3,7 +3,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest, measured on two cores. */
 const longest = [
-  'booted',
+  'destructive',
+  'containers',
   'student-apis',
   'page',
   'backup',

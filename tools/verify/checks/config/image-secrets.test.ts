@@ -23,10 +23,10 @@ describe.skipIf(inject('notRunBecause'))('secrets in a running stack', () => {
     writeFileSync(join(directory, '.env'), 'DB_PASS=Horse7staple\nAPI_PASS=Battery8correct\n');
     writeFileSync(join(directory, 'db_pass'), 'Battery8correct\n');
     compose('build');
-    compose('up', '-d', 'wrong-exports', 'wrong-both', 'right-reads');
+    compose('up', '-d', 'wrong-exports', 'wrong-both', 'right-reads', 'right-image-exports');
   });
   afterAll(() => {
-    compose('down', '--timeout', '0', '--rmi', 'local');
+    compose('down', '--volumes', '--timeout', '0', '--rmi', 'local');
     rmSync(directory, { recursive: true });
   });
 

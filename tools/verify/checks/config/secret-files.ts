@@ -2,7 +2,7 @@ import type { Definition } from '../../check.ts';
 import { wholeModel } from '../../compose.ts';
 import { allContainers, isRunning, nameOf, serviceNameOf } from '../../containers.ts';
 import { NotApplicable } from '../../errors.ts';
-import type { Container } from '../../model.ts';
+import type { Container, Service } from '../../model.ts';
 import type { Project } from '../../project.ts';
 import { patternOf, type Secret, secretFiles } from '../../secrets.ts';
 import { say } from '../../texts.ts';
@@ -22,7 +22,11 @@ export const check: Definition = {
       throw new NotApplicable(say('config.secret-files.no-such-container'));
     const faults: string[] = [];
     for (const container of promised) {
-      const environment = await environmentsOf(project, container);
+      const service = model.services[serviceNameOf(container)] ?? {};
+      const environment = [
+        ...(container.Config.Env ?? []),
+        ...withoutOwnOfImage(service, await environmentOfProcesses(project, container)),
+      ];
       const found = secrets.filter((secret) => isIn(environment, secret));
       const name = nameOf(container);
       for (const { place: secret } of found)
@@ -33,16 +37,26 @@ export const check: Definition = {
 };
 
 /** True if a variable is the secret, or has it in a text, such as the address of a database. */
-const isIn = (environment: string, secret: Secret): boolean =>
-  environment.includes(`=${secret.value}\0`) ||
-  [secret.value, encodeURIComponent(secret.value)].some((value) =>
-    patternOf({ ...secret, value }).test(environment),
-  );
+function isIn(environment: string[], secret: Secret): boolean {
+  if (environment.some((line) => line.endsWith(`=${secret.value}`))) return true;
+  const forms = [secret.value, encodeURIComponent(secret.value)];
+  const patterns = forms.map((value) => patternOf({ ...secret, value }));
+  return environment.some((line) => patterns.some((pattern) => pattern.test(line)));
+}
 
-/** The environment that a container was given, and that of each process that may be looked at. */
-async function environmentsOf(project: Project, { Id, Config }: Container): Promise<string> {
-  const given = (Config.Env ?? []).map((line) => `${line}\0`).join('');
+/**
+ * Without what the entrypoint of a foreign image makes of `NAME_FILE`: that of postgres exports
+ * `NAME`, whatever a student does.
+ */
+function withoutOwnOfImage(service: Service, lines: string[]): string[] {
+  if (service.build || service.entrypoint) return lines;
+  const isOwn = (line: string) => `${line.split('=')[0]}_FILE` in (service.environment ?? {});
+  return lines.filter((line) => !isOwn(line));
+}
+
+/** The variables of every process that may be looked at. */
+async function environmentOfProcesses(project: Project, { Id }: Container): Promise<string[]> {
   const script = 'cat /proc/[0-9]*/environ 2>/dev/null';
   const { stdout } = await project.docker(['exec', Id, 'sh', '-c', script]);
-  return given + stdout.toString();
+  return stdout.toString().split('\0');
 }

@@ -1,6 +1,5 @@
 // One cause is said once: what a failed check keeps others from looking at is not counted again.
 import { type Group, groupOf } from './check.ts';
-import { checks } from './checks/all.ts';
 import type { Result } from './run.ts';
 import { say } from './texts.ts';
 
@@ -30,9 +29,6 @@ export function withCause(result: Result, all: Result[]): Result {
   const failed = new Set<string>(failures.map(({ check }) => check.id));
   const cause = causes[groupOf(result.check)].find((id) => failed.has(id));
   if (cause === undefined) return result;
-  return { ...result, outcome: 'skipped', reason: say('shared.blocked-by', { check: cause }) };
+  const reason = say('shared.blocked-by', { check: cause });
+  return { ...result, outcome: 'skipped', reason, blockedBy: cause };
 }
-
-/** True for the reason of a check that another keeps from looking. */
-export const isBlocked = (reason: string): boolean =>
-  checks.some(({ id }) => reason.startsWith(say('shared.blocked-by', { check: id })));

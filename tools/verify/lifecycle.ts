@@ -51,6 +51,19 @@ async function wouldBeMade(project: Project): Promise<string[]> {
   return [...new Set([...steps].map(([, name = '']) => name))];
 }
 
+/**
+ * Starts what a request of a check has made end: not every service is started again by the engine.
+ * Waits until the application answers.
+ */
+export async function startEnded(project: Project): Promise<void> {
+  const ran = (await allContainers(project)).filter(isRunning).map(({ Id }) => Id);
+  if (ran.length === 0) return;
+  const states = await project.docker(['inspect', '--format', '{{.State.Status}}', ...ran]);
+  if (!/^(?!running$)/m.test(states.stdout.toString().trim())) return;
+  await project.docker(['start', ...ran], { limitMs: 30_000 });
+  await worksAgain(project, 10_000);
+}
+
 /** Waits until every container runs and is healthy. Returns false after the stack's own times. */
 export async function healthyAgain(project: Project): Promise<boolean> {
   const limitMs = 20_000 + (await patience(project));

@@ -33,6 +33,15 @@ export function environmentOf({ Config }: Container, name: string): string | und
   return line?.slice(name.length + 1);
 }
 
+/** The port of the server, as the name of its socket has it. */
+const portOf = (project: Project): Promise<string> =>
+  project.once('port of db', async () => {
+    const db = await runningContainer(project, 'db');
+    const { stdout } = await project.docker(['exec', db.Id, 'ls', '-A', '/var/run/postgresql']);
+    const [, port] = /^\.s\.PGSQL\.(\d+)$/m.exec(stdout.toString()) ?? [];
+    return port ?? environmentOf(db, 'PGPORT') ?? '5432';
+  });
+
 /** Runs its arguments with the owner's password, which pg_hba.conf may want on the socket too. */
 const withPassword =
   'export PGPASSWORD="${POSTGRES_PASSWORD:-$(cat "${POSTGRES_PASSWORD_FILE:-/dev/null}")}"; ' +
@@ -49,7 +58,8 @@ export async function inDatabase(
 ): Promise<Ended> {
   const { Id } = await runningContainer(project, 'db');
   const owner = await databaseOwner(project);
-  const login = ['-U', owner.user, '-d', database ?? owner.database];
+  const port = await portOf(project);
+  const login = ['-p', port, '-U', owner.user, '-d', database ?? owner.database];
   const command = ['sh', '-c', withPassword, program, ...login, ...args];
   return project.docker(['exec', '-i', Id, ...command], options);
 }
@@ -78,15 +88,20 @@ function addressesOf({ NetworkSettings }: Container): string[] {
   return addresses.filter(Boolean);
 }
 
+/** Where the server listens. */
+export interface Address {
+  host: string;
+  port: string;
+}
+
 /** True if PostgreSQL accepts a connection to the address from beside the container. */
 async function accepts(
   project: Project,
   from: Container,
-  address: string,
-  port: string,
+  { host, port }: Address,
 ): Promise<boolean> {
   // Five seconds: a packet may be lost while the engine changes networks.
-  const ask = ['-h', address, '-p', port, '-t', '5'];
+  const ask = ['-h', host, '-p', port, '-t', '5'];
   const { code, stderr } = await runBeside(project, from, 'pg_isready', ...ask);
   // 0 and 1: the server answered. 2: it did not.
   if (code > 2) throw new NotPossible(say('shared.pg-isready-failed', { error: stderr }));
@@ -97,15 +112,15 @@ async function accepts(
  * The addresses at which db, on any of its networks, accepts connections from a container.
  * Throws NotPossible if it cannot be tried.
  */
-export function reachedFrom(project: Project, tier: 'web' | 'api'): Promise<string[]> {
+export function reachedFrom(project: Project, tier: 'web' | 'api'): Promise<Address[]> {
   return project.once(`db from ${tier}`, async () => {
     const db = await runningContainer(project, 'db');
     const from = await runningContainer(project, tier);
     const addresses = addressesOf(db);
-    const port = environmentOf(db, 'PGPORT') ?? '5432';
+    const port = await portOf(project);
     const accepted = await Promise.all(
-      addresses.map((address) => accepts(project, from, address, port)),
+      addresses.map((host) => accepts(project, from, { host, port })),
     );
-    return addresses.filter((_address, n) => accepted[n]);
+    return addresses.filter((_host, n) => accepted[n]).map((host) => ({ host, port }));
   });
 }

@@ -124,7 +124,7 @@ function checkAsJson(result: Result): object {
   return { id, title, chapter, points, destructive, outcome, ms, ...explanation(result) };
 }
 
-function explanation({ check: { why, fix }, outcome, seen, reason }: Result): object {
+function explanation({ check: { why, fix }, outcome, seen, reason, blockedBy }: Result): object {
   if (outcome === 'passed') return {};
-  return outcome === 'failed' ? { seen, why, fix } : { reason };
+  return outcome === 'failed' ? { seen, why, fix } : { reason, blockedBy };
 }

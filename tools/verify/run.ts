@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Check, groupOf } from './check.ts';
 import { checks } from './checks/all.ts';
 import { findByDirectory } from './containers.ts';
-import { NotApplicable, NotPossible } from './errors.ts';
+import { Blocked, NotApplicable, NotPossible } from './errors.ts';
 import { patience } from './health-checks.ts';
+import { startEnded } from './lifecycle.ts';
 import type { Project } from './project.ts';
 import { faultsOfLoss } from './table.ts';
 import { withCause } from './causes.ts';
@@ -26,6 +27,8 @@ export interface Result {
   seen: string[];
   /** Why there is no verdict; empty if there is one. */
   reason: string;
+  /** The failed check that keeps this one from a verdict. */
+  blockedBy?: string;
   ms: number;
 }
 
@@ -107,7 +110,9 @@ class Run {
     const { writes } = this.#project;
     const ms = () => Math.round(performance.now() - from);
     const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
-    const hasWritten = this.#project.writes > writes || check.destructive;
+    const hasSent = this.#project.writes > writes;
+    if (hasSent && !check.destructive) await startEnded(this.#project).catch(() => undefined);
+    const hasWritten = hasSent || check.destructive;
     const lost = hasWritten ? await faultsOfLoss(this.#project) : [];
     if (lost.length > 0) return { check, ...verdictOn([...verdict.seen, ...lost]), ms: ms() };
     return { check, ...verdict, ms: ms() };
@@ -182,7 +187,7 @@ function rejectsOn(signal: AbortSignal | undefined): Promise<never> {
   return promise;
 }
 
-type Verdict = Pick<Result, 'outcome' | 'seen' | 'reason'>;
+type Verdict = Pick<Result, 'outcome' | 'seen' | 'reason' | 'blockedBy'>;
 
 const verdictOn = (seen: string[]): Verdict => ({
   outcome: seen.length > 0 ? 'failed' : 'passed',
@@ -191,6 +196,8 @@ const verdictOn = (seen: string[]): Verdict => ({
 });
 
 function verdictOfError(error: unknown): Verdict {
+  if (error instanceof Blocked)
+    return { outcome: 'skipped', seen: [], reason: error.message, blockedBy: error.by };
   if (error instanceof NotApplicable)
     return { outcome: 'skipped', seen: [], reason: error.message };
   if (error instanceof NotPossible) return { outcome: 'not run', seen: [], reason: error.message };

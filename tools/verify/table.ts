@@ -54,7 +54,8 @@ async function lostSince(project: Project): Promise<{ gone: string[]; changed: s
 /** For the columns of information_schema: the table that `tasks` means, in whichever schema. */
 export const isOfTasks = `
   table_name = 'tasks' AND table_schema =
-    (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('tasks'))`;
+    (SELECT nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+     WHERE c.oid = to_regclass('tasks'))`;
 
 const columnNames = `
   SELECT quote_ident(column_name) FROM information_schema.columns

@@ -118,29 +118,25 @@ export async function remove(
   { id }: Task,
 ): Promise<{ answer: Answer; isLeft: boolean }> {
   const rowNow = async () => (await rowsOf(project).catch(() => undefined))?.get(String(id));
-  const before = await rowNow();
+  const isListedNow = async () => (await listed(project)).some((task) => task.id === id);
+  const [before, wasListed] = [await rowNow(), await isListedNow()];
   const answer = await write(project, `${path}/${id}`, { method: 'DELETE' });
   const after = await rowNow();
-  const isListed = (await listed(project)).some((task) => task.id === id);
-  // An API may only mark what is deleted. Its list need not be the whole list, but a page of it.
-  const isLeft = isListed || (after !== undefined && after === before);
+  const isListed = await isListedNow();
+  // An API may only mark what is deleted, anywhere. Without the task on its page of the list, the
+  // row tells.
+  const isLeft = isListed || (!wasListed && after !== undefined && after === before);
   if (after === undefined && !isListed) project.created.delete(String(id));
   return { answer, isLeft };
 }
 
-/** True for what a router says that has no such route: some say 404 where others say 405. */
-const mayLackRoute = ({ status }: Answer) => [404, 405, 501].includes(status);
-
-/** PUT, or PATCH if a task that exists can be updated with that alone. */
+/** PATCH if a task that exists can be updated with it; otherwise PUT, which may want all fields. */
 const updateMethod = (project: Project): Promise<string> =>
   project.once('update method', async () => {
-    const task = await newTask(project, 'how to update').catch(() => undefined);
-    if (!task) return 'PUT';
-    const url = `${path}/${task.id}`;
-    const body = { title: task.title };
-    const isMissing = async (method: string) =>
-      mayLackRoute(await write(project, url, { method, body }));
-    return (await isMissing('PUT')) && !(await isMissing('PATCH')) ? 'PATCH' : 'PUT';
+    const { id, title } = await newTask(project, 'how to update');
+    const call = { method: 'PATCH', body: { title } };
+    const { status } = await write(project, `${path}/${id}`, call);
+    return status >= 200 && status < 300 ? 'PATCH' : 'PUT';
   });
 
 /** Updates a task with PUT, or with PATCH if the API has only that. */
@@ -156,6 +152,7 @@ export async function update(
 /** Deletes every task that the checks created. Returns notes if something is left or lost. */
 export async function cleanUp(project: Project): Promise<string[]> {
   if (!project.hasCopy) return [];
+  const lostBefore = await faultsOfLoss(project); // rows that now have our title, after Ctrl-C
   // By SQL: an API may only claim to delete, or delete more than it was asked to.
   const error = await deleteOurs(project, project.created).then(
     () => undefined,
@@ -164,7 +161,7 @@ export async function cleanUp(project: Project): Promise<string[]> {
   const left = await listed(project).catch(() => []);
   for (const { id } of left.filter((task) => project.created.has(String(task.id))))
     await statusOf(project, `${path}/${id}`, { method: 'DELETE' });
-  const lost = await faultsOfLoss(project);
+  const lost = [...lostBefore, ...(await faultsOfLoss(project))];
   if (error === undefined || project.created.size === 0) return lost;
   const ids = [...project.created].join();
   return [say('shared.not-deleted', { ids, error }), ...lost];

@@ -6,15 +6,20 @@ import { parse } from 'yaml';
 /** Texts by key, which is the name of a section, such as the id of a check, a dot and a name. */
 type Language = ReadonlyMap<string, string>;
 
-type Section = Record<string, string | number | null> | null;
+type Section = Record<string, unknown> | null;
 
 /** The texts in a file, without those that are left empty. Throws if it cannot be read. */
 function textsIn(path: string): Language {
   const sections = (parse(readFileSync(path, 'utf8')) ?? {}) as Record<string, Section>;
   const texts = new Map<string, string>();
   for (const [section, entries] of Object.entries(sections)) {
-    for (const [name, text] of Object.entries(entries ?? {}))
-      if (text !== null) texts.set(`${section}.${name}`, String(text));
+    for (const [name, text] of Object.entries(entries ?? {})) {
+      const key = `${section}.${name}`;
+      if (text === null || text === '') continue;
+      if (typeof text !== 'string' && typeof text !== 'number')
+        throw new Error(`${key} is not a text; put quotes around it`);
+      texts.set(key, String(text));
+    }
   }
   return texts;
 }

@@ -4,12 +4,12 @@ import { rmSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { mayBeStopped } from '../lifecycle.ts';
 import { Project } from '../project.ts';
 import { verify } from '../run.ts';
 import { root } from '../test/root.ts';
-import { Course } from '../test/course.ts';
+import { BootedCourse } from '../test/booted/booted-course.ts';
 import { differences } from '../test/expected.ts';
 
 const guard = "  if (id && !/^\\d+$/.test(id)) return [400, { error: 'Not an id' }];\n";
@@ -102,36 +102,18 @@ const right: Variant[] = [
 ];
 
 describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
-  const course = new Course();
-  let code = '';
-  const tasks = () => course.tasks();
+  const course = BootedCourse.forTests();
 
-  const restarted = async () => {
-    await course.compose('restart', '--timeout', '1', 'api');
-    await course.reloadNginx(); // the address of api may have changed
-    const published = await course.compose('port', 'web', '80');
-    const url = `http://localhost:${published.trim().split(':').at(-1)}/healthz`;
-    const answers = async () => expect((await fetch(url)).status).toBe(200);
-    await vi.waitFor(answers, { timeout: 20_000, interval: 100 });
-  };
   const changed = async (edits: Edit[]) => {
     for (const edit of edits) course.edit('api/server.js', ...edit);
-    onTestFinished(() => course.write('api/server.js', code));
-    await restarted();
+    await course.restartApi();
   };
-
-  beforeAll(async () => {
-    code = course.read('api/server.js');
-    await course.compose('build');
-    await course.compose('up', '-d', '--wait');
-  });
-  afterAll(() => course.remove());
 
   it.each([...wrong, ...right])('%s', async (_what, edits, failed, notRun = []) => {
     await changed(edits);
-    const rows = await tasks();
+    const rows = await course.tasks();
     expect(differences(await course.check({ only: ['api'] }), failed, notRun)).toEqual([]);
-    expect(await tasks()).toBe(rows);
+    expect(await course.tasks()).toBe(rows);
   });
 
   it('a task that cannot be read alone fails only where the README promises it', async () => {
@@ -152,23 +134,18 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     expect(report.ms).toBeGreaterThan(30_000);
   });
 
-  it('its table refuses other statuses, its socket wants a password, its tasks are there twice', async () => {
+  it('its table refuses other statuses, and its socket wants a password', async () => {
     await changed([]);
-    const only = ['api', 'database'];
     const check = "CHECK (status IN ('pending', 'in_progress', 'completed'))";
     await course.sql(`ALTER TABLE tasks ADD CONSTRAINT known ${check}`);
-    const hba = '/var/lib/postgresql/data/pg_hba.conf';
-    const reload = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT pg_reload_conf()"';
-    const inDb = (script: string) => course.compose('exec', '-T', 'db', 'sh', '-c', script);
-    const withPassword = `sed '/^local/s/trust/scram-sha-256/' /tmp/hba | cat > ${hba}`;
-    await inDb(`cat ${hba} > /tmp/hba && ${withPassword} && ${reload}`);
-    const restore = `cat /tmp/hba > ${hba} && PGPASSWORD=$POSTGRES_PASSWORD ${reload}`;
-    try {
-      expect(differences(await course.check({ only }), [])).toEqual([]);
-    } finally {
-      await inDb(restore);
+    onTestFinished(async () => {
       await course.sql('ALTER TABLE tasks DROP CONSTRAINT known');
-    }
+    });
+    await course.editHba("sed '/^local/s/trust/scram-sha-256/'");
+    expect(differences(await course.check({ only: ['api', 'database'] }), [])).toEqual([]);
+  });
+
+  it('its tasks are there twice', async () => {
     onTestFinished(async () => {
       await course.sql('DELETE FROM tasks WHERE id > 2');
     });
@@ -184,10 +161,10 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     onTestFinished(async () => {
       await course.sql('ALTER TABLE tasks ALTER title SET NOT NULL');
     });
-    const rows = await tasks();
+    const rows = await course.tasks();
     const report = await course.check({ only: ['api.missing-title'] });
     expect(differences(report, ['api.missing-title'])).toEqual([]);
-    expect(await tasks()).toBe(rows);
+    expect(await course.tasks()).toBe(rows);
   });
 
   it('a table of another name is the one cause of all that follows from it', async () => {
@@ -241,15 +218,15 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
 
   it('a terminal that is closed ends the run, and leaves nothing behind', async () => {
     await changed([]);
-    const rows = await tasks();
+    const rows = await course.tasks();
     const args = [join(root, 'tools/verify/main.ts'), '--dir', course.directory, '-p', course.name];
     const child = spawn(process.execPath, [...args, '--only', 'health.can-fail,api']);
     onTestFinished(() => void child.kill('SIGKILL'));
     child.stdout.destroy();
-    await vi.waitFor(async () => expect(await tasks()).not.toBe(rows), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await course.tasks()).not.toBe(rows), { timeout: 30_000 });
     child.kill('SIGHUP');
     expect(await once(child, 'exit')).toEqual([1, null]);
-    expect(await tasks()).toBe(rows);
+    expect(await course.tasks()).toBe(rows);
   });
 
   it('an env_file does not keep it from being stopped, unless it has changed', async () => {

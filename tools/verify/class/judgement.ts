@@ -13,6 +13,8 @@ export interface Verdict {
   ms: number;
   seen: string[];
   reason: string;
+  /** The failed check that keeps this one from a verdict. */
+  blockedBy?: string;
   why: string;
   fix: string;
 }
@@ -37,7 +39,7 @@ const mostSeen = 20;
 
 function verdictOf(written: Written): Verdict {
   const own = checks.find(({ id }) => id === written.id);
-  const { seen = [], reason = '' } = written;
+  const { seen = [], reason = '', blockedBy } = written;
   return {
     id: written.id,
     title: written.title,
@@ -47,6 +49,7 @@ function verdictOf(written: Written): Verdict {
     ms: written.ms,
     seen: seen.slice(0, mostSeen).map((one) => plain(one)),
     reason: plain(reason),
+    ...(blockedBy === undefined ? {} : { blockedBy }),
     why: own?.why ?? '',
     fix: own?.fix ?? '',
   };

@@ -1,5 +1,4 @@
 // Points of a submission, in all and by chapter.
-import { isBlocked } from '../causes.ts';
 import { chapters } from '../check.ts';
 import type { Judgement, Verdict } from './judgement.ts';
 import type { Weights } from './weights.ts';
@@ -10,7 +9,8 @@ export interface Score {
 }
 
 /** The submission has nothing of the kind; not: the failure of another check is in the way. */
-const isLeftOut = ({ outcome, reason }: Verdict) => outcome === 'skipped' && !isBlocked(reason);
+const isLeftOut = ({ outcome, blockedBy }: Verdict) =>
+  outcome === 'skipped' && blockedBy === undefined;
 
 /**
  * The points of the checks that passed, and of all. A check without a verdict counts as not passed,

@@ -173,7 +173,7 @@ describe('the points', () => {
     const of = all.reduce((sum, { points }) => sum + points, 0);
     expect(scoreOf(verdicts, weights)).toEqual({ made: 0, of });
     const [first] = verdicts;
-    if (first) Object.assign(first, { outcome: 'skipped', reason: 'blocked by health.running' });
+    if (first) Object.assign(first, { outcome: 'skipped', blockedBy: 'health.running' });
     expect(scoreOf(verdicts, weights)).toEqual({ made: 0, of });
     expect(percentOf({ made: 199, of: 200 })).toBe(99);
     expect(percentOf({ made: 0, of: 0 })).toBe(0);

@@ -127,5 +127,5 @@ describe.skipIf(inject('notRunBecause'))('the cures, pasted into the Flask proje
     await course.compose('up', '-d', '--wait');
     await restart();
     expect(differences(await course.check({ only, destructive }), [])).toEqual([]);
-  });
+  }, 600_000);
 });

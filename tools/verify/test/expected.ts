@@ -20,9 +20,9 @@ export function differences(
     if (failed.includes(id)) return 'failed';
     return notRun.includes(id) ? 'not run' : 'passed';
   };
-  return results.flatMap(({ check: { id }, seen, reason, ...result }) => {
+  return results.flatMap(({ check: { id }, seen, reason, blockedBy, ...result }) => {
     const expected = expectedOf(id);
-    const outcome = reason.startsWith('blocked by') ? 'not run' : result.outcome;
+    const outcome = blockedBy === undefined ? result.outcome : 'not run';
     if (outcome === expected || (outcome === 'skipped' && expected === 'passed')) return [];
     return [`${id} has ${outcome}, expected ${expected}: ${seen.join()}${reason}`];
   });

@@ -12,7 +12,7 @@ export const check: Definition = {
     const headers = { 'Content-Type': 'text/plain' };
     const text = await write(project, path, { method: 'POST', body: 'no JSON', headers });
     const broken = await write(project, path, { method: 'POST', body: '{"title": ' });
-    const faults = faultsOfError(say('api.not-json.plain-text'), text, [400, 415]);
+    const faults = faultsOfError(say('api.not-json.plain-text'), text, [400, 415, 422]);
     if (broken.status < 400 || broken.status >= 500)
       faults.push(seen(say('api.not-json.broken-json'), broken));
     return faults;

@@ -44,14 +44,11 @@ function isIn(environment: string[], secret: Secret): boolean {
   return environment.some((line) => patterns.some((pattern) => pattern.test(line)));
 }
 
-/**
- * Without what the entrypoint of a foreign image makes of `NAME_FILE`: that of postgres exports
- * `NAME`, whatever a student does.
- */
-function withoutOwnOfImage(service: Service, lines: string[]): string[] {
-  if (service.build || service.entrypoint) return lines;
-  const isOwn = (line: string) => `${line.split('=')[0]}_FILE` in (service.environment ?? {});
-  return lines.filter((line) => !isOwn(line));
+/** Without what the entrypoint of PostgreSQL's image itself exports of what a file has. */
+function withoutOwnOfImage({ environment = {} }: Service, lines: string[]): string[] {
+  const names = ['USER', 'PASSWORD', 'DB', 'INITDB_ARGS'].map((name) => `POSTGRES_${name}`);
+  const own = names.filter((name) => `${name}_FILE` in environment);
+  return lines.filter((line) => !own.some((name) => line.startsWith(`${name}=`)));
 }
 
 /** The variables of every process that may be looked at. */

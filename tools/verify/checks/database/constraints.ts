@@ -2,7 +2,6 @@ import type { Definition } from '../../check.ts';
 import { NotPossible } from '../../errors.ts';
 import { sql } from '../../postgres.ts';
 import type { Project } from '../../project.ts';
-import { isOfTasks } from '../../table.ts';
 import { say } from '../../texts.ts';
 import { columnsOf } from './columns.ts';
 
@@ -13,21 +12,23 @@ const countKeysOnId = `
   WHERE i.indrelid = 'tasks'::regclass AND a.attname = 'id'
     AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL`;
 
-const defaultOfTitle = `
-  SELECT column_default FROM information_schema.columns
-  WHERE ${isOfTasks} AND column_name = 'title' AND column_default IS NOT NULL`;
+/** Tries to add a task, and does not keep it. Returns its title as SQL; undefined if refused. */
+async function titleOf(project: Project, values: string): Promise<string | undefined> {
+  const insert = `INSERT INTO tasks ${values} RETURNING 'title: ' || quote_nullable(title)`;
+  const output = await sql(project, `BEGIN;\n${insert};\nROLLBACK;`).catch(() => undefined);
+  return output && /^title: (.*)$/m.exec(output)?.[1];
+}
 
-const withoutTitle = `
-  BEGIN;
-  UPDATE tasks SET title = NULL WHERE id = (SELECT min(id) FROM tasks);
-  ROLLBACK;`;
-
-/** A rule of the table may be a CHECK or a trigger as well: it is tried, and not kept. */
-const rejectsNull = (project: Project): Promise<boolean> =>
-  sql(project, withoutTitle).then(
-    () => false,
-    () => true,
-  );
+/** A rule of the table may be NOT NULL, a CHECK or a trigger: it is tried. */
+async function faultsOfTitle(project: Project): Promise<string[]> {
+  if ((await titleOf(project, "(title) VALUES ('a task of verify')")) === undefined)
+    throw new NotPossible(say('database.constraints.takes-no-task'));
+  const given = await titleOf(project, '(title) VALUES (NULL)');
+  const byDefault = await titleOf(project, '(title) VALUES (DEFAULT)');
+  if ([given, byDefault].includes('NULL')) return [say('database.constraints.null-title')];
+  if (byDefault === undefined) return [];
+  return [say('database.constraints.default-title', { title: byDefault })];
+}
 
 export const check: Definition = {
   id: 'database.constraints',
@@ -35,16 +36,12 @@ export const check: Definition = {
   points: 1,
   async run(project) {
     const columns = await columnsOf(project);
+    if (columns.size === 0) throw new NotPossible(say('database.table.missing'));
     const missing = ['id', 'title'].find((name) => !columns.has(name));
     if (missing !== undefined) throw new NotPossible(say('shared.no-column', { column: missing }));
-    const keys = await sql(project, countKeysOnId);
-    const faults: string[] = [];
-    if (columns.get('title') !== 'NO' && !(await rejectsNull(project)))
-      faults.push(say('database.constraints.null-title'));
-    const byDefault = await sql(project, defaultOfTitle);
-    if (byDefault !== '')
-      faults.push(say('database.constraints.default-title', { title: byDefault }));
-    if (keys === '0') faults.push(say('database.constraints.no-key'));
+    const faults = await faultsOfTitle(project);
+    if ((await sql(project, countKeysOnId)) === '0')
+      faults.push(say('database.constraints.no-key'));
     return faults;
   },
 };

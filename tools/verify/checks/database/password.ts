@@ -14,15 +14,19 @@ export const check: Definition = {
     const [address] = await reachedFrom(project, 'api');
     if (address === undefined) throw new NotPossible(say('database.password.not-reached'));
     const logins = (await sqlRows(project, selectLogins)).map(([login = '']) => login);
-    const attempts = logins.map(async (login) => {
-      const withoutPassword = ['-w', '-h', address, '-U', login, '-d', name, '-c', 'SELECT 1'];
-      const { code, stderr } = await runBeside(project, api, 'psql', ...withoutPassword);
-      if (code === 0) return [say('database.password.let-in', { login })];
-      const isRefused = /password|authentication|pg_hba|permission denied/i.test(stderr);
-      if (!isRefused) throw new NotPossible(`psql: ${stderr}`);
-      return [];
-    });
-    return (await Promise.all(attempts)).flat();
+    const server = ['-h', address.host, '-p', address.port, '-d', name];
+    const faults: string[] = [];
+    let unclear = '';
+    for (const login of logins) {
+      const query = ['-w', ...server, '-U', login, '-c', 'SELECT 1'];
+      const { code, stderr } = await runBeside(project, api, 'psql', ...query);
+      // Who may connect to this database is asked after the password.
+      if (code === 0 || /permission denied for database/.test(stderr))
+        faults.push(say('database.password.let-in', { login }));
+      else if (!/password|authentication|pg_hba/i.test(stderr)) unclear = stderr;
+    }
+    if (faults.length === 0 && unclear !== '') throw new NotPossible(`psql: ${unclear}`);
+    return faults;
   },
 };
 

@@ -1,5 +1,5 @@
 import type { Definition } from '../../check.ts';
-import { NotApplicable, NotPossible } from '../../errors.ts';
+import { Blocked, NotPossible } from '../../errors.ts';
 import { outage } from '../../outage.ts';
 import { say } from '../../texts.ts';
 
@@ -10,8 +10,7 @@ export const check: Definition = {
   destructive: true,
   async run(project) {
     const { api, during } = await outage(project);
-    if (during.healthz === 200)
-      throw new NotApplicable(say('shared.blocked-by', { check: 'health.database-down' }));
+    if (during.healthz === 200) throw new Blocked('health.database-down');
     if (!api) throw new NotPossible(say('health.unhealthy.no-health-check'));
     if (api.status !== 'healthy') return [];
     return [say('health.unhealthy.healthy', { output: api.output })];

@@ -11,6 +11,8 @@ export const check: Definition = {
     const control = await reachedFrom(project, 'api');
     if (control.length === 0) throw new NotPossible(say('network.web-cannot-reach-db.no-control'));
     const addresses = await reachedFrom(project, 'web');
-    return addresses.map((address) => say('network.web-cannot-reach-db.accepted', { address }));
+    return addresses.map(({ host: address }) =>
+      say('network.web-cannot-reach-db.accepted', { address }),
+    );
   },
 };

@@ -1,6 +1,6 @@
 import type { Definition } from '../../check.ts';
 import { faultsOfData } from '../../data-volume.ts';
-import { NotApplicable } from '../../errors.ts';
+import { Blocked } from '../../errors.ts';
 import { downAndUp } from '../../lifecycle.ts';
 import { say } from '../../texts.ts';
 
@@ -12,8 +12,9 @@ export const check: Definition = {
   async run(project) {
     const [fault] = await faultsOfData(project);
     if (fault !== undefined) {
-      const blocked = say('shared.blocked-by', { check: 'volumes.data' });
-      throw new NotApplicable(say('operations.down-up.would-lose', { blocked, fault }));
+      const cause = 'volumes.data';
+      const blocked = say('shared.blocked-by', { check: cause });
+      throw new Blocked(cause, say('operations.down-up.would-lose', { blocked, fault }));
     }
     return downAndUp(project);
   },

@@ -1,10 +1,9 @@
 // APIs and tables that students write, each running: unusual and right, or wrong and disguised.
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
-import { Course } from '../../test/course.ts';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { BootedCourse } from '../../test/booted/booted-course.ts';
 import { differences, idsOf } from '../../test/expected.ts';
 
 const server = 'api/server.js';
-const schema = 'db/init/01_schema.sql';
 const guard = 'if (id && !/^\\d+$/.test(id))';
 const deleteOne = 'DELETE FROM tasks WHERE id = $1 RETURNING id';
 const updateOne =
@@ -97,6 +96,40 @@ const right: Variant[] = [
     ],
   },
   {
+    what: 'PUT that wants the whole task, PATCH that answers 204, and a title that is checked',
+    sql: [
+      `ALTER TABLE tasks ALTER title SET DEFAULT '', ADD CONSTRAINT titled CHECK (title <> '')`,
+      'ALTER TABLE tasks ALTER title DROP DEFAULT, DROP CONSTRAINT titled',
+    ],
+    edits: [
+      ["method === 'POST' || method === 'PUT'", "['POST', 'PUT', 'PATCH'].includes(method)"],
+      [
+        "if (method === 'PUT') {",
+        [
+          "if (method === 'PUT' && !(data.title && data.status))",
+          "    return [422, { error: 'Send the whole task' }];",
+          "  if (method === 'PUT' || method === 'PATCH') {",
+        ].join('\n'),
+      ],
+      [
+        "return task ? [200, { task }] : missing(id);\n  }\n  if (method === 'DELETE')",
+        "return task ? [204] : missing(id);\n  }\n  if (method === 'DELETE')",
+      ],
+    ],
+  },
+  {
+    what: 'deletions that a table of their own remembers',
+    sql: ['CREATE TABLE gone (id int PRIMARY KEY)', 'DROP TABLE gone'],
+    edits: [
+      [list, 'SELECT * FROM tasks WHERE id NOT IN (SELECT id FROM gone) ORDER BY id'],
+      [one, "'SELECT * FROM tasks WHERE id = $1 AND id NOT IN (SELECT id FROM gone)'"],
+      [
+        deleteOne,
+        'INSERT INTO gone SELECT id FROM tasks WHERE id = $1 ON CONFLICT DO NOTHING RETURNING id',
+      ],
+    ],
+  },
+  {
     what: 'tasks of the student that have the same title, or that of a seed',
     sql: [
       `INSERT INTO tasks (title, created_at)
@@ -107,6 +140,21 @@ const right: Variant[] = [
 ];
 
 const wrong: Variant[] = [
+  {
+    what: 'an update that pastes the title into the statement',
+    edits: [
+      [
+        `'${updateOne} RETURNING *'`,
+        [
+          '`UPDATE tasks',
+          "SET title = COALESCE(${data.title ? `'${data.title}'` : 'NULL'}, title),",
+          'status = COALESCE($3, status)',
+          'WHERE id = $1 AND ($2::text IS NULL OR true) RETURNING *`',
+        ].join('\n'),
+      ],
+    ],
+    failed: ['api.update'],
+  },
   {
     what: 'an empty page at /',
     edits: [["[200, { application: 'Task API' }]", '[200]']],
@@ -198,50 +246,47 @@ const wrong: Variant[] = [
 ];
 
 describe.skipIf(inject('notRunBecause'))('the API and the table of a student', () => {
-  const course = new Course();
-  const pristine = new Map<string, string>();
-  const tasks = () => course.sql('TABLE tasks ORDER BY id');
-
-  const restarted = async () => {
-    await course.compose('restart', '--timeout', '1', 'api');
-    await course.reloadNginx(); // the address of api may have changed
-    const published = await course.compose('port', 'web', '80');
-    const url = `http://localhost:${published.trim().split(':').at(-1)}/healthz`;
-    const answers = async () => expect((await fetch(url)).status).toBe(200);
-    await vi.waitFor(answers, { timeout: 20_000, interval: 100 });
-  };
-
-  beforeAll(async () => {
-    for (const file of [server, '.env.example', schema]) pristine.set(file, course.read(file));
-    await course.compose('build');
-    await course.compose('up', '-d', '--wait');
-  });
-  afterAll(() => course.remove());
+  const course = BootedCourse.forTests();
 
   const changed = async ({ edits = [], sql }: Variant) => {
-    onTestFinished(async () => {
-      if (sql) await course.sql(sql[1]);
-      course.write(server, pristine.get(server) ?? '');
-    });
-    if (sql) await course.sql(sql[0]);
+    if (sql) {
+      onTestFinished(async () => {
+        await course.sql(sql[1]);
+      });
+      await course.sql(sql[0]);
+    }
     for (const edit of edits) course.edit(server, ...edit);
-    await restarted();
+    await course.restartApi();
   };
 
   it.each([...right, ...wrong])('$what', async (variant) => {
     await changed(variant);
-    const rows = await tasks();
+    const rows = await course.tasks();
     const { failed = [], edits = [] } = variant;
-    const groups = edits.length > 0 ? ['api', 'database'] : ['database'];
-    const only = failed.length > 0 ? failed : groups;
+    const only = edits.length > 0 ? ['api', 'database'] : ['database'];
     expect(differences(await course.check({ only }), failed)).toEqual([]);
-    expect(await tasks()).toBe(rows);
+    expect(await course.tasks()).toBe(rows);
+  });
+
+  it('a word as id ends a process that nothing starts again', async () => {
+    course.editService('api', '    restart: unless-stopped\n', '');
+    onTestFinished(async () => {
+      course.writePristine();
+      await course.up();
+    });
+    course.edit(
+      server,
+      guard,
+      "if (id === 'word') process.exit(1);\n  if (id && !/^\\d+$/.test(id))",
+    );
+    await course.up();
+    const rows = await course.tasks();
+    const report = await course.check({ only: ['api', 'database'] });
+    expect(differences(report, ['api.wrong-id'])).toEqual([]);
+    expect(await course.tasks()).toBe(rows);
   });
 
   describe('its logins', () => {
-    const hba = '/var/lib/postgresql/data/pg_hba.conf';
-    const inDb = (script: string) => course.compose('exec', '-T', 'db', 'sh', '-c', script);
-    const reload = 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT pg_reload_conf()"';
     const withLogin = async (create: string, name: string) => {
       await course.sql(`CREATE ROLE ${name} ${create}`);
       onTestFinished(async () => {
@@ -252,21 +297,22 @@ describe.skipIf(inject('notRunBecause'))('the API and the table of a student', (
     it.each([
       ['the owner is refused, with a password or without', 'taskapp', 'reject', []],
       ['a login beside the owner needs no password', 'reader', 'trust', ['database.password']],
-    ])('%s', async (_what, login, method, failed) => {
+      ['the same, and may not use this database', 'reader', 'trust', ['database.password']],
+    ])('%s', async (what, login, method, failed) => {
       await withLogin('LOGIN', 'reader');
-      // With cat: BusyBox's sed -i would make a file of root's, unreadable for the server.
-      const line = `host all ${login} all ${method}`;
-      await inDb(`cat ${hba} > /tmp/hba && (echo "${line}"; cat /tmp/hba) > ${hba} && ${reload}`);
-      onTestFinished(async () => {
-        await inDb(`cat /tmp/hba > ${hba} && ${reload}`);
-      });
+      if (what.includes('may not use')) {
+        onTestFinished(async () => {
+          await course.sql('GRANT CONNECT ON DATABASE taskdb TO PUBLIC');
+        });
+        await course.sql('REVOKE CONNECT ON DATABASE taskdb FROM PUBLIC');
+      }
+      await course.editHba(`(echo "host all ${login} all ${method}"; cat)`);
       const report = await course.check({ only: ['database.password'] });
       expect(differences(report, failed)).toEqual([]);
     });
 
     it('a group without login has the password of the example', async () => {
       course.edit('.env.example', 'PASSWORD=change-me', 'PASSWORD=of-the-example');
-      onTestFinished(() => course.write('.env.example', pristine.get('.env.example') ?? ''));
       await withLogin("NOLOGIN PASSWORD 'of-the-example'", 'readers');
       const only = ['database.published-passwords'];
       const production = { files: ['compose.yml', 'compose.prod.yml'] };

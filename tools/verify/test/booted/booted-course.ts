@@ -44,6 +44,19 @@ export class BootedCourse extends Course {
     return ids.split('\n').toSorted().join('\n');
   }
 
+  /** Pipes pg_hba.conf through a command, until the test ends. */
+  async editHba(command: string): Promise<void> {
+    const file = '/var/lib/postgresql/data/pg_hba.conf';
+    const psql = 'PGPASSWORD="$POSTGRES_PASSWORD" psql -U "$POSTGRES_USER" -d "$POSTGRES_DB"';
+    const reload = `${psql} -c "SELECT pg_reload_conf()"`;
+    const inDb = (script: string) => this.compose('exec', '-T', 'db', 'sh', '-c', script);
+    onTestFinished(async () => {
+      await inDb(`cat /tmp/hba > ${file} && ${reload}`);
+    });
+    // Written into the same file: another one would be root's, and unreadable for the server.
+    await inDb(`cat ${file} > /tmp/hba && ${command} < /tmp/hba > ${file} && ${reload}`);
+  }
+
   /** Starts the API again, with the code that is there now. Resolves when nginx reaches it. */
   async restartApi(): Promise<void> {
     await this.compose('restart', '--timeout', '2', 'api');

@@ -68,8 +68,8 @@ const translation = translationIn(translationFile);
 /** Why the translation cannot be used; undefined if it can. */
 export const translationFault = translation.fault;
 
-/** All texts in one: it changes whenever one of them does. */
-export const allTexts = (): string => JSON.stringify([...english, ...(translation.language ?? [])]);
+/** The texts of the translation in one: it changes whenever one of them does. */
+export const translatedTexts = (): string => JSON.stringify([...(translation.language ?? [])]);
 
 function textOf(key: string): string {
   const text = translation.language?.get(key) ?? english.get(key);

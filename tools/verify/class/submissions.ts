@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { allTexts } from '../texts.ts';
+import { translatedTexts } from '../texts.ts';
 
 export interface Submission {
   /** The name of the folder, as it is. */
@@ -29,7 +29,7 @@ function keyOf(folder: string): string {
 /** Changes whenever a file of the copied submission does, or of verify, or how it is graded. */
 export function fingerprintOf(copy: string, how: string): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([how, allTexts()]));
+  hash.update(JSON.stringify([how, translatedTexts()]));
   addTo(hash, join(import.meta.dirname, '..'), '', isTest);
   addTo(hash, copy, '');
   return hash.digest('hex');

@@ -9,7 +9,7 @@ import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyForAll, root } from '../lib/copy.ts';
-import { type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
+import { Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
@@ -134,12 +134,19 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
     const accepted = [200, 201, 429, 503];
     const running = new Load({ ...(await target()), perSecond: 600, atOnce: 500, accepted });
+    const visitor = new Connection(await target());
+    const servedBy = async () => {
+      const { head } = await visitor.send({ method: 'GET', path: '/api/tasks?limit=1' });
+      return /^x-served-by: (.*)$/im.exec(head)?.[1];
+    };
     for (const id of await containers('api')) {
       await docker('stop', '--time', '30', id);
       await docker('start', id);
       await expect.poll(() => health(id), { timeout: 30_000 }).toBe('healthy');
-      await sleep(3_000); // until nginx has its address again
+      // nginx leaves it out for 10 s after each failed attempt, and must not have two to leave out.
+      await expect.poll(servedBy, { timeout: 60_000 }).toBe(id.slice(0, 12));
     }
+    visitor.close();
     await running.stop();
     const format = ['--format', '{{.RestartCount}} {{.State.OOMKilled}}'];
     const ends = lines(await docker('inspect', ...format, ...(await containers('api'))));

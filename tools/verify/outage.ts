@@ -29,11 +29,18 @@ const startDatabase = (project: Project) => project.compose(['start', 'db'], { l
 
 async function statusesWithoutDatabase(project: Project): Promise<Outage['during']> {
   await project.compose(['stop', 'db'], { limitMs: 30_000 });
-  await eventually(async () => (await statusOf(project, '/healthz')) === 503, 10_000);
-  return {
-    healthz: await statusOf(project, '/healthz'),
-    nginx: await statusOf(project, '/nginx-health'),
+  const replicas = (await containersOf(project, 'api')).length;
+  let healthz: number | undefined;
+  /** Whether every replica says it: nginx asks them in turn. */
+  const saysSo = async () => {
+    for (let asked = 0; asked < 2 * replicas; asked++) {
+      healthz = await statusOf(project, '/healthz');
+      if (healthz !== 503) return false;
+    }
+    return true;
   };
+  await eventually(saysSo, 10_000);
+  return { healthz, nginx: await statusOf(project, '/nginx-health') };
 }
 
 /** Waits until the health check of api fails, for as long as that may take. */

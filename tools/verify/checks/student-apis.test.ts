@@ -49,7 +49,7 @@ const wrong: Variant[] = [
     'titles in upper case',
     [['VALUES ($1, $2) RETURNING *', 'VALUES (upper($1), $2) RETURNING *']],
     ['api.create', 'api.text'],
-    ['api.update', 'api.delete', 'api.get', 'api.wrong-id'],
+    ['api.update', 'api.delete', 'api.unknown-id', 'api.get', 'api.wrong-id'],
   ],
   [
     'one task answers for all',

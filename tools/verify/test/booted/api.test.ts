@@ -121,7 +121,7 @@ describe.skipIf(inject('notRunBecause'))('the API of the course-like stack', () 
       "query('SELECT * FROM tasks ORDER BY id')",
       "query('SELECT id, title FROM tasks ORDER BY id')",
       ['api.list', 'api.create', 'api.text'],
-      ['api.update', 'api.delete', 'api.get', 'api.wrong-id', 'database.stored'],
+      ['api.update', 'api.delete', 'api.unknown-id', 'api.get', 'api.wrong-id', 'database.stored'],
     ],
     [
       'a list that hangs',

@@ -161,7 +161,10 @@ class Lanes<In, Out> {
     }
   }
 
-  /** Runs the calls one by one, so they use one connection at a time. None starts later than `maxWait` from now. */
+  /**
+   * Runs the calls one by one, so they use one connection at a time. None starts later than
+   * `maxWait` from now.
+   */
   async #settleEach(calls: Batch<Call<In, Out>>): Promise<void> {
     const latest = performance.now() + this.#options.maxWait;
     for (const call of calls) {

@@ -24,7 +24,7 @@ const longest = [
   'database-faults',
 ];
 
-/** Starts these first, whatever project they are of: the last file then runs alone for less time. */
+/** Starts these first, whatever project they are of: the last file then runs alone more briefly. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {

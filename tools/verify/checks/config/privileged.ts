@@ -40,7 +40,7 @@ function faultsOfRights([service, settings]: [string, Service]): string[] {
 const isWholeHost = (capability: string) =>
   /^(?:CAP_)?(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO|DAC_READ_SEARCH)$/i.test(capability);
 
-/** True for the socket of Docker, or its directory: read-only does not keep anybody from using it. */
+/** True for the socket of Docker, or its directory: even a read-only mount lets anybody use it. */
 const hasSocket = (path: string) => /docker\.sock$|^(?:\/var)?\/run\/?$/.test(path);
 
 /** True for a directory whose files decide what root runs. */

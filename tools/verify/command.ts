@@ -64,7 +64,7 @@ export async function execute(
 }
 
 /** Kills what is left of a process group: the program itself may have ended before its children. */
-function killGroup(leader: number): void {
+export function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');
   } catch {
@@ -72,7 +72,8 @@ function killGroup(leader: number): void {
   }
 }
 
-const maxBytes = 256 * 1024 * 1024; // of what a program prints
+/** How much a program may print. */
+export const maxMiB = 256;
 
 function collect(stream: Readable, endFor: (size: number) => void): Buffer[] {
   const chunks: Buffer[] = [];
@@ -80,9 +81,9 @@ function collect(stream: Readable, endFor: (size: number) => void): Buffer[] {
   stream.on('data', (chunk: Buffer) => {
     size += chunk.length;
     chunks.push(chunk);
-    if (size <= maxBytes) return;
+    if (size <= maxMiB * 2 ** 20) return;
     stream.destroy();
-    endFor(maxBytes / 2 ** 20);
+    endFor(maxMiB);
   });
   return chunks;
 }

@@ -53,15 +53,23 @@ async function wouldBeMade(project: Project): Promise<string[]> {
 
 /**
  * Starts what a request of a check has made end: not every service is started again by the engine.
- * Waits until the application answers.
+ * After a crash, waits until the engine knows of it, and until the application answers.
  */
-export async function startEnded(project: Project): Promise<void> {
+export async function startEnded(project: Project, mayHaveCrashed: boolean): Promise<void> {
   const ran = (await allContainers(project)).filter(isRunning).map(({ Id }) => Id);
   if (ran.length === 0) return;
-  const states = await project.docker(['inspect', '--format', '{{.State.Status}}', ...ran]);
-  if (!/^(?!running$)/m.test(states.stdout.toString().trim())) return;
+  const hasEnded = () => someHasEnded(project, ran);
+  const isSettled = async () => (await isHealthy(project)) || (await hasEnded());
+  if (mayHaveCrashed) await eventually(isSettled, 5_000);
+  if (!(await hasEnded())) return;
   await project.docker(['start', ...ran], { limitMs: 30_000 });
   await worksAgain(project, 10_000);
+}
+
+async function someHasEnded(project: Project, ids: string[]): Promise<boolean> {
+  const { stdout } = await project.docker(['inspect', '--format', '{{.State.Status}}', ...ids]);
+  const states = stdout.toString().trim().split('\n');
+  return states.some((state) => state !== 'running');
 }
 
 /** Waits until every container runs and is healthy. Returns false after the stack's own times. */
@@ -77,11 +85,13 @@ export async function healthyAgain(project: Project): Promise<boolean> {
 
 /** Waits until the application answers, on whichever port. Returns false after the limit. */
 export function worksAgain(project: Project, limitMs: number): Promise<boolean> {
-  return eventually(async () => {
+  return eventually(() => {
     forgetContainers(project);
-    return (await statusOf(project, '/healthz')) === 200;
+    return isHealthy(project);
   }, limitMs);
 }
+
+const isHealthy = async (project: Project) => (await statusOf(project, '/healthz')) === 200;
 
 /**
  * Waits until the database answers: an API that does not query it says 200 before.

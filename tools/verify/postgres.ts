@@ -1,9 +1,10 @@
 // The project's database: SQL as its owner, and who can connect to it.
-import { type CommandOptions, type Ended, lastLine } from './command.ts';
+import type { CommandOptions, Ended } from './command.ts';
 import { runBeside, runningContainer } from './containers.ts';
 import { NotPossible } from './errors.ts';
 import type { Container } from './model.ts';
 import type { Project } from './project.ts';
+import { NoConnection, Psql } from './psql.ts';
 import { say } from './texts.ts';
 
 /** The login and the database that the image was told to create. */
@@ -47,30 +48,53 @@ const withPassword =
   'export PGPASSWORD="${POSTGRES_PASSWORD:-$(cat "${POSTGRES_PASSWORD_FILE:-/dev/null}")}"; ' +
   'exec "$0" "$@"';
 
+/** The arguments of `docker` that run a PostgreSQL program as the owner. */
+async function argumentsFor(
+  project: Project,
+  [program = '', ...args]: string[],
+  database?: string,
+): Promise<string[]> {
+  const { Id } = await runningContainer(project, 'db');
+  const owner = await databaseOwner(project);
+  const port = await portOf(project);
+  const login = ['-p', port, '-U', owner.user, '-d', database ?? owner.database];
+  return ['exec', '-i', Id, 'sh', '-c', withPassword, program, ...login, ...args];
+}
+
 /**
  * Runs a PostgreSQL program in db's container as the owner, on the project's database by default.
  * Throws NotPossible if db does not run.
  */
 export async function inDatabase(
   project: Project,
-  [program = '', ...args]: string[],
+  command: string[],
   { database, ...options }: CommandOptions & { database?: string | undefined } = {},
 ): Promise<Ended> {
-  const { Id } = await runningContainer(project, 'db');
-  const owner = await databaseOwner(project);
-  const port = await portOf(project);
-  const login = ['-p', port, '-U', owner.user, '-d', database ?? owner.database];
-  const command = ['sh', '-c', withPassword, program, ...login, ...args];
-  return project.docker(['exec', '-i', Id, ...command], options);
+  return project.docker(await argumentsFor(project, command, database), options);
+}
+
+/** A psql that stays open until the run ends, or its connection does. */
+async function openPsql(project: Project, database?: string): Promise<Psql> {
+  const command = ['psql', '--no-psqlrc', '-qAt', '-v', 'ON_ERROR_STOP=1'];
+  const args = await argumentsFor(project, command, database);
+  const name = args.join(' ');
+  return project.once(name, () => {
+    const { directory: cwd, env } = project;
+    const psql = new Psql(args, { cwd, env }, () => project.forget(name));
+    project.atEnd.push(() => psql.close());
+    return Promise.resolve(psql);
+  });
 }
 
 /** Runs SQL as the owner: a line per row, `|` between columns. Throws NotPossible on an error. */
 export async function sql(project: Project, statement: string, database?: string): Promise<string> {
-  const psql = ['psql', '--no-psqlrc', '-At', '-v', 'ON_ERROR_STOP=1'];
-  const options = { input: statement, database };
-  const { code, stdout, stderr } = await inDatabase(project, psql, options);
-  if (code !== 0) throw new NotPossible(`psql: ${lastLine(stderr)}`);
-  return stdout.toString().trim();
+  const run = async () => (await openPsql(project, database)).run(statement);
+  const printed = await run().catch((error: unknown) => {
+    // The one that was open may have lost its connection since the last statement.
+    if (error instanceof NoConnection) return run();
+    throw error;
+  });
+  return printed.trim();
 }
 
 /** The same as a list of rows, each a list of columns. */

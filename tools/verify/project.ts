@@ -32,10 +32,14 @@ export class Project {
   readonly created = new Set<string>();
   /** How many requests have been sent that may change tasks. */
   writes = 0;
+  /** How many requests the application has not answered: each may have made it crash. */
+  unanswered = 0;
   /** True once the table has been copied: from then on, nothing may get lost. */
   hasCopy = false;
   /** Milliseconds that were spent on waiting for a slow stack. They count in no time limit. */
   waitedMs = 0;
+  /** Closes what stays open until the run ends. */
+  readonly atEnd: (() => void)[] = [];
   readonly #known = new Map<string, Promise<unknown>>();
 
   constructor(options: ProjectOptions) {

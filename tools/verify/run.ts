@@ -73,6 +73,7 @@ export async function verify(project: Project, selection: Selection = {}): Promi
   }
   await run.end();
   const notes = [...found, ...(await cleanUp(project))];
+  for (const close of project.atEnd) close();
   const all = [...results.values()];
   return {
     results: chosen.flatMap((check) => results.get(check) ?? []).map((one) => withCause(one, all)),
@@ -107,11 +108,13 @@ class Run {
 
   async resultOf(check: Check): Promise<Result> {
     const from = performance.now();
-    const { writes } = this.#project;
+    const { writes, unanswered } = this.#project;
     const ms = () => Math.round(performance.now() - from);
     const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
     const hasSent = this.#project.writes > writes;
-    if (hasSent && !check.destructive) await startEnded(this.#project).catch(() => undefined);
+    const mayHaveCrashed = this.#project.unanswered > unanswered;
+    if (!check.destructive && (hasSent || mayHaveCrashed))
+      await startEnded(this.#project, mayHaveCrashed).catch(() => undefined);
     const hasWritten = hasSent || check.destructive;
     const lost = hasWritten ? await faultsOfLoss(this.#project) : [];
     if (lost.length > 0) return { check, ...verdictOn([...verdict.seen, ...lost]), ms: ms() };

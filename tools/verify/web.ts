@@ -105,11 +105,19 @@ const tries = 6;
 const isLimited = ({ status, text }: Answer) =>
   status === 429 || (status === 503 && text.includes('503 Service Temporarily Unavailable'));
 
+/** The answer, counted if it is none of the application's. */
+async function counted(project: Project, sent: Promise<Answer>): Promise<Answer> {
+  const answer = await sent.catch((error: unknown) => error as Error);
+  if (answer instanceof Error || answer.status >= 502) project.unanswered += 1;
+  if (answer instanceof Error) throw answer;
+  return answer;
+}
+
 /** Sends a request again after a refusal, and remembers how long the stack lets us wait. */
 async function patiently(project: Project, path: string, call: Call): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     const from = performance.now();
-    const answer = await send(project, path, call);
+    const answer = await counted(project, send(project, path, call));
     project.waitedMs += Math.max(0, performance.now() - from - usualMs);
     if (!isLimited(answer) || attempt === tries) return answer;
     const seconds = Math.min(30, Number(answer.retryAfter) || attempt);

@@ -46,10 +46,13 @@ const longestMs = 300_000; // an interval of a day is no reason to wait for a da
 /** How long a container may take to become healthy or unhealthy, by its own health check. */
 export function patienceWith({ Config: { Healthcheck } }: Container): number {
   if (!Healthcheck) return 0;
-  const { Interval, Timeout, StartPeriod = 0, Retries } = Healthcheck;
-  const seconds = (nanoseconds: number | undefined) => (nanoseconds ?? 0) / 1e9 || 30;
-  const tries = (Retries || 3) * (seconds(Interval) + seconds(Timeout));
-  return Math.min(longestMs, StartPeriod / 1e6 + tries * 1_000);
+  const { Interval, Timeout, StartPeriod, StartInterval, Retries } = Healthcheck;
+  const ms = (nanoseconds: number | undefined, byDefault: number) =>
+    (nanoseconds ?? 0) / 1e6 || byDefault;
+  const tries = (Retries || 3) * (ms(Interval, 30_000) + ms(Timeout, 30_000));
+  // The last try of the start may begin just before its end.
+  const start = StartPeriod ? ms(StartPeriod, 0) + ms(StartInterval, 5_000) : 0;
+  return Math.min(longestMs, start + tries);
 }
 
 /** The longest of these times, for all containers of the project. */

@@ -8,7 +8,7 @@ my $answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\n"
 
 sub answer {
     my ($client) = @_;
-    alarm 1;    # ends this process
+    alarm 3;    # ends this process
     sysread($client, my $request, 4096);
     return if -e '/tmp/silent';
     syswrite($client, $answer);

@@ -2,7 +2,7 @@
 # sh /verify.sh PORT…
 answer() {
   # Whoever waits for the server to speak first would wait for long.
-  timeout 1 dd bs=4096 count=1 >/dev/null 2>&1 || return
+  timeout 3 dd bs=4096 count=1 >/dev/null 2>&1 || return
   if [ -e /tmp/silent ]; then return; fi
   printf 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 20\r\n'
   printf 'Connection: close\r\n\r\nservice unavailable\n'

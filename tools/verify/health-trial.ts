@@ -49,7 +49,10 @@ export async function successes(
   const create = ['up', '--no-start', '--no-build', '--pull', 'never'];
   const input = JSON.stringify(model);
   try {
-    const { code, stderr } = await project.docker(['compose', ...options, ...create], { input });
+    const { code, stderr } = await project.docker(['compose', ...options, ...create], {
+      input,
+      limitMs: 60_000,
+    });
     if (code !== 0) throw new NotPossible(`docker compose up: ${lastLine(stderr)}`);
     return await outcomes(project, trials, new Map(checks));
   } finally {
@@ -135,7 +138,6 @@ async function succeeding(project: Project, list: Trial[]): Promise<Trial[]> {
   let states = await inspectAll(project, [...limits.keys()]);
   while (states.some(isOpen)) {
     await sleep(pollMs);
-    project.waitedMs += pollMs;
     states = await inspectAll(project, [...limits.keys()]);
   }
   const ended = states.filter((one) => hasSucceeded(one, limitOfState(one)));
@@ -153,5 +155,6 @@ function hasSucceeded({ State }: State, limitMs: number): boolean {
 
 async function removeAll(project: Project, trials: string): Promise<void> {
   const ids = (await containersOf(project, trials)).map(({ Id }) => Id);
-  if (ids.length > 0) await project.docker(['rm', '--force', '--volumes', ...ids]);
+  if (ids.length === 0) return;
+  await project.docker(['rm', '--force', '--volumes', ...ids], { limitMs: 60_000 });
 }

@@ -7,6 +7,7 @@ import { NotPossible } from './errors.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
 
+const limitMs = 120_000; // for one image
 const block = 512;
 const overlap = 4_096; // longer than what stands around a text
 
@@ -99,6 +100,8 @@ export async function findInImage<T extends Wanted>(
   const options = { cwd: project.directory, env: project.env, stdio: 'pipe' } as const;
   const save = spawn('docker', ['save', image], options);
   const ended = once(save, 'close');
+  const timer = setTimeout(() => save.kill(), limitMs);
+  let from = performance.now();
   try {
     for await (const content of filesIn(save.stdout as AsyncIterable<Buffer>)) {
       let before = '';
@@ -108,10 +111,14 @@ export async function findInImage<T extends Wanted>(
         before = text.slice(-overlap - longest);
       }
       if (found.size === wanted.length) return found;
+      // How long it takes is up to the engine.
+      project.waitedMs += performance.now() - from;
+      from = performance.now();
     }
     const [code] = (await ended) as [number];
     if (code !== 0) throw new NotPossible(say('shared.save-failed', { image }));
   } finally {
+    clearTimeout(timer);
     save.kill();
   }
   return found;

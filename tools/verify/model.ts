@@ -62,6 +62,7 @@ export interface ImageHealthCheck {
   Interval?: number;
   Timeout?: number;
   StartPeriod?: number;
+  StartInterval?: number;
   Retries?: number;
 }
 

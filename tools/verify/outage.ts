@@ -40,7 +40,13 @@ async function statusesWithoutDatabase(project: Project): Promise<Outage['during
     return true;
   };
   await eventually(saysSo, 10_000);
-  return { healthz, nginx: await statusOf(project, '/nginx-health') };
+  let nginx: number | undefined;
+  const nginxAnswers = async () => {
+    nginx = await statusOf(project, '/nginx-health');
+    return nginx !== undefined;
+  };
+  await eventually(nginxAnswers, 10_000);
+  return { healthz, nginx };
 }
 
 /** Waits until the health check of api fails, for as long as that may take. */

@@ -9,6 +9,7 @@ export const check: Definition = {
   id: 'health.can-fail',
   chapter: 'Health checks',
   points: 1,
+  waits: true,
   async run(project) {
     const all = await allHealthChecks(project);
     const checks = all.flatMap(([name, healthCheck]): [string, HealthCheck][] =>

@@ -37,7 +37,8 @@ const onTheEngine = {
   globalSetup: ['test/lib/engine.ts', 'test/lib/images.ts'],
   testTimeout: 120_000,
   hookTimeout: 300_000,
-  expect: { poll: { interval: 200 } }, // a docker command for each look costs CPU time
+  // A docker command for each look costs CPU time.
+  expect: { poll: { interval: 200, timeout: 10_000 } },
 };
 
 const sideBySide = 3; // files at once on two cores: they wait more than they compute

@@ -1,7 +1,7 @@
 // A booted stack: the docker command does what a person does.
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { inject } from 'vitest';
+import { inject, vi } from 'vitest';
 import { Project, type ProjectOptions } from '../../tools/verify/project.ts';
 import { root } from './copy.ts';
 
@@ -26,6 +26,10 @@ const isolated = {
   GRAFANA_PORT: '0',
   COMPOSE_DISABLE_ENV_FILE: '1',
 };
+
+/** Tries again for 20 s: the engine removes no container that it is restarting. */
+export const untilAllowed = <T>(remove: () => Promise<T>): Promise<T> =>
+  vi.waitFor(remove, { timeout: 20_000, interval: 200 });
 
 /** One Compose project under a name of its own. */
 export class Stack {
@@ -64,16 +68,9 @@ export class Stack {
 
   /** Removes the whole project at once, also after a failed start. */
   async destroy(): Promise<void> {
-    await this.compose(
-      '--profile',
-      '*',
-      'down',
-      '--volumes',
-      '--remove-orphans',
-      '--rmi',
-      'local',
-      '--timeout',
-      '0',
+    const everything = ['--volumes', '--remove-orphans', '--rmi', 'local'];
+    await untilAllowed(() =>
+      this.compose('--profile', '*', 'down', ...everything, '--timeout', '0'),
     );
     // Images with a name of their own are not "local".
     await docker(

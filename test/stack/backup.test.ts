@@ -269,7 +269,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     it('killed halfway: it is never named like a backup, and the next run removes it', async () => {
       await psql(
         stack,
-        `CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 100000) AS n;
+        `CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 1000000) AS n;
          ALTER TABLE bulk ADD PRIMARY KEY (n)`,
       );
       onTestFinished(async () => void (await psql(stack, 'DROP TABLE bulk')));
@@ -355,7 +355,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
       SELECT count(*) FROM pg_stat_activity
       WHERE application_name = 'psql' AND state LIKE 'idle in transaction%'`;
     await expect
-      .poll(() => psql(stack, open), { timeout: 5_000 })
+      .poll(() => psql(stack, open), { timeout: 30_000 })
       .toBe('0')
       .finally(() => child.kill('SIGCONT'));
     expect((await result).code).toBe(0);
@@ -396,7 +396,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
         await psql(
           stack,
           `CREATE TABLE noise AS
-           SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 100000)`,
+           SELECT gen_random_uuid() AS a, gen_random_uuid() AS b FROM generate_series(1, 1000000)`,
         );
         const { code, stdout, stderr } = await script(
           stack,

@@ -70,7 +70,7 @@ describe.skipIf(inject('notRunBecause'))('nginx', () => {
           () => false,
         );
       await vi.waitUntil(isUp, { timeout: 20_000 });
-      await sleep(1_000); // nginx answers before it has resolved the name api
+      await sleep(4_000); // nginx answers before it has resolved the name api
       return { id, ask };
     }
   }

@@ -18,7 +18,7 @@ import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyOfRepository, root } from '../lib/copy.ts';
 import { Production } from '../lib/production.ts';
-import { type Options, postJson, Stack } from '../lib/stack.ts';
+import { type Options, postJson, Stack, untilAllowed } from '../lib/stack.ts';
 
 function newStack(options: Options): Stack {
   const stack = new Stack(options);
@@ -80,7 +80,7 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
         ? ((await response.json()) as { application: string }).application
         : undefined;
     };
-    await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe('Edited');
+    await expect.poll(application, { timeout: 30_000, interval: 50 }).toBe('Edited');
     // Some editors write another file and rename it over the old one.
     for (const name of ['Renamed', 'Again']) {
       const file = join(directory, 'api/src/app.ts');
@@ -91,14 +91,14 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
       );
       chmodSync(`${file}.part`, 0o644);
       renameSync(`${file}.part`, file);
-      await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe(name);
+      await expect.poll(application, { timeout: 30_000, interval: 50 }).toBe(name);
     }
 
     // A mistake in the code stops the server only until it is fixed.
     replace(join(directory, 'api/src/app.ts'), "'Again'", "'Again");
-    await expect.poll(application, { timeout: 5_000, interval: 50 }).toBeUndefined();
+    await expect.poll(application, { timeout: 30_000, interval: 50 }).toBeUndefined();
     replace(join(directory, 'api/src/app.ts'), "'Again", "'Mended'");
-    await expect.poll(application, { timeout: 5_000, interval: 50 }).toBe('Mended');
+    await expect.poll(application, { timeout: 30_000, interval: 50 }).toBe('Mended');
   });
 
   it('has adminer and pgadmin in the profile debug only', async () => {
@@ -195,7 +195,7 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
 
     letContainersRead(directory);
     execFileSync('chmod', ['a+x', 'db/postgres-without-password.sh'], { cwd: directory });
-    await stack.compose('rm', '--stop', '--force', 'db');
+    await untilAllowed(() => stack.compose('rm', '--stop', '--force', 'db'));
     await stack.up({ build: true });
     expect((await stack.https('/api/tasks')).status).toBe(200);
   });

@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { verify } from '../../tools/verify/run.ts';
 import { differences, idsOf } from '../../tools/verify/test/expected.ts';
 import { makeSecrets, newSecrets, Production } from '../lib/production.ts';
-import { docker, Stack } from '../lib/stack.ts';
+import { docker, Stack, untilAllowed } from '../lib/stack.ts';
 
 const secretNames = [
   'postgres_password',
@@ -247,11 +247,7 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       return stderr;
     };
     // Fails for a moment while the engine is restarting the container.
-    const removeWeb = () =>
-      vi.waitFor(() => stack.compose('rm', '--force', '--stop', 'web'), {
-        timeout: 20_000,
-        interval: 200,
-      });
+    const removeWeb = () => untilAllowed(() => stack.compose('rm', '--force', '--stop', 'web'));
 
     stack.env.RATE_LIMIT = 'many';
     expect(await logOfFailure()).toContain("taskapp web: RATE_LIMIT is 'many'; use a whole number");

@@ -260,9 +260,9 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
             user_agent: 'a"b\\c',
           },
         ]);
-      expect(await logOf('api')).toMatchObject([
-        { request_id: id, req: { method: 'GET' }, res: { status: 200 } },
-      ]);
+      await expect
+        .poll(() => logOf('api'))
+        .toMatchObject([{ request_id: id, req: { method: 'GET' }, res: { status: 200 } }]);
     });
   });
 
@@ -287,10 +287,11 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     let running = true;
     const load = (async () => {
       while (running) {
+        const at = Date.now();
         const { status } = await fetch(`${url}/api/tasks?limit=1`, {
           signal: AbortSignal.timeout(20_000),
         });
-        statuses.push({ status, at: Date.now() });
+        statuses.push({ status, at });
         await sleep(20);
       }
     })();
@@ -360,7 +361,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
     expect((await stack.inspect('api')).State.ExitCode).toBe(0); // it ended on SIGTERM
     await stack.compose('up', '-d', '--wait', 'api');
     await expect
-      .poll(async () => (await stack.fetch('/api/tasks')).status, { timeout: 5_000 })
+      .poll(async () => (await stack.fetch('/api/tasks')).status, { timeout: 20_000 })
       .toBe(200);
   });
 

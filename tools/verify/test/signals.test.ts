@@ -76,7 +76,7 @@ describe.skipIf(inject('notRunBecause'))('verify that is told to end', () => {
   it('while it deletes its tasks leaves none of them', async () => {
     await course.sql(`
       CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql
-        AS 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END';
+        AS 'BEGIN PERFORM pg_sleep(8); RETURN NULL; END';
       CREATE TRIGGER take_time BEFORE DELETE ON tasks EXECUTE FUNCTION take_time()`);
     onTestFinished(async () => {
       await course.sql('DROP FUNCTION take_time CASCADE');

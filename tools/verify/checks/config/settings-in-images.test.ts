@@ -1,8 +1,9 @@
 // config.image-secrets finds .env itself, also where all its passwords are those of the example.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, inject, it } from 'vitest';
 import { Project } from '../../project.ts';
 import { verify } from '../../run.ts';
@@ -18,21 +19,25 @@ describe.skipIf(inject('notRunBecause')).concurrent('.env in an image', () => {
     const directory = mkdtempSync(join(tmpdir(), 'taskapp-verify-settings-'));
     const name = `taskapp-verify-${crypto.randomUUID().slice(0, 8)}`;
     const compose = (...args: string[]) =>
-      execFileSync('docker', ['compose', '-p', name, ...args], { cwd: directory, stdio: 'pipe' });
-    onTestFinished(() => {
-      compose('down', '--rmi', 'local');
+      promisify(execFile)('docker', ['compose', '-p', name, ...args], { cwd: directory });
+    onTestFinished(async () => {
+      await compose('down', '--rmi', 'local');
       rmSync(directory, { recursive: true });
     });
     cpSync(join(import.meta.dirname, 'settings-in-images', kind), directory, { recursive: true });
     writeFileSync(join(directory, '.env.example'), example);
     writeFileSync(join(directory, '.env'), `${example}${more}`);
     writeFileSync(join(directory, 'longer.txt'), `${example}${more}A=1\n`);
-    compose('build');
+    await compose('build');
 
     const project = new Project({ directory, name });
     const { results } = await verify(project, { only: ['config.image-secrets'] });
-    const services = compose('config', '--services').toString().trim().split('\n');
-    const wrong = services.filter((service) => service.startsWith('wrong-')).toSorted();
+    const { stdout } = await compose('config', '--services');
+    const wrong = stdout
+      .trim()
+      .split('\n')
+      .filter((service) => service.startsWith('wrong-'))
+      .toSorted();
     const expected = wrong.map((service) => `the image of ${service} contains .env`);
     expect(results[0]?.seen.toSorted()).toEqual(expected);
   });

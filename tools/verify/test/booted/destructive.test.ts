@@ -19,7 +19,7 @@ describe.skipIf(inject('notRunBecause'))('the course-like stack with --destructi
     expect(report.ms).toBeLessThan(180_000);
     expect(await course.tasks()).toBe(rows);
     expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
-  });
+  }, 300_000);
 
   const destructive = true;
   const restore = async () => {
@@ -49,17 +49,21 @@ describe.skipIf(inject('notRunBecause'))('the course-like stack with --destructi
       ].join('\n'),
       ['health.recovers'],
     ],
-  ])('%s', async (_what, from, to, failed, notRun = []) => {
-    course.edit('api/server.js', from, to);
-    onTestFinished(restore);
-    await course.restartApi();
-    const rows = await course.tasks();
-    const report = await course.check({ only: ['health'], destructive });
-    expect(differences(report, failed, notRun)).toEqual([]);
-    expect(await course.tasks()).toBe(rows);
-    // Verify has restarted the API.
-    expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
-  });
+  ])(
+    '%s',
+    async (_what, from, to, failed, notRun = []) => {
+      course.edit('api/server.js', from, to);
+      onTestFinished(restore);
+      await course.restartApi();
+      const rows = await course.tasks();
+      const report = await course.check({ only: ['health'], destructive });
+      expect(differences(report, failed, notRun)).toEqual([]);
+      expect(await course.tasks()).toBe(rows);
+      // Verify has restarted the API.
+      expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
+    },
+    300_000,
+  );
 
   it('/nginx-health that asks the API', async () => {
     course.edit(
@@ -113,7 +117,7 @@ describe.skipIf(inject('notRunBecause'))('the course-like stack with --destructi
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     await expect
-      .poll(() => course.compose('ps', '--status', 'exited', '--services'), { timeout: 30_000 })
+      .poll(() => course.compose('ps', '--status', 'exited', '--services'), { timeout: 90_000 })
       .toContain('db');
     child.kill('SIGINT');
     const [code] = (await once(child, 'close')) as [number];
@@ -121,7 +125,7 @@ describe.skipIf(inject('notRunBecause'))('the course-like stack with --destructi
     expect(output).toMatch(/operations\.down-up .* not run: interrupted/);
     expect(await course.containers()).toBe(ids);
     expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
-  });
+  }, 300_000);
 
   it('an API that exits without its database and stays down, as after a reboot', async () => {
     course.editService('api', '    restart: unless-stopped\n', '');
@@ -135,7 +139,7 @@ describe.skipIf(inject('notRunBecause'))('the course-like stack with --destructi
     });
     expect(differences(report, ['compose.restart', 'operations.reboot'])).toEqual([]);
     expect(differences(await course.check({ only: ['health'] }), [])).toEqual([]);
-  });
+  }, 300_000);
 
   it('refuses to stop a stack that it would not start as it was', async () => {
     const ids = await course.containers();

@@ -51,9 +51,15 @@ function withoutOwnOfImage({ environment = {} }: Service, lines: string[]): stri
   return lines.filter((line) => !own.some((name) => line.startsWith(`${name}=`)));
 }
 
+// Not of one that `docker exec` has started, such as psql for this run: it has no parent here.
+const printVariables = `
+  for dir in /proc/[0-9]*; do
+    if [ $dir != /proc/1 ] && grep -q '^PPid:.0$' $dir/status; then continue; fi
+    cat $dir/environ
+  done 2>/dev/null`;
+
 /** The variables of every process that may be looked at. */
 async function environmentOfProcesses(project: Project, { Id }: Container): Promise<string[]> {
-  const script = 'cat /proc/[0-9]*/environ 2>/dev/null';
-  const { stdout } = await project.docker(['exec', Id, 'sh', '-c', script]);
+  const { stdout } = await project.docker(['exec', Id, 'sh', '-c', printVariables]);
   return stdout.toString().split('\0');
 }

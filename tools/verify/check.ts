@@ -37,6 +37,9 @@ export const chapters = [
 ] as const;
 export type Chapter = (typeof chapters)[number];
 
+/** What a check finds wrong, one fault per entry. */
+export type Faults = Iterable<string> | AsyncIterable<string>;
+
 /** What a check looks at. Its texts are not here: they can be translated. */
 export interface Definition {
   /** Its group, a dot, and a name. */
@@ -50,10 +53,10 @@ export interface Definition {
   /** Set if the check waits for the health checks of the stack: their own times then count. */
   waits?: true;
   /**
-   * Returns what is wrong, one fault per entry; an empty list means that the check passes.
-   * Throws NotApplicable or NotPossible when it has no verdict.
+   * Returns what is wrong; nothing means that the check passes. Throws NotApplicable or NotPossible
+   * when it has no verdict. What it has yielded before counts.
    */
-  run(project: Project): Promise<string[]> | string[];
+  run(project: Project): Promise<Faults> | Faults;
 }
 
 export interface Check extends Definition, Texts {}

@@ -96,7 +96,7 @@ class Run {
   readonly #startedAt: number;
   readonly #signal: AbortSignal | undefined;
   readonly #interrupted: Promise<never>;
-  readonly #left: Promise<string[]>[] = [];
+  readonly #left: Promise<void>[] = [];
 
   constructor(project: Project, { destructive = false, signal }: Selection, startedAt: number) {
     this.#project = project;
@@ -110,7 +110,11 @@ class Run {
     const from = performance.now();
     const { writes, unanswered } = this.#project;
     const ms = () => Math.round(performance.now() - from);
-    const verdict = await this.#faults(check).then(verdictOn, verdictOfError);
+    const seen: string[] = [];
+    const verdict = await this.#run(check, seen).then(
+      () => verdictOn(seen),
+      (error: unknown) => verdictOfError(error, seen),
+    );
     const hasSent = this.#project.writes > writes;
     const mayHaveCrashed = this.#project.unanswered > unanswered;
     if (!check.destructive && (hasSent || mayHaveCrashed))
@@ -121,8 +125,8 @@ class Run {
     return { check, ...verdict, ms: ms() };
   }
 
-  /** What the check finds wrong. Throws NotApplicable or NotPossible if it has no verdict. */
-  async #faults(check: Check): Promise<string[]> {
+  /** Adds what the check finds wrong. Throws NotApplicable or NotPossible if it could not look. */
+  async #run(check: Check, seen: string[]): Promise<void> {
     const elapsedMs = performance.now() - this.#startedAt;
     if (this.#signal?.aborted) throw new NotPossible(say('shared.interrupted'));
     if (check.destructive && !this.#destructive)
@@ -132,11 +136,11 @@ class Run {
       throw new NotPossible(say('shared.no-time-left'));
 
     // A destructive check must finish, to start what it has stopped. Others may be left behind.
-    if (check.destructive) return check.run(this.#project);
-    if (check.waits) return this.#waitFor(check);
-    const found = this.#leave(check.run(this.#project));
+    if (check.destructive) return this.#collect(check, seen);
+    if (check.waits) return this.#waitFor(check, seen);
+    const end = this.#start(check, seen);
     const leftMs = totalMs + this.#project.waitedMs - elapsedMs;
-    return this.#within(Math.min(limitMs, leftMs), found);
+    return this.#within(Math.min(limitMs, leftMs), end);
   }
 
   /** An outage, a restart and `up` each wait for the health checks of the stack. */
@@ -146,22 +150,26 @@ class Run {
   }
 
   /** Runs a check that has the times of the stack as its limit. */
-  async #waitFor(check: Check): Promise<string[]> {
+  async #waitFor(check: Check, seen: string[]): Promise<void> {
     const from = performance.now();
     const ownMs = await patience(this.#project);
-    const found = this.#leave(check.run(this.#project));
+    const end = this.#start(check, seen);
     try {
-      return await this.#within(limitMs + ownMs, found);
+      await this.#within(limitMs + ownMs, end);
     } finally {
       this.#project.waitedMs += performance.now() - from;
     }
   }
 
-  /** Remembers a check that may have no verdict in time. */
-  #leave(found: Promise<string[]> | string[]): Promise<string[]> {
-    const promise = Promise.resolve(found);
-    this.#left.push(promise);
-    return promise;
+  /** Starts a check that may be left behind without a verdict. */
+  #start(check: Check, seen: string[]): Promise<void> {
+    const end = this.#collect(check, seen);
+    this.#left.push(end);
+    return end;
+  }
+
+  async #collect(check: Check, seen: string[]): Promise<void> {
+    for await (const fault of await check.run(this.#project)) seen.push(fault);
   }
 
   /** Waits for the checks that were left behind: they may still have something to put back. */
@@ -170,8 +178,8 @@ class Run {
     await Promise.race([all, sleep(limitMs, undefined, { ref: false })]);
   }
 
-  /** The result of a check. Throws NotPossible after the limit, or when the run is interrupted. */
-  #within(ms: number, found: Promise<string[]>): Promise<string[]> {
+  /** Waits for a check. Throws NotPossible after the limit, or when the run is interrupted. */
+  #within(ms: number, end: Promise<void>): Promise<void> {
     const from = performance.now() - this.#project.waitedMs;
     const { promise: timeout, reject } = Promise.withResolvers<never>();
     const timer = setInterval(() => {
@@ -179,7 +187,7 @@ class Run {
       const seconds = Math.round(ms / 1_000);
       reject(new NotPossible(say('shared.no-verdict-in-time', { seconds })));
     }, 100);
-    return Promise.race([found, this.#interrupted, timeout]).finally(() => clearInterval(timer));
+    return Promise.race([end, this.#interrupted, timeout]).finally(() => clearInterval(timer));
   }
 }
 
@@ -194,18 +202,21 @@ type Verdict = Pick<Result, 'outcome' | 'seen' | 'reason' | 'blockedBy'>;
 
 const verdictOn = (seen: string[]): Verdict => ({
   outcome: seen.length > 0 ? 'failed' : 'passed',
-  seen,
+  seen: [...seen], // a check that was left behind may still add to it
   reason: '',
 });
 
-function verdictOfError(error: unknown): Verdict {
+/** What was seen wrong before the error counts: the check has failed. */
+function verdictOfError(error: unknown, seen: string[]): Verdict {
+  const hasNoVerdict = error instanceof NotApplicable || error instanceof NotPossible;
+  if (hasNoVerdict && seen.length > 0) return verdictOn(seen);
   if (error instanceof Blocked)
     return { outcome: 'skipped', seen: [], reason: error.message, blockedBy: error.by };
   if (error instanceof NotApplicable)
     return { outcome: 'skipped', seen: [], reason: error.message };
   if (error instanceof NotPossible) return { outcome: 'not run', seen: [], reason: error.message };
   const message = error instanceof Error ? error.message : String(error);
-  return { outcome: 'failed', seen: [message], reason: '' };
+  return { outcome: 'failed', seen: [...seen, message], reason: '' };
 }
 
 /** How many checks had this outcome. */

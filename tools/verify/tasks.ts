@@ -83,7 +83,8 @@ export async function create(project: Project, fields: Record<string, unknown>):
   const before = new Set((await listed(project)).map(({ id }) => id));
   const answer = await write(project, path, { method: 'POST', body: fields });
   // The API may keep it elsewhere than in the table. A wrong id may be somebody else's task.
-  const added = (await listed(project)).filter(({ id }) => !before.has(id));
+  const now = await listed(project).catch(() => []); // the request may have ended the API
+  const added = now.filter(({ id }) => !before.has(id));
   for (const { id, title } of added) if (title === fields.title) project.created.add(String(id));
   return answer;
 }
@@ -122,7 +123,7 @@ export async function remove(
   const [before, wasListed] = [await rowNow(), await isListedNow()];
   const answer = await write(project, `${path}/${id}`, { method: 'DELETE' });
   const after = await rowNow();
-  const isListed = await isListedNow();
+  const isListed = await isListedNow().catch(() => false); // the request may have ended the API
   // An API may only mark what is deleted, anywhere. Without the task on its page of the list, the
   // row tells.
   const isLeft = isListed || (!wasListed && after !== undefined && after === before);

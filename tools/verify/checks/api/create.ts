@@ -8,15 +8,13 @@ export const check: Definition = {
   id: 'api.create',
   chapter: 'Composing the app',
   points: 3,
-  async run(project) {
+  async *run(project) {
     const title = titleFor(project, 'create');
     const plain = await create(project, { title });
+    yield* await faultsOfCreation(project, plain, { title, status: 'pending' });
     const sent = { title: titleFor(project, 'create with a status'), status: 'in_progress' };
     const withStatus = await create(project, sent);
-    return [
-      ...(await faultsOfCreation(project, plain, { title, status: 'pending' })),
-      ...(await faultsOfCreation(project, withStatus, sent)),
-    ];
+    yield* await faultsOfCreation(project, withStatus, sent);
   },
 };
 

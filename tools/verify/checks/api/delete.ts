@@ -7,14 +7,13 @@ export const check: Definition = {
   id: 'api.delete',
   chapter: 'Composing the app',
   points: 2,
-  async run(project) {
+  async *run(project) {
     const task = await newTask(project, 'delete');
     const other = await newTask(project, 'must stay');
     const { answer, isLeft } = await remove(project, task);
     const isOk = answer.status === 200 && answer.json !== undefined;
-    const faults: string[] = [];
-    if (!isOk && answer.status !== 204) faults.push(seen('DELETE', answer));
-    if (isLeft) faults.push(say('api.delete.still-there'));
-    return [...faults, ...(await faultsOfOther(project, other))];
+    if (!isOk && answer.status !== 204) yield seen('DELETE', answer);
+    if (isLeft) yield say('api.delete.still-there');
+    yield* await faultsOfOther(project, other);
   },
 };

@@ -7,14 +7,13 @@ export const check: Definition = {
   id: 'api.not-json',
   chapter: 'Composing the app',
   points: 1,
-  async run(project) {
+  async *run(project) {
     await canList(project);
     const headers = { 'Content-Type': 'text/plain' };
     const text = await write(project, path, { method: 'POST', body: 'no JSON', headers });
+    yield* faultsOfError(say('api.not-json.plain-text'), text, [400, 415, 422]);
     const broken = await write(project, path, { method: 'POST', body: '{"title": ' });
-    const faults = faultsOfError(say('api.not-json.plain-text'), text, [400, 415, 422]);
     if (broken.status < 400 || broken.status >= 500)
-      faults.push(seen(say('api.not-json.broken-json'), broken));
-    return faults;
+      yield seen(say('api.not-json.broken-json'), broken);
   },
 };

@@ -8,18 +8,17 @@ export const check: Definition = {
   id: 'api.update',
   chapter: 'Composing the app',
   points: 3,
-  async run(project) {
+  async *run(project) {
     const { id, title } = await newTask(project, 'update');
     const other = await newTask(project, 'must stay as it is');
     const status = 'completed'; // one of the course's three: an API may refuse others
     const faults = await faultsOfUpdate(project, id, { status }, { title, status });
-    if (faults.length > 0) return faults;
+    yield* faults;
+    if (faults.length > 0) return;
     const renamed = `${title}, O'Reilly's`; // a quote must not end a statement
     const sent = { title: renamed };
-    return [
-      ...(await faultsOfUpdate(project, id, sent, { title: renamed, status })),
-      ...(await faultsOfOther(project, other)),
-    ];
+    yield* await faultsOfUpdate(project, id, sent, { title: renamed, status });
+    yield* await faultsOfOther(project, other);
   },
 };
 

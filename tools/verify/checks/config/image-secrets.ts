@@ -16,21 +16,19 @@ export const check: Definition = {
   id: 'config.image-secrets',
   chapter: 'Environment and secrets',
   points: 2,
-  async run(project) {
+  async *run(project) {
     const { services } = await wholeModel(project);
     const built = Object.keys(services).filter((name) => services[name]?.build);
     if (built.length === 0) throw new NotApplicable(say('config.image-secrets.nothing-built'));
     const secrets = (await secretsOf(project)).filter(({ isOfImage }) => !isOfImage);
     const wanted: Placed[] = [...secrets.map(asWanted), ...settingsFiles(project)];
     if (wanted.length === 0) throw new NotApplicable(say('config.image-secrets.no-secret'));
-    const faults: string[] = [];
     for (const service of built) {
       const { Id } = await imageOf(project, service);
       const found = await findInImage(project, Id, wanted);
       for (const secret of placesOf(found))
-        faults.push(say('config.image-secrets.found', { service, secret }));
+        yield say('config.image-secrets.found', { service, secret });
     }
-    return faults;
   },
 };
 

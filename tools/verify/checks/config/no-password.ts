@@ -7,13 +7,11 @@ export const check: Definition = {
   id: 'config.no-password',
   chapter: 'Environment and secrets',
   points: 3,
-  async run(project) {
+  async *run(project) {
     const literal = await literalPasswords(project);
+    for (const [file, faults] of literal) yield* faults.map((fault) => `${file}: ${fault}`);
     const leaks = await leaksIn(project, 'compose').catch(noneWithoutGit);
-    return [
-      ...[...literal].flatMap(([file, faults]) => faults.map((fault) => `${file}: ${fault}`)),
-      ...leaks.filter(({ path }) => !literal.has(path)).map(({ fault }) => fault),
-    ];
+    yield* leaks.filter(({ path }) => !literal.has(path)).map(({ fault }) => fault);
   },
 };
 

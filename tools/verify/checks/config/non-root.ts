@@ -8,13 +8,11 @@ export const check: Definition = {
   id: 'config.non-root',
   chapter: 'Hardening',
   points: 2,
-  async run(project) {
-    const faults: string[] = [];
+  async *run(project) {
     for (const tier of tiers) {
       const container = await runningContainer(project, tier);
-      faults.push(...faultsOfUsers(tier, await processesOf(project, container)));
+      yield* faultsOfUsers(tier, await processesOf(project, container));
     }
-    return faults;
   },
 };
 

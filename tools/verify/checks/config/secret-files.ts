@@ -11,7 +11,7 @@ export const check: Definition = {
   id: 'config.secret-files',
   chapter: 'Environment and secrets',
   points: 1,
-  async run(project) {
+  async *run(project) {
     const model = await wholeModel(project);
     const secrets = secretFiles(model);
     const containers = (await allContainers(project)).filter(isRunning);
@@ -20,7 +20,6 @@ export const check: Definition = {
     );
     if (secrets.length === 0 || promised.length === 0)
       throw new NotApplicable(say('config.secret-files.no-such-container'));
-    const faults: string[] = [];
     for (const container of promised) {
       const service = model.services[serviceNameOf(container)] ?? {};
       const environment = [
@@ -30,9 +29,8 @@ export const check: Definition = {
       const found = secrets.filter((secret) => isIn(environment, secret));
       const name = nameOf(container);
       for (const { place: secret } of found)
-        faults.push(say('config.secret-files.in-environment', { container: name, secret }));
+        yield say('config.secret-files.in-environment', { container: name, secret });
     }
-    return faults;
   },
 };
 

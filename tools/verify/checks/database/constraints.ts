@@ -34,14 +34,12 @@ export const check: Definition = {
   id: 'database.constraints',
   chapter: 'Database operations',
   points: 1,
-  async run(project) {
+  async *run(project) {
     const columns = await columnsOf(project);
     if (columns.size === 0) throw new NotPossible(say('database.table.missing'));
     const missing = ['id', 'title'].find((name) => !columns.has(name));
     if (missing !== undefined) throw new NotPossible(say('shared.no-column', { column: missing }));
-    const faults = await faultsOfTitle(project);
-    if ((await sql(project, countKeysOnId)) === '0')
-      faults.push(say('database.constraints.no-key'));
-    return faults;
+    if ((await sql(project, countKeysOnId)) === '0') yield say('database.constraints.no-key');
+    yield* await faultsOfTitle(project);
   },
 };

@@ -12,16 +12,13 @@ export const check: Definition = {
   id: 'files.secrets-ignored',
   chapter: 'Environment and secrets',
   points: 1,
-  async run(project) {
+  async *run(project) {
     const inside = await secretPaths(project);
-    const files = inside.length === 0 ? [] : await faultsOfGit(project, inside);
+    if (inside.length > 0) yield* await faultsOfGit(project, inside);
+    yield* (await leaksIn(project, 'other')).map(({ fault }) => fault);
     const init = (await initFiles(project)).map((path) => relative(project.directory, path));
     const dumps = await dumpsInGit(project, init);
-    return [
-      ...files,
-      ...(await leaksIn(project, 'other')).map(({ fault }) => fault),
-      ...dumps.map((path) => say('files.secrets-ignored.dump', { path })),
-    ];
+    yield* dumps.map((path) => say('files.secrets-ignored.dump', { path }));
   },
 };
 

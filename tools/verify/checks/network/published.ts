@@ -8,17 +8,17 @@ export const check: Definition = {
   id: 'network.published',
   chapter: 'Networks',
   points: 3,
-  async run(project) {
+  async *run(project) {
     const { services } = await wholeModel(project);
     const others = Object.entries(services).filter(([name]) => name !== 'web');
     const containers = await allContainers(project).catch(() => []);
     const otherContainers = containers.filter((container) => serviceNameOf(container) !== 'web');
-    const faults = new Set([
+    yield* new Set([
       ...others.flatMap(publishedByModel),
       ...otherContainers.flatMap(publishedByContainer),
     ]);
     const { ports = [] } = await findService(project, 'web');
-    return [...(ports.length === 0 ? [say('network.published.web-is-not')] : []), ...faults];
+    if (ports.length === 0) yield say('network.published.web-is-not');
   },
 };
 

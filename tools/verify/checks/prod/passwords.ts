@@ -11,13 +11,12 @@ export const check: Definition = {
   id: 'prod.passwords',
   chapter: 'Environment and secrets',
   points: 2,
-  async run(project) {
-    const faults: string[] = [];
+  async *run(project) {
     for (const [service, { environment }] of Object.entries(await rawProduction(project))) {
       for (const [name, value] of secretsAmong(variablesOf(environment)))
-        if (hasDefault(value)) faults.push(say('prod.passwords.default', { name, service }));
+        if (hasDefault(value)) yield say('prod.passwords.default', { name, service });
     }
-    return [...faults, ...(await faultsOfExamples(project))];
+    yield* await faultsOfExamples(project);
   },
 };
 

@@ -11,17 +11,14 @@ export const check: Definition = {
   id: 'prod.source',
   chapter: 'Production patterns',
   points: 2,
-  async run(project) {
+  async *run(project) {
     const { api } = (await productionModel(project)).services;
     if (!api) throw new NotPossible(say('shared.no-service', { service: 'api' }));
     const { volumes = [] } = api;
-    const faults: string[] = [];
     for (const { type, source = '', target } of volumes) {
       if (type !== 'bind' || !(await hasFilesOfProject(project, source))) continue;
-      if (isSource(api, source, target))
-        faults.push(say('prod.source.mounted', { source, target }));
+      if (isSource(api, source, target)) yield say('prod.source.mounted', { source, target });
     }
-    return faults;
   },
 };
 

@@ -271,23 +271,29 @@ describe.skipIf(inject('notRunBecause'))('the API and the table of a student', (
     expect(await course.tasks()).toBe(rows);
   });
 
-  it('a word as id ends a process that nothing starts again', async () => {
-    course.editService('api', '    restart: unless-stopped\n', '');
-    onTestFinished(async () => {
-      course.writePristine();
+  const word = `if (id === 'word') process.exit(1);\n  ${guard}`;
+  const untitled = 'if (!data.title) return';
+  const remove = "if (method === 'DELETE') {";
+  it.each([
+    ['a word as id', guard, word, 'api.wrong-id', ['api', 'database']],
+    ['a word as id, and no check before', guard, word, 'api.wrong-id'],
+    ['no title', untitled, `if (!data.title) process.exit(1);\n${untitled}`, 'api.missing-title'],
+    ['DELETE', remove, `${remove} process.exit(1);`, 'api.delete'],
+  ])(
+    '%s ends a process that nothing starts again',
+    async (_what, from, to, failed, only = [failed]) => {
+      course.editService('api', '    restart: unless-stopped\n', '');
+      onTestFinished(async () => {
+        course.writePristine();
+        await course.up();
+      });
+      course.edit(server, from, to);
       await course.up();
-    });
-    course.edit(
-      server,
-      guard,
-      "if (id === 'word') process.exit(1);\n  if (id && !/^\\d+$/.test(id))",
-    );
-    await course.up();
-    const rows = await course.tasks();
-    const report = await course.check({ only: ['api', 'database'] });
-    expect(differences(report, ['api.wrong-id'])).toEqual([]);
-    expect(await course.tasks()).toBe(rows);
-  });
+      const rows = await course.tasks();
+      expect(differences(await course.check({ only }), [failed])).toEqual([]);
+      expect(await course.tasks()).toBe(rows);
+    },
+  );
 
   describe('its logins', () => {
     const withLogin = async (create: string, name: string) => {

@@ -1,9 +1,10 @@
 // The containers and images of a project.
 import { realpathSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { type Ended, lastLine } from './command.ts';
 import { NotPossible } from './errors.ts';
 import type { Container, Image, Tier } from './model.ts';
-import { composeModel, wholeModel } from './compose.ts';
+import { composeModel, productionModel, wholeModel } from './compose.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
 
@@ -92,6 +93,24 @@ export async function imageOf(project: Project, service: string): Promise<Image>
     if (image) return image;
   }
   throw new NotPossible(say('shared.no-image', { service }));
+}
+
+/**
+ * The image that a service has in production, if it is on this machine: built as the one for
+ * development is, or known by its name.
+ */
+export async function imageInProduction(
+  project: Project,
+  service: string,
+): Promise<Image | undefined> {
+  const production = await productionModel(project);
+  const build = production.services[service]?.build;
+  const { services } = await wholeModel(project);
+  if (build && isDeepStrictEqual(build, services[service]?.build))
+    return imageOf(project, service).catch(() => undefined);
+  const name = project.imageName(production, service);
+  const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);
+  return image;
 }
 
 /**

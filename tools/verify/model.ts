@@ -94,6 +94,8 @@ export interface Image {
   Id: string;
   Config: {
     Env?: string[] | null;
+    Entrypoint?: string[] | null;
+    Cmd?: string[] | null;
     Healthcheck?: ImageHealthCheck | null;
     Volumes?: Record<string, object> | null;
   };

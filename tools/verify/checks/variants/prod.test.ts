@@ -1,5 +1,7 @@
 // Production as students write it: unusual and right, or wrong and disguised. Nothing is booted.
-import type { Course } from '../../test/course.ts';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { Course } from '../../test/course.ts';
+import { differences } from '../../test/expected.ts';
 import { add, judge, type Variant, write } from './by-files.ts';
 
 const production = 'compose.prod.yml';
@@ -94,3 +96,46 @@ const wrong: Variant[] = [
 ];
 
 judge('production', ['prod'], [...right, ...wrong]);
+
+const start = 'CMD ["node", "server.js"]';
+const images: Variant[] = [
+  [
+    'wrong: debug mode that only the image has',
+    (c) => c.edit('api/Dockerfile', start, `ENV FLASK_DEBUG=1\n${start}`),
+    'prod.debug',
+  ],
+  [
+    'wrong: a development server that only the image has',
+    (c) => c.edit('api/Dockerfile', '"node", "server.js"', '"node", "--watch", "server.js"'),
+    'prod.debug',
+  ],
+  [
+    'right: an image for development that production makes another of',
+    (c) => {
+      c.edit(
+        'api/Dockerfile',
+        start,
+        `ENV NODE_ENV=development\nCMD ["node", "--watch", "server.js"]`,
+      );
+      inProduction(c, 'api', 'environment: { NODE_ENV: production }');
+      inProduction(c, 'api', 'command: [node, server.js]');
+    },
+  ],
+  [
+    'right: production that is built otherwise',
+    (c) => {
+      c.edit('api/Dockerfile', start, `ENV NODE_ENV=development\n${start}`);
+      inProduction(c, 'api', 'build: { target: production }');
+    },
+  ],
+];
+
+describe.skipIf(inject('notRunBecause'))('images of production', () => {
+  it.each(images)('%s', async (_what, change, ...failed) => {
+    const course = new Course();
+    onTestFinished(() => course.remove());
+    change(course);
+    await course.compose('build', 'api');
+    expect(differences(await course.check({ only: ['prod.debug'] }), failed)).toEqual([]);
+  });
+});

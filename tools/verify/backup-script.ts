@@ -1,12 +1,13 @@
 // Runs the project's own backup script in a copy of the directory, and restores what it leaves.
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, relative } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execute, lastLine } from './command.ts';
 import { composeModel } from './compose.ts';
 import { runningContainer } from './containers.ts';
 import { NotApplicable, NotPossible } from './errors.ts';
+import { pathsInGit } from './git-files.ts';
 import { fingerprint, fingerprintSql, mayBeStopped } from './lifecycle.ts';
 import { databaseOwner } from './postgres.ts';
 import type { Project } from './project.ts';
@@ -14,16 +15,27 @@ import { say } from './texts.ts';
 import { filesBelow, isSkipped, textOf } from './tree.ts';
 import { eventually } from './wait.ts';
 
-/** Scripts that dump a database, and are named after it. */
-function backupScripts({ directory }: Project): string[] {
-  const dumps = (path: string) => /backup/i.test(basename(path)) && /pg_dump/.test(textOf(path));
-  const isScript = (path: string) => /\.(?:sh|bash)$/.test(path) || textOf(path).startsWith('#!');
-  return filesBelow(directory).filter((path) => dumps(path) && isScript(path));
+/** The project's script that dumps a database, and does nothing else if it has another name. */
+async function backupScript(project: Project): Promise<string | undefined> {
+  const { directory } = project;
+  const files = await pathsInGit(project, '.').catch(() => filesBelow(directory));
+  const scripts = files.map((file) => resolve(directory, file)).filter(isScript);
+  const dumping = scripts.filter((path) => /\bpg_dump(?:all)?\b/.test(commandsOf(path)));
+  const isNamed = (path: string) => /backup/i.test(basename(path));
+  return dumping.find(isNamed) ?? dumping.find((path) => !changes.test(commandsOf(path)));
 }
+
+const isScript = (path: string) => /\.(?:sh|bash)$/.test(path) || textOf(path).startsWith('#!');
+
+const commandsOf = (path: string) => textOf(path).replaceAll(/^\s*#.*$/gm, '');
+
+/** What a release or a restore does beside a dump: it is not for verify to run. */
+const changes =
+  /\bcompose\b.*\b(?:up|down|start|stop|restart|rm|kill)\b|\b(?:pg_restore|psql|dropdb)\b/;
 
 /** What is wrong with the script or its backup. Throws as `mayBeStopped` does. */
 export async function faultsOfScript(project: Project): Promise<string[]> {
-  const [script] = backupScripts(project);
+  const script = await backupScript(project);
   if (script === undefined) throw new NotApplicable(say('operations.backup-script.no-script'));
   const name = relative(project.directory, script);
   if (!project.options.mayRunScripts)

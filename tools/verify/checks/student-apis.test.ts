@@ -1,9 +1,9 @@
 // APIs that students write, each running: what is wrong is found, what is right passes, and
 // afterwards the tasks are what they were.
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { mayBeStopped } from '../lifecycle.ts';
 import { Project } from '../project.ts';
@@ -206,6 +206,22 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     const { results } = await course.check(selection, { mayRunScripts: true });
     const { seen = [], reason } = results[0] ?? {};
     expect([seen.join(), reason]).toEqual([expect.stringMatching(fault), '']);
+  });
+
+  const steps = `mkdir -p backups\n${dump} taskdb > backups/tasks.sql\n`;
+  it.each([
+    ['of any name is run', 'ops/nightly', `#!/bin/sh\n${steps}`, 'passed'],
+    ['that also starts the stack is not', 'up.sh', `${steps}docker compose up -d\n`, 'skipped'],
+    ['in a comment is not', 'backup.sh', '# pg_dump comes later\n', 'skipped'],
+    ['in a document is not', 'docs/backup.md', `# Backup\n${steps}`, 'skipped'],
+  ])('its script with pg_dump %s', async (_what, file, text, outcome) => {
+    const path = join(course.directory, file);
+    mkdirSync(dirname(path), { recursive: true });
+    course.write(file, text);
+    onTestFinished(() => rmSync(path));
+    const selection = { only: ['operations.backup-script'], destructive: true };
+    const { results } = await course.check(selection, { mayRunScripts: true });
+    expect(results).toMatchObject([{ outcome, seen: [] }]);
   });
 
   it('its stack runs under another name than its directory', async () => {

@@ -1,5 +1,6 @@
 // The rows of the table tasks: a copy before the first write, what changed since, and putting back.
-import { sql, sqlRows } from './postgres.ts';
+// What refers to a task may be gone with it, so the copy has that as well.
+import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
 
@@ -19,6 +20,7 @@ export async function rowsOf(project: Project): Promise<Rows> {
 export const copyOf = (project: Project): Promise<Rows> =>
   project.once('copy', async () => {
     const rows = await rowsOf(project);
+    await copiesOf(project);
     project.hasCopy = true;
     return rows;
   });
@@ -41,7 +43,12 @@ function contentOf(rows: Rows, id: string): string {
 }
 
 /** The ids of the copy that are gone, and of those whose row is now another. */
-async function lostSince(project: Project): Promise<{ gone: string[]; changed: string[] }> {
+interface Lost {
+  gone: string[];
+  changed: string[];
+}
+
+async function lostSince(project: Project): Promise<Lost> {
   const copy = await copyOf(project);
   const now = await rowsOf(project);
   const ids = [...copy.keys()];
@@ -57,25 +64,72 @@ export const isOfTasks = `
     (SELECT nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
      WHERE c.oid = to_regclass('tasks'))`;
 
-const columnNames = `
-  SELECT quote_ident(column_name) FROM information_schema.columns
-  WHERE ${isOfTasks} AND is_generated = 'NEVER'`;
+/** A table with its rows as they were, as JSON. The names are as SQL has them. */
+interface Copy {
+  name: string;
+  /** Without those that PostgreSQL fills. */
+  columns: string[];
+  /** The columns of its primary key; none without one. */
+  key: string[] | null;
+  rows: string[];
+}
 
-/** Puts back rows of the copy. Throws NotPossible if the table refuses them. */
-export async function putBack(project: Project, ids: string[]): Promise<void> {
-  const copy = await copyOf(project);
-  const columns = (await sqlRows(project, columnNames)).map(([name = '']) => name);
-  const others = columns.filter((name) => name !== 'id');
-  const statements = ids.flatMap((id) => {
-    const row = `jsonb_populate_record(NULL::tasks, ${quoted(copy.get(id) ?? '{}')}::jsonb)`;
-    return [
-      `INSERT INTO tasks (${columns.join()}) OVERRIDING SYSTEM VALUE
-        SELECT ${columns.join()} FROM ${row} ON CONFLICT DO NOTHING;`,
-      `UPDATE tasks SET (${others.join()}) = ROW(${others.map((name) => `r.${name}`).join()})
-        FROM ${row} r WHERE tasks.id = r.id;`,
-    ];
+/** tasks, and what refers to it by foreign keys: each table after those that it refers to. */
+const selectTables = `
+  WITH RECURSIVE referring AS (
+    SELECT to_regclass('tasks')::oid AS id, 0 AS depth
+    UNION
+    SELECT conrelid, depth + 1 FROM referring JOIN pg_constraint ON confrelid = id
+    WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid AND depth < 9
+  )
+  SELECT json_build_object(
+    'name', id::regclass::text,
+    'columns', (
+      SELECT json_agg(quote_ident(attname)) FROM pg_attribute
+      WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
+    'key', CASE WHEN id = to_regclass('tasks') THEN '["id"]' ELSE (
+      SELECT json_agg(quote_ident(attname)) FROM pg_index
+      JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+      WHERE indrelid = id AND indisprimary) END)
+  FROM referring GROUP BY id ORDER BY max(depth)`;
+
+/** These tables, as they were before the checks wrote anything. */
+const copiesOf = (project: Project): Promise<Copy[]> =>
+  project.once('copies', async () => {
+    const linesOf = async (statement: string) =>
+      (await sql(project, statement)).split('\n').filter(Boolean);
+    const tables = (await linesOf(selectTables)).map((line) => JSON.parse(line) as Copy);
+    for (const table of tables)
+      table.rows = await linesOf(`SELECT to_jsonb(t) FROM ${table.name} t`);
+    return tables;
   });
+
+/** Puts back rows of the copy. Throws NotPossible if a table refuses them. */
+async function putBack(project: Project, { gone, changed }: Lost): Promise<void> {
+  const copy = await copyOf(project);
+  const tables = await copiesOf(project);
+  const rows = changed.flatMap((id) => copy.get(id) ?? []);
+  const onlyChanged = tables.slice(0, 1).map((tasks) => ({ ...tasks, rows }));
+  const statements = (gone.length > 0 ? tables : onlyChanged).flatMap(statementsFor);
   await sql(project, ['BEGIN;', ...statements, 'COMMIT;'].join('\n'));
+}
+
+/** Adds the rows that are missing. Then gives the others their values: a reference may be NULL. */
+function statementsFor({ name, columns, key, rows }: Copy): string[] {
+  const copy = `jsonb_populate_recordset(NULL::${name}, ${quoted(`[${rows.join()}]`)}::jsonb) c`;
+  const hasSameKey = (key ?? []).map((column) => `t.${column} = c.${column}`).join(' AND ');
+  const isSame = hasSameKey || 'to_jsonb(t) = to_jsonb(c)';
+  const insert = `
+    INSERT INTO ${name} (${columns.join()}) OVERRIDING SYSTEM VALUE
+    SELECT ${columns.join()} FROM ${copy}
+    WHERE NOT EXISTS (SELECT FROM ${name} t WHERE ${isSame}) ON CONFLICT DO NOTHING;`;
+  const others = columns.filter((column) => !key?.includes(column));
+  if (key === null || others.length === 0) return [insert];
+  const values = others.map((column) => `c.${column}`).join();
+  const update = `
+    UPDATE ${name} t SET (${others.join()}) = ROW(${values}) FROM ${copy}
+    WHERE ${isSame} AND to_jsonb(t) <> to_jsonb(c);`;
+  return [insert, update];
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
@@ -90,7 +144,7 @@ export async function faultsOfLoss(project: Project): Promise<string[]> {
   if (!lost) return [];
   const { gone, changed } = lost;
   if (gone.length + changed.length === 0) return [];
-  const ending = await putBack(project, [...gone, ...changed]).then(
+  const ending = await putBack(project, lost).then(
     () => say('shared.put-back'),
     (error: unknown) => say('shared.not-put-back', { error: (error as Error).message }),
   );

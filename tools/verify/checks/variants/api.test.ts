@@ -271,6 +271,38 @@ describe.skipIf(inject('notRunBecause'))('the API and the table of a student', (
     expect(await course.tasks()).toBe(rows);
   });
 
+  it('what refers to a task is gone with it, and put back', async () => {
+    onTestFinished(async () => {
+      await course.sql('DROP TABLE comments, votes, pinned, tagged; ALTER TABLE tasks DROP parent');
+    });
+    await course.sql(`
+      ALTER TABLE tasks ADD parent int REFERENCES tasks ON DELETE SET NULL;
+      UPDATE tasks SET parent = 2 WHERE id = 1;
+      CREATE TABLE comments (
+        id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        task int NOT NULL REFERENCES tasks ON DELETE CASCADE,
+        text text,
+        "Length" int GENERATED ALWAYS AS (length(text)) STORED);
+      CREATE TABLE votes (comment int REFERENCES comments ON DELETE CASCADE, at timestamptz);
+      CREATE TABLE pinned (place int PRIMARY KEY, task int REFERENCES tasks ON DELETE SET NULL);
+      CREATE TABLE tagged (
+        task int REFERENCES tasks ON DELETE CASCADE, tag text, PRIMARY KEY (task, tag));
+      INSERT INTO comments (task, text) SELECT id, 'It''s \\ "hers"' || E'\n' FROM tasks;
+      INSERT INTO votes SELECT id, now() FROM comments;
+      INSERT INTO pinned VALUES (1, 2);
+      INSERT INTO tagged SELECT id, 'home' FROM tasks`);
+    const state = async () => {
+      const tables = ['tasks', 'comments', 'votes', 'pinned', 'tagged'];
+      return Promise.all(tables.map((name) => course.sql(`TABLE ${name} ORDER BY 1`)));
+    };
+    const before = await state();
+    course.edit(server, deleteOne, 'DELETE FROM tasks WHERE $1::int > 0 RETURNING id');
+    await course.restartApi();
+    const report = await course.check({ only: ['api.delete'] });
+    expect(differences(report, ['api.delete'])).toEqual([]);
+    expect(await state()).toEqual(before);
+  });
+
   const word = `if (id === 'word') process.exit(1);\n  ${guard}`;
   const untitled = 'if (!data.title) return';
   const remove = "if (method === 'DELETE') {";

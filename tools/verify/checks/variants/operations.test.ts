@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { Check } from '../../check.ts';
 import { Project } from '../../project.ts';
 import { verify } from '../../run.ts';
-import { Course } from '../../test/course.ts';
+import { BootedCourse } from '../../test/booted/booted-course.ts';
 import { differences } from '../../test/expected.ts';
 import { checks } from '../all.ts';
 
@@ -45,19 +45,14 @@ it('shows each check the stack as it was given: what changes more of it comes la
 });
 
 describe.skipIf(inject('notRunBecause'))('a stack that is stopped and started', () => {
-  const course = new Course();
-  const code = course.read(server);
-  const tasks = () => course.tasks();
+  const course = BootedCourse.forTests();
   const databases = () => course.sql('SELECT datname FROM pg_database ORDER BY 1');
   const check = async (failed: string[], notRun: string[] = []) => {
-    const before = [await tasks(), await databases()];
+    const before = [await course.tasks(), await databases()];
     const report = await course.check({ only, destructive: true });
     expect(differences(report, failed, notRun)).toEqual([]);
-    expect([await tasks(), await databases()]).toEqual(before);
+    expect([await course.tasks(), await databases()]).toEqual(before);
   };
-
-  beforeAll(() => course.compose('build'));
-  afterAll(() => course.remove());
 
   it('passes with what is unusual and right', async () => {
     // nginx looks for api with each request: api may get another address.
@@ -77,6 +72,7 @@ describe.skipIf(inject('notRunBecause'))('a stack that is stopped and started', 
     course.edit(server, start, look);
     course.edit(server, ask, 'if (!isUp) throw new Error();');
     await course.compose('up', '-d', '--wait', '--scale', 'api=2');
+    await course.restartApi();
     await course.sql(`
       CREATE VIEW open_tasks AS SELECT * FROM tasks WHERE status <> 'completed';
       CREATE TABLE notes (task int REFERENCES tasks ON DELETE CASCADE, note text);
@@ -90,15 +86,13 @@ describe.skipIf(inject('notRunBecause'))('a stack that is stopped and started', 
   });
 
   it('fails for what is wrong and well disguised', async () => {
-    course.write(server, code);
     // It says so in the body, and not by the status.
     course.edit(server, "[503, { status: 'unhealthy' }]", "[200, { status: 'unhealthy' }]");
     // It tidies up at each start.
     const tidy = `await query("DELETE FROM tasks WHERE status = 'completed'");\n${start}`;
     course.edit(server, start, tidy);
-    await course.compose('up', '-d', '--wait');
-    await course.compose('restart', '--timeout', '1', 'api');
-    await course.compose('up', '-d', '--wait');
+    await course.up(); // one replica again
+    await course.restartApi();
     // The function is not found in a restore, which looks in no schema for the other table.
     await course.sql(`
       CREATE TABLE statuses (name text PRIMARY KEY);

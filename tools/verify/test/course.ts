@@ -29,14 +29,29 @@ export const imageSettings = (): string[] => [
 ];
 
 export class Course {
-  readonly directory = mkdtempSync(join(tmpdir(), 'taskapp-course-'));
   readonly name = `taskapp-course-${crypto.randomUUID().slice(0, 8)}`;
+  readonly #variant: 'flask' | 'node' | 'go' | undefined;
+  #directory: string | undefined;
 
   /**
    * With `flask`, the API is the one that the labs write, in Python. `node` and `go` are projects
    * of their own, of students who did it their way.
    */
   constructor(variant?: 'flask' | 'node' | 'go') {
+    this.#variant = variant;
+  }
+
+  /** Made when it is first needed: the body of a describe runs even if its tests do not. */
+  get directory(): string {
+    if (this.#directory === undefined) {
+      this.#directory = mkdtempSync(join(tmpdir(), 'taskapp-course-'));
+      this.#fill();
+    }
+    return this.#directory;
+  }
+
+  #fill(): void {
+    const variant = this.#variant;
     if (variant === undefined || variant === 'flask') this.#add('course');
     if (variant === 'flask') rmSync(join(this.directory, 'api'), { recursive: true });
     if (variant !== undefined) this.#add(variant);

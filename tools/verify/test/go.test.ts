@@ -2,16 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Course } from './course.ts';
 import { differences, idsOf, passesAll } from './expected.ts';
 
 describe.skipIf(inject('notRunBecause'))('the Go project of a student', () => {
   const course = new Course('go');
   const password = randomBytes(24).toString('base64'); // as its README says
-  mkdirSync(join(course.directory, 'secrets'), { mode: 0o700 });
-  course.write('secrets/db_user.txt', 'tasks_owner\n');
-  course.write('secrets/db_password.txt', `${password}\n`);
+  beforeAll(() => {
+    mkdirSync(join(course.directory, 'secrets'), { mode: 0o700 });
+    course.write('secrets/db_user.txt', 'tasks_owner\n');
+    course.write('secrets/db_password.txt', `${password}\n`);
+  });
   afterAll(() => course.remove());
 
   it('passes every check right after `up -d`, the destructive too', async () => {

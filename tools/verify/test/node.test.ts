@@ -1,13 +1,13 @@
 // A Node project with everything in nested folders, and the database as one address.
 import { randomBytes } from 'node:crypto';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Course } from './course.ts';
 import { differences, idsOf, passesAll } from './expected.ts';
 
 describe.skipIf(inject('notRunBecause'))('the Node project of a student', () => {
   const course = new Course('node');
   const password = randomBytes(24).toString('hex'); // as its .env.example says
-  course.edit('.env', 'DB_PASSWORD=change-me', `DB_PASSWORD=${password}`);
+  beforeAll(() => course.edit('.env', 'DB_PASSWORD=change-me', `DB_PASSWORD=${password}`));
   afterAll(() => course.remove());
 
   it('passes every check right after `up -d`, the destructive too', async () => {

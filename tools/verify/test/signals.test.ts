@@ -12,7 +12,7 @@ const signals = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const;
 
 describe.skipIf(inject('notRunBecause'))('verify that is told to end', () => {
   const course = new Course();
-  const ofCourse = `label=com.docker.compose.project.working_dir=${course.directory}`;
+  const ofCourse = () => `label=com.docker.compose.project.working_dir=${course.directory}`;
   const tasks = () => course.tasks();
 
   beforeAll(async () => {
@@ -25,7 +25,7 @@ describe.skipIf(inject('notRunBecause'))('verify that is told to end', () => {
 
   /** Every container that was started from the directory, with its health, and every database. */
   const state = async () => {
-    const filter = ['ps', '--all', '--filter', ofCourse, '--format', '{{.Names}} {{.Status}}'];
+    const filter = ['ps', '--all', '--filter', ofCourse(), '--format', '{{.Names}} {{.Status}}'];
     const { stdout } = await promisify(execFile)('docker', filter);
     const containers = stdout.split('\n').map((line) => line.replace(/ (\w+) .*\(/, ' $1 ('));
     const databases = await course.sql('SELECT datname FROM pg_database ORDER BY 1');
@@ -35,7 +35,7 @@ describe.skipIf(inject('notRunBecause'))('verify that is told to end', () => {
   /** Resolves once the engine reports the event for a container of the directory. */
   const happens = async (event: RegExp, since: number) => {
     const format = '{{.Action}} {{.Actor.Attributes.name}}';
-    const args = ['events', '--since', String(since / 1000), '--filter', ofCourse];
+    const args = ['events', '--since', String(since / 1000), '--filter', ofCourse()];
     const child = spawn('docker', [...args, '--format', format]);
     onTestFinished(() => void child.kill());
     for await (const line of createInterface(child.stdout)) if (event.test(line)) return;

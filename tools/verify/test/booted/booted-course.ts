@@ -14,12 +14,13 @@ const mutable = [
 ];
 
 export class BootedCourse extends Course {
-  readonly pristine = new Map(mutable.map((file) => [file, this.read(file)]));
+  readonly pristine = new Map<string, string>();
 
   /** Boots it for the tests of a describe, and writes its files as they were after each of them. */
   static forTests(): BootedCourse {
     const course = new BootedCourse();
     beforeAll(async () => {
+      for (const file of mutable) course.pristine.set(file, course.read(file));
       await course.compose('build');
       await course.up();
     });

@@ -1,14 +1,25 @@
 // The course-like stack, booted, passes every check; what cannot be looked at is said.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { checks } from '../../checks/all.ts';
 import { differences, idsOf } from '../expected.ts';
+import { folder } from '../folder.ts';
 import { root } from '../root.ts';
 import { BootedCourse } from './booted-course.ts';
+
+it('leaves no files behind where no test needs them, such as without an engine', () => {
+  const temporary = folder();
+  vi.stubEnv('TMPDIR', temporary);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const course = new BootedCourse();
+  expect(readdirSync(temporary)).toEqual([]);
+  expect(course.directory).toBe(join(temporary, readdirSync(temporary).join()));
+});
 
 describe.skipIf(inject('notRunBecause'))('the booted course-like stack', () => {
   const course = BootedCourse.forTests();

@@ -1,5 +1,6 @@
 // The rows of the table tasks: a copy before the first write, what changed since, and putting back.
-// What refers to a task may be gone with it, so the copy has that as well.
+// Deleting a task can delete or change the rows that refer to it, so they are copied too.
+import { NotPossible } from './errors.ts';
 import { sql } from './postgres.ts';
 import type { Project } from './project.ts';
 import { say } from './texts.ts';
@@ -67,31 +68,45 @@ export const isOfTasks = `
 /** A table with its rows as they were, as JSON. The names are as SQL has them. */
 interface Copy {
   name: string;
-  /** Without those that PostgreSQL fills. */
+  isTasks: boolean;
+  /** Without those that PostgreSQL computes. */
   columns: string[];
+  /** Those of them that an UPDATE may set. */
+  settable: string[];
   /** The columns of its primary key; none without one. */
   key: string[] | null;
-  rows: string[];
+  /** Those that refer to one of these tables. */
+  references: string[] | null;
+  /** Not set if the table cannot be read, or is too large. */
+  rows?: string[] | undefined;
 }
 
-/** tasks, and what refers to it by foreign keys: each table after those that it refers to. */
+/** tasks, and what refers to it by foreign keys, directly or by way of another table. */
 const selectTables = `
-  WITH RECURSIVE referring AS (
-    SELECT to_regclass('tasks')::oid AS id, 0 AS depth
+  WITH RECURSIVE referring(id) AS (
+    SELECT to_regclass('tasks')::oid
     UNION
-    SELECT conrelid, depth + 1 FROM referring JOIN pg_constraint ON confrelid = id
-    WHERE contype = 'f' AND conparentid = 0 AND conrelid <> confrelid AND depth < 9
+    SELECT conrelid FROM referring JOIN pg_constraint ON confrelid = id
+    WHERE contype = 'f' AND conparentid = 0
+  ), column_of AS (
+    SELECT attrelid, attnum, quote_ident(attname) AS name, attgenerated, attidentity
+    FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
   )
   SELECT json_build_object(
     'name', id::regclass::text,
-    'columns', (
-      SELECT json_agg(quote_ident(attname)) FROM pg_attribute
-      WHERE attrelid = id AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
+    'isTasks', id = to_regclass('tasks'),
+    'columns', (SELECT json_agg(name) FROM column_of WHERE attrelid = id AND attgenerated = ''),
+    'settable', (
+      SELECT json_agg(name) FROM column_of
+      WHERE attrelid = id AND attgenerated = '' AND attidentity <> 'a'),
     'key', CASE WHEN id = to_regclass('tasks') THEN '["id"]' ELSE (
-      SELECT json_agg(quote_ident(attname)) FROM pg_index
-      JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
-      WHERE indrelid = id AND indisprimary) END)
-  FROM referring GROUP BY id ORDER BY max(depth)`;
+      SELECT json_agg(name) FROM pg_index JOIN column_of ON attrelid = indrelid
+      WHERE indrelid = id AND indisprimary AND attnum = ANY (indkey)) END,
+    'references', (
+      SELECT json_agg(DISTINCT name) FROM pg_constraint JOIN column_of ON attrelid = conrelid
+      WHERE conrelid = id AND contype = 'f' AND attnum = ANY (conkey)
+        AND confrelid IN (SELECT id FROM referring)))
+  FROM referring`;
 
 /** These tables, as they were before the checks wrote anything. */
 const copiesOf = (project: Project): Promise<Copy[]> =>
@@ -99,38 +114,74 @@ const copiesOf = (project: Project): Promise<Copy[]> =>
     const linesOf = async (statement: string) =>
       (await sql(project, statement)).split('\n').filter(Boolean);
     const tables = (await linesOf(selectTables)).map((line) => JSON.parse(line) as Copy);
-    for (const table of tables)
-      table.rows = await linesOf(`SELECT to_jsonb(t) FROM ${table.name} t`);
+    for (const table of tables) {
+      const rows = linesOf(`SELECT to_jsonb(present) FROM ${table.name} present`);
+      table.rows = await rows.catch(() => undefined);
+    }
     return tables;
   });
 
-/** Puts back rows of the copy. Throws NotPossible if a table refuses them. */
+/** Puts back rows of the copy. Throws NotPossible if a table refuses them, or was not copied. */
 async function putBack(project: Project, { gone, changed }: Lost): Promise<void> {
   const copy = await copyOf(project);
   const tables = await copiesOf(project);
-  const rows = changed.flatMap((id) => copy.get(id) ?? []);
-  const onlyChanged = tables.slice(0, 1).map((tasks) => ({ ...tasks, rows }));
-  const statements = (gone.length > 0 ? tables : onlyChanged).flatMap(statementsFor);
-  await sql(project, ['BEGIN;', ...statements, 'COMMIT;'].join('\n'));
+  const affected = gone.length > 0 ? tables : [];
+  const old = changed.flatMap((id) => copy.get(id) ?? []);
+  const statements = [
+    ...affected.flatMap(restore),
+    ...tables.filter(({ isTasks }) => isTasks).flatMap((tasks) => set(tasks, tasks.settable, old)),
+  ];
+  // Foreign keys and triggers do not act again: what they did is a part of the copy.
+  const silently = 'SET LOCAL session_replication_role = replica;';
+  await sql(project, ['BEGIN;', silently, ...statements, 'COMMIT;'].join('\n'));
+  const missing = affected.filter(({ rows }) => !rows).map(({ name }) => name);
+  if (missing.length > 0)
+    throw new NotPossible(say('shared.not-copied', { tables: missing.join(', ') }));
 }
 
-/** Adds the rows that are missing. Then gives the others their values: a reference may be NULL. */
-function statementsFor({ name, columns, key, rows }: Copy): string[] {
-  const copy = `jsonb_populate_recordset(NULL::${name}, ${quoted(`[${rows.join()}]`)}::jsonb) c`;
-  const hasSameKey = (key ?? []).map((column) => `t.${column} = c.${column}`).join(' AND ');
-  const isSame = hasSameKey || 'to_jsonb(t) = to_jsonb(c)';
-  const insert = `
+/** Adds the rows that are missing, and sets the references that ON DELETE has cleared. */
+function restore(table: Copy): string[] {
+  const { name, columns, key, references, rows = [] } = table;
+  const add = `
     INSERT INTO ${name} (${columns.join()}) OVERRIDING SYSTEM VALUE
-    SELECT ${columns.join()} FROM ${copy}
-    WHERE NOT EXISTS (SELECT FROM ${name} t WHERE ${isSame}) ON CONFLICT DO NOTHING;`;
-  const others = columns.filter((column) => !key?.includes(column));
-  if (key === null || others.length === 0) return [insert];
-  const values = others.map((column) => `c.${column}`).join();
-  const update = `
-    UPDATE ${name} t SET (${others.join()}) = ROW(${values}) FROM ${copy}
-    WHERE ${isSame} AND to_jsonb(t) <> to_jsonb(c);`;
-  return [insert, update];
+    SELECT ${columns.join()} FROM ${asRows(name, rows)}
+    WHERE NOT EXISTS (SELECT FROM ${name} present WHERE ${isSameRow(key)});`;
+  if (!references) return [add];
+  return key
+    ? [add, ...set(table, references, rows)]
+    : [removeCleared(name, references, rows), add];
 }
+
+/** Gives columns of rows with a key the values that they had. */
+function set({ name, key, settable }: Copy, columns: string[], rows: string[]): string[] {
+  const others = columns.filter((column) => settable.includes(column) && !key?.includes(column));
+  if (others.length === 0 || rows.length === 0) return [];
+  const valuesOf = (row: string) => `ROW(${others.map((column) => `${row}.${column}`).join()})`;
+  const update = `
+    UPDATE ${name} present SET (${others.join()}) = ${valuesOf('copied')}
+    FROM ${asRows(name, rows)}
+    WHERE ${isSameRow(key)} AND to_jsonb(${valuesOf('present')}) <> to_jsonb(${valuesOf('copied')});`;
+  return [update];
+}
+
+/** Removes what is left of rows without a key: those of the copy, but without their reference. */
+function removeCleared(name: string, references: string[], rows: string[]): string {
+  const plain = (column: string) => column.replace(/^"(.*)"$/s, '$1').replaceAll('""', '"');
+  const others = `- ARRAY[${references.map((column) => quoted(plain(column))).join()}]`;
+  const isCleared = references.map((column) => `present.${column} IS NULL`).join(' OR ');
+  return `
+    DELETE FROM ${name} present USING ${asRows(name, rows)}
+    WHERE (${isCleared}) AND to_jsonb(present) ${others} = to_jsonb(copied) ${others}
+      AND to_jsonb(present) NOT IN (SELECT to_jsonb(copied) FROM ${asRows(name, rows)});`;
+}
+
+const asRows = (table: string, rows: string[]) =>
+  `jsonb_populate_recordset(NULL::${table}, ${quoted(`[${rows.join()}]`)}::jsonb) copied`;
+
+/** Compares a row of the table with one of the copy. */
+const isSameRow = (key: string[] | null) =>
+  key?.map((column) => `present.${column} = copied.${column}`).join(' AND ') ??
+  'to_jsonb(present) = to_jsonb(copied)';
 
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 

@@ -272,8 +272,12 @@ describe.skipIf(inject('notRunBecause'))('the API and the table of a student', (
   });
 
   it('what refers to a task is gone with it, and put back', async () => {
+    const tables = ['comments', 'votes', 'pinned', 'tagged', 'log', 'users', 'sessions'];
     onTestFinished(async () => {
-      await course.sql('DROP TABLE comments, votes, pinned, tagged; ALTER TABLE tasks DROP parent');
+      await course.sql(`
+        DROP TABLE ${tables.join()} CASCADE;
+        DROP FUNCTION counted, touched CASCADE;
+        ALTER TABLE tasks DROP parent, DROP owner, DROP n, DROP touched_at`);
     });
     await course.sql(`
       ALTER TABLE tasks ADD parent int REFERENCES tasks ON DELETE SET NULL;
@@ -286,15 +290,28 @@ describe.skipIf(inject('notRunBecause'))('the API and the table of a student', (
       CREATE TABLE votes (comment int REFERENCES comments ON DELETE CASCADE, at timestamptz);
       CREATE TABLE pinned (place int PRIMARY KEY, task int REFERENCES tasks ON DELETE SET NULL);
       CREATE TABLE tagged (
-        task int REFERENCES tasks ON DELETE CASCADE, tag text, PRIMARY KEY (task, tag));
+        task int REFERENCES tasks ON DELETE CASCADE, tag text,
+        n int GENERATED ALWAYS AS IDENTITY, PRIMARY KEY (task, tag));
+      CREATE TABLE log ("Task" int REFERENCES tasks ON DELETE SET NULL, t timestamptz);
+      CREATE TABLE users (id int PRIMARY KEY, task int REFERENCES tasks ON DELETE SET NULL);
+      CREATE TABLE sessions (usr int REFERENCES users ON DELETE CASCADE, key int);
       INSERT INTO comments (task, text) SELECT id, 'It''s \\ "hers"' || E'\n' FROM tasks;
       INSERT INTO votes SELECT id, now() FROM comments;
       INSERT INTO pinned VALUES (1, 2);
-      INSERT INTO tagged SELECT id, 'home' FROM tasks`);
-    const state = async () => {
-      const tables = ['tasks', 'comments', 'votes', 'pinned', 'tagged'];
-      return Promise.all(tables.map((name) => course.sql(`TABLE ${name} ORDER BY 1`)));
-    };
+      INSERT INTO tagged SELECT id, 'home' FROM tasks;
+      INSERT INTO log SELECT id, now() FROM tasks UNION ALL SELECT NULL, 'yesterday';
+      INSERT INTO users VALUES (1, 2);
+      INSERT INTO sessions VALUES (1, 7);
+      ALTER TABLE tasks ADD owner int REFERENCES users, ADD n int DEFAULT 1, ADD touched_at text;
+      UPDATE tasks SET owner = 1, touched_at = 'before';
+      CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE tasks SET n = n + 1 WHERE id = NEW.task; RETURN NULL; END $$;
+      CREATE TRIGGER counted AFTER INSERT ON comments FOR EACH ROW EXECUTE FUNCTION counted();
+      CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        NEW.touched_at := now(); RETURN NEW; END $$;
+      CREATE TRIGGER touched BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION touched()`);
+    const state = () =>
+      Promise.all(['tasks', ...tables].map((name) => course.sql(`TABLE ${name} ORDER BY 1, 2`)));
     const before = await state();
     course.edit(server, deleteOne, 'DELETE FROM tasks WHERE $1::int > 0 RETURNING id');
     await course.restartApi();

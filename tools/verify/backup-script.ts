@@ -1,13 +1,12 @@
 // Runs the project's own backup script in a copy of the directory, and restores what it leaves.
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, relative, resolve } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execute, lastLine } from './command.ts';
 import { composeModel } from './compose.ts';
 import { runningContainer } from './containers.ts';
 import { NotApplicable, NotPossible } from './errors.ts';
-import { pathsInGit } from './git-files.ts';
 import { fingerprint, fingerprintSql, mayBeStopped } from './lifecycle.ts';
 import { databaseOwner } from './postgres.ts';
 import type { Project } from './project.ts';
@@ -15,27 +14,27 @@ import { say } from './texts.ts';
 import { filesBelow, isSkipped, textOf } from './tree.ts';
 import { eventually } from './wait.ts';
 
-/** The project's script that dumps a database, and does nothing else if it has another name. */
-async function backupScript(project: Project): Promise<string | undefined> {
-  const { directory } = project;
-  const files = await pathsInGit(project, '.').catch(() => filesBelow(directory));
-  const scripts = files.map((file) => resolve(directory, file)).filter(isScript);
+/** The script for backups: one with that name or, failing that, one that only dumps. */
+function backupScript({ directory }: Project): string | undefined {
+  const scripts = filesBelow(directory).filter(isScript);
   const dumping = scripts.filter((path) => /\bpg_dump(?:all)?\b/.test(commandsOf(path)));
-  const isNamed = (path: string) => /backup/i.test(basename(path));
-  return dumping.find(isNamed) ?? dumping.find((path) => !changes.test(commandsOf(path)));
+  const isNamed = (name: RegExp) => (path: string) =>
+    name.test(basename(path)) && !/restore/i.test(basename(path));
+  const others = dumping.filter((path) => !changes.test(commandsOf(path)));
+  return dumping.find(isNamed(/backup/i)) ?? others.find(isNamed(/dump|bak|save|snapshot/i));
 }
 
 const isScript = (path: string) => /\.(?:sh|bash)$/.test(path) || textOf(path).startsWith('#!');
 
 const commandsOf = (path: string) => textOf(path).replaceAll(/^\s*#.*$/gm, '');
 
-/** What a release or a restore does beside a dump: it is not for verify to run. */
+/** Commands of a release or a restore, which verify must not run, wherever they are in the script. */
 const changes =
-  /\bcompose\b.*\b(?:up|down|start|stop|restart|rm|kill)\b|\b(?:pg_restore|psql|dropdb)\b/;
+  /\b(?:up|down|start|stop|restart|kill|volume|prune|pg_restore|psql|dropdb|ssh|git|push|migrate|deploy)\b/i;
 
 /** What is wrong with the script or its backup. Throws as `mayBeStopped` does. */
 export async function faultsOfScript(project: Project): Promise<string[]> {
-  const script = await backupScript(project);
+  const script = backupScript(project);
   if (script === undefined) throw new NotApplicable(say('operations.backup-script.no-script'));
   const name = relative(project.directory, script);
   if (!project.options.mayRunScripts)

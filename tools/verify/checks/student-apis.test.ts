@@ -171,6 +171,8 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
     await course.sql('ALTER TABLE tasks RENAME TO todo');
     onTestFinished(async () => {
       await course.sql('ALTER TABLE todo RENAME TO tasks');
+      const states = () => course.compose('ps');
+      await vi.waitUntil(async () => !(await states()).includes('unhealthy'), { timeout: 30_000 });
     });
     const { results } = await course.check({ only: ['api', 'database'] });
     const blocked = results.filter(({ reason }) => reason.startsWith('blocked by'));
@@ -210,8 +212,9 @@ describe.skipIf(inject('notRunBecause'))('the API of a student', () => {
 
   const steps = `mkdir -p backups\n${dump} taskdb > backups/tasks.sql\n`;
   it.each([
-    ['of any name is run', 'ops/nightly', `#!/bin/sh\n${steps}`, 'passed'],
-    ['that also starts the stack is not', 'up.sh', `${steps}docker compose up -d\n`, 'skipped'],
+    ['of another name is run', 'ops/nightly-dump', `#!/bin/sh\n${steps}`, 'passed'],
+    ['that also starts the stack is not', 'dump.sh', `${steps}$COMPOSE \\\n  up -d\n`, 'skipped'],
+    ['that restores is not', 'restore-backup.sh', steps, 'skipped'],
     ['in a comment is not', 'backup.sh', '# pg_dump comes later\n', 'skipped'],
     ['in a document is not', 'docs/backup.md', `# Backup\n${steps}`, 'skipped'],
   ])('its script with pg_dump %s', async (_what, file, text, outcome) => {

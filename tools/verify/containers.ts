@@ -105,10 +105,12 @@ export async function imageInProduction(
 ): Promise<Image | undefined> {
   const production = await productionModel(project);
   const build = production.services[service]?.build;
-  const { services } = await wholeModel(project);
-  if (build && isDeepStrictEqual(build, services[service]?.build))
+  const model = await wholeModel(project);
+  if (build && isDeepStrictEqual(build, model.services[service]?.build))
     return imageOf(project, service).catch(() => undefined);
   const name = project.imageName(production, service);
+  // Two builds have the same name: the one that is here may be that of development.
+  if (build && name === project.imageName(model, service)) return undefined;
   const [image] = await inspect<Image>(project, ['--type', 'image', name]).catch(() => []);
   return image;
 }

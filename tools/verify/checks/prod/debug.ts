@@ -14,7 +14,7 @@ export const check: Definition = {
   },
 };
 
-/** What an image has counts unless the service has something else. */
+/** The settings of the image apply unless the service overrides them. */
 function faultsOfDebug(service: string, settings: Service, image: Image | undefined): string[] {
   const { Env, Entrypoint, Cmd } = image?.Config ?? {};
   const ofImage = Object.fromEntries((Env ?? []).map(parted));

@@ -110,7 +110,7 @@ const images: Variant[] = [
     'prod.debug',
   ],
   [
-    'right: an image for development that production makes another of',
+    'right: a development image whose settings production overrides',
     (c) => {
       c.edit(
         'api/Dockerfile',
@@ -122,10 +122,11 @@ const images: Variant[] = [
     },
   ],
   [
-    'right: production that is built otherwise',
+    'right: production that is built from another target',
     (c) => {
       c.edit('api/Dockerfile', start, `ENV NODE_ENV=development\n${start}`);
       inProduction(c, 'api', 'build: { target: production }');
+      c.edit(production, '    image: example/taskapp-api:${TAG:-1.0.0}\n', '');
     },
   ],
 ];

@@ -53,8 +53,8 @@ export interface Definition {
   /** Set if the check waits for the health checks of the stack: their own times then count. */
   waits?: true;
   /**
-   * Returns what is wrong; nothing means that the check passes. Throws NotApplicable or NotPossible
-   * when it has no verdict. What it has yielded before counts.
+   * Returns or yields what is wrong; if that is nothing, the check passes. Throws NotApplicable or
+   * NotPossible when it has no verdict. Faults that it has yielded before still count.
    */
   run(project: Project): Promise<Faults> | Faults;
 }

@@ -8,6 +8,7 @@ import type { Project } from './project.ts';
 import { say } from './texts.ts';
 
 const limitMs = 120_000; // for one image
+const tickMs = 100;
 const block = 512;
 const overlap = 4_096; // longer than what stands around a text
 
@@ -101,7 +102,8 @@ export async function findInImage<T extends Wanted>(
   const save = spawn('docker', ['save', image], options);
   const ended = once(save, 'close');
   const timer = setTimeout(() => save.kill(), limitMs);
-  let from = performance.now();
+  // How long the engine takes for it is not up to the stack.
+  const clock = setInterval(() => (project.waitedMs += tickMs), tickMs);
   try {
     for await (const content of filesIn(save.stdout as AsyncIterable<Buffer>)) {
       let before = '';
@@ -111,13 +113,11 @@ export async function findInImage<T extends Wanted>(
         before = text.slice(-overlap - longest);
       }
       if (found.size === wanted.length) return found;
-      // How long it takes is up to the engine.
-      project.waitedMs += performance.now() - from;
-      from = performance.now();
     }
     const [code] = (await ended) as [number];
     if (code !== 0) throw new NotPossible(say('shared.save-failed', { image }));
   } finally {
+    clearInterval(clock);
     clearTimeout(timer);
     save.kill();
   }

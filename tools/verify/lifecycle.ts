@@ -52,18 +52,20 @@ async function wouldBeMade(project: Project): Promise<string[]> {
 }
 
 /**
- * Starts what a request of a check has made end: not every service is started again by the engine.
- * After a crash, waits until the engine knows of it, and until the application answers.
+ * Starts containers again that a request of a check has made end: the engine does not do that for
+ * every service. After what may be a crash, waits until the engine knows of it. Returns false if
+ * the application does not answer, although no container has ended.
  */
-export async function startEnded(project: Project, mayHaveCrashed: boolean): Promise<void> {
+export async function startEnded(project: Project, mayHaveCrashed: boolean): Promise<boolean> {
   const ran = (await allContainers(project)).filter(isRunning).map(({ Id }) => Id);
-  if (ran.length === 0) return;
+  if (ran.length === 0) return true;
   const hasEnded = () => someHasEnded(project, ran);
   const isSettled = async () => (await isHealthy(project)) || (await hasEnded());
-  if (mayHaveCrashed) await eventually(isSettled, 5_000);
-  if (!(await hasEnded())) return;
+  const isKnown = !mayHaveCrashed || (await eventually(isSettled, 5_000));
+  if (!(await hasEnded())) return isKnown;
   await project.docker(['start', ...ran], { limitMs: 30_000 });
   await worksAgain(project, 10_000);
+  return true;
 }
 
 async function someHasEnded(project: Project, ids: string[]): Promise<boolean> {

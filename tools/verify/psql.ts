@@ -4,7 +4,7 @@ import { killGroup, lastLine, maxMiB } from './command.ts';
 import { NotPossible } from './errors.ts';
 import { say } from './texts.ts';
 
-/** psql has ended, but not because a statement failed: another one may have a connection. */
+/** psql has ended, but not because a statement failed: a new one may be able to connect. */
 export class NoConnection extends NotPossible {}
 
 const limitMs = 20_000; // for one statement
@@ -16,6 +16,7 @@ export class Psql {
   readonly #ended: Promise<number>;
   #last: Promise<unknown> = Promise.resolve();
   #stderr = '';
+  #hasEnded = false;
   #onText: (text: string) => void = () => undefined;
 
   /** Starts `docker` with arguments that run psql, which must end at the first error. */
@@ -26,12 +27,13 @@ export class Psql {
     stdin?.on('error', () => undefined); // it has ended: see `close`
     stdout?.setEncoding('utf8').on('data', (text: string) => this.#onText(text));
     stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr = (this.#stderr + text).slice(-10_000); // of what may be many warnings
+      this.#stderr = (this.#stderr + text).slice(-10_000); // there may be many warnings
     });
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#ended = promise;
     this.#child.on('error', () => undefined); // docker is not installed: see `close`
     this.#child.on('close', (code) => {
+      this.#hasEnded = true;
       onEnd();
       resolve(code ?? 1);
     });
@@ -52,7 +54,9 @@ export class Psql {
     this.#child.stdin?.end();
   }
 
-  #send(statement: string): Promise<string> {
+  async #send(statement: string): Promise<string> {
+    if (this.#hasEnded) throw new NoConnection(`psql: ${lastLine(this.#stderr)}`);
+    this.#stderr = '';
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const mark = `${crypto.randomUUID()}\n`; // printed after what the statement prints
     const pieces: string[] = [];

@@ -97,6 +97,8 @@ class Run {
   readonly #signal: AbortSignal | undefined;
   readonly #interrupted: Promise<never>;
   readonly #left: Promise<void>[] = [];
+  /** False once the application did not answer, and not because of a crash. */
+  #answers = true;
 
   constructor(project: Project, { destructive = false, signal }: Selection, startedAt: number) {
     this.#project = project;
@@ -116,9 +118,8 @@ class Run {
       (error: unknown) => verdictOfError(error, seen),
     );
     const hasSent = this.#project.writes > writes;
-    const mayHaveCrashed = this.#project.unanswered > unanswered;
-    if (!check.destructive && (hasSent || mayHaveCrashed))
-      await startEnded(this.#project, mayHaveCrashed).catch(() => undefined);
+    const mayHaveCrashed = this.#answers && this.#project.unanswered > unanswered;
+    if (!check.destructive && (hasSent || mayHaveCrashed)) await this.#startEnded(mayHaveCrashed);
     const hasWritten = hasSent || check.destructive;
     const lost = hasWritten ? await faultsOfLoss(this.#project) : [];
     if (lost.length > 0) return { check, ...verdictOn([...verdict.seen, ...lost]), ms: ms() };
@@ -141,6 +142,13 @@ class Run {
     const end = this.#start(check, seen);
     const leftMs = totalMs + this.#project.waitedMs - elapsedMs;
     return this.#within(Math.min(limitMs, leftMs), end);
+  }
+
+  async #startEnded(mayHaveCrashed: boolean): Promise<void> {
+    const from = performance.now();
+    const answers = await startEnded(this.#project, mayHaveCrashed).catch(() => true);
+    this.#answers &&= answers;
+    this.#project.waitedMs += performance.now() - from;
   }
 
   /** An outage, a restart and `up` each wait for the health checks of the stack. */

@@ -105,7 +105,7 @@ const tries = 6;
 const isLimited = ({ status, text }: Answer) =>
   status === 429 || (status === 503 && text.includes('503 Service Temporarily Unavailable'));
 
-/** The answer, counted if it is none of the application's. */
+/** Returns the answer. Counts it as unanswered unless it came from the application. */
 async function counted(project: Project, sent: Promise<Answer>): Promise<Answer> {
   const answer = await sent.catch((error: unknown) => error as Error);
   if (answer instanceof Error || answer.status >= 502) project.unanswered += 1;

@@ -49,7 +49,7 @@ function withoutOwnOfImage({ environment = {} }: Service, lines: string[]): stri
   return lines.filter((line) => !own.some((name) => line.startsWith(`${name}=`)));
 }
 
-// Not of one that `docker exec` has started, such as psql for this run: it has no parent here.
+// Without processes of `docker exec`, such as our own psql: in the container, their parent is 0.
 const printVariables = `
   for dir in /proc/[0-9]*; do
     if [ $dir != /proc/1 ] && grep -q '^PPid:.0$' $dir/status; then continue; fi

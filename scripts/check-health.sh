@@ -201,10 +201,7 @@ judge() { # judge PATH START_OF_THE_BODY: reports on what ask found
 }
 
 secrets_directory() {
-  local directory=${SECRETS_DIR:-}
-  if [ -z "$directory" ] && [ -r "$settings" ]; then
-    directory=$(sed -n "s/^SECRETS_DIR=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$settings" | tail -n 1)
-  fi
+  local directory=${SECRETS_DIR:-$(setting SECRETS_DIR 2>/dev/null)}
   echo "${directory:-secrets}"
 }
 

@@ -26,6 +26,14 @@ elif [ .env -ef .env.prod ]; then
   settings=.env.prod # the file itself, not the link to it
 fi
 
+# setting NAME: its value, as Compose reads it from the environment or from the settings.
+setting() {
+  local image
+  image=$(docker compose -f - config --images <<<"services: { a: { image: \"a\${$1:-}\" } }") \
+    || return
+  printf '%s\n' "${image#a}"
+}
+
 # refusal_of_db [TEXT]: prints why the database refuses its volume, or TEXT if it accepts it.
 refusal_of_db() {
   local log refusal

@@ -68,11 +68,21 @@ done
 [ -n "$action$tag" ] || misused
 need docker
 
-[ -f "$settings" ] || settings=.env.prod
+[ -f "$settings" ] || export COMPOSE_ENV_FILES=.env.prod settings=.env.prod
 [ -f "$settings" ] \
   || fail "$settings is not there; scripts/make-secrets.sh makes it for production"
-setting() { sed -n "s/^$1=//p" "$settings" | tail -n 1 | tr -d "\"'"; }
-current=$(setting TAG)
+
+# rotate-password.sh holds the lock itself when it calls this script.
+if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
+  take_lock scripts/deploy.sh || {
+    echo 'deploy: another release or password change is running; wait for it' >&2
+    exit 3
+  }
+fi
+
+unset TAG PREVIOUS_TAG # those of the settings count
+wrong_settings='the Compose files or settings are wrong, see above; nothing was changed'
+current=$(setting TAG) || fail "$wrong_settings"
 [ -n "$current" ] \
   || fail "TAG is not set in $settings; set it to the version that runs now, or to the first one"
 case $action in
@@ -84,17 +94,8 @@ case $action in
     ;;
 esac
 
-# rotate-password.sh holds the lock itself when it calls this script.
-if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
-  take_lock scripts/deploy.sh || {
-    echo 'deploy: another release or password change is running; wait for it' >&2
-    exit 3
-  }
-fi
-
 export TAG=$tag # overrides the one in the settings
-docker compose config --quiet \
-  || fail 'the Compose files or settings are wrong, see above; nothing was changed'
+docker compose config --quiet || fail "$wrong_settings"
 
 image_of() { docker compose config --images | grep -e "-$1:$tag\$" | head -n 1; }
 id_of_image() { docker image inspect --format '{{.Id}}' "$1"; }
@@ -191,8 +192,9 @@ record() {
   [ "$tag" != "$current" ] || return 0
   cp -p "$settings" "$settings.part" # for its mode
   awk -v tag="$tag" -v previous="$current" '
-    /^PREVIOUS_TAG=/ { next }
-    /^TAG=/ { $0 = "TAG=" tag "\nPREVIOUS_TAG=" previous }
+    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*=.*/, "", name) }
+    name == "PREVIOUS_TAG" { next }
+    name == "TAG" { $0 = "TAG=" tag "\nPREVIOUS_TAG=" previous }
     { print }' "$settings" >"$settings.part"
   mv "$settings.part" "$settings"
 }

@@ -98,8 +98,8 @@ fi
 lab_settings() {
   local kept='COMPOSE_PROJECT_NAME|POSTGRES_(DB|USER)|DB_(NAME|USER)|HTTP_BIND|[A-Z]+_(PORT|IMAGE)'
   local owner
-  owner=$(sed -nE "s/^POSTGRES_USER=['\"]?([^'\"]*).*/\1/p" .env)
-  grep -E "^($kept)=" .env | grep -vE "^DB_USER=['\"]?${owner:-taskapp}['\"]?\$"
+  owner=$(sed -nE "s/^POSTGRES_USER=['\"]?([^'\" ]*).*/\1/p" .env)
+  grep -E "^($kept)=" .env | grep -vE "^DB_USER=['\"]?${owner:-taskapp}['\"]?( |\$)"
 }
 
 make_env_prod() {

@@ -40,8 +40,10 @@ describe('the settings that make-secrets.sh makes', () => {
 
   it('keep the .env of the lab, and of its settings what production has as well', async () => {
     const directory = copyOfRepository();
-    const kept = 'POSTGRES_DB=other\nPOSTGRES_USER=mine\nCOMPOSE_PROJECT_NAME=mine\nHTTP_PORT=81\n';
-    const left = "DB_USER='mine'\nDB_PASS='a b'\nSECRETS_DIR=./x\nAPI_TOKEN=x\n#LOG_LEVEL=info\n";
+    const names = 'POSTGRES_DB=other\nPOSTGRES_USER=mine # the owner\n';
+    const kept = `${names}COMPOSE_PROJECT_NAME=mine\nHTTP_PORT=81\n`;
+    const left =
+      "DB_USER='mine' # too\nDB_PASS='a b'\nSECRETS_DIR=./x\nAPI_TOKEN=x\n#LOG_LEVEL=info\n";
     const lab = kept + left;
     writeFileSync(join(directory, '.env'), lab);
     chmodSync(join(directory, '.env'), 0o644);

@@ -45,7 +45,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   const health = async (id: string) =>
     (await docker('inspect', '--format', '{{.State.Health.Status}}', id)).trim();
   const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
-  const version = () => /^TAG=(.+)$/m.exec(settings())?.[1] ?? '';
+  const version = () => /^(?:export )?TAG ?= ?"?([^"\s]+)/m.exec(settings())?.[1] ?? '';
   const secret = (file: string) => readFileSync(join(directory, 'secrets', file), 'utf8');
 
   /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
@@ -70,7 +70,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     directory = copyForAll();
     const example = readFileSync(join(root, '.env.prod.example'), 'utf8').replace(
       /^TAG=.*$/m,
-      'TAG=1',
+      'export TAG = "1" # as Compose may find it',
     );
     writeFileSync(
       join(directory, '.env.prod'),
@@ -180,13 +180,16 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(burst.failures).toEqual([]);
   });
 
-  it('does nothing when the version is running already', async () => {
+  it('does nothing when the version is running already, also one with a comment', async () => {
     const before = await containers('api');
-    expect(await deploy(version())).toMatchObject({
+    const [present, plain] = [version(), settings()];
+    writeFileSync(join(directory, '.env.prod'), plain.replace(/^TAG=.*$/m, '$& # the present one'));
+    expect(await deploy(present)).toMatchObject({
       code: 0,
       output: expect.stringContaining('is running already'),
     });
     expect(await containers('api')).toEqual(before);
+    writeFileSync(join(directory, '.env.prod'), plain);
   });
 
   it.each(['hangs', 'fails'])(

@@ -34,6 +34,15 @@ setting() {
   printf '%s\n' "${image#a}"
 }
 
+# containers SERVICE: its containers, stopped ones too, but not those of `docker compose run`, which
+# `docker compose ps --all` lists as well.
+containers() {
+  local project label=label=com.docker.compose
+  project=$(docker compose config | sed -n 's/"//g; s/^name: //p') || return
+  docker ps --all --quiet --no-trunc --filter "$label.project=$project" \
+    --filter "$label.service=$1" --filter "$label.oneoff=False"
+}
+
 # refusal_of_db [TEXT]: prints why the database refuses its volume, or TEXT if it accepts it.
 refusal_of_db() {
   local log refusal

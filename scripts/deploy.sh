@@ -99,7 +99,6 @@ docker compose config --quiet || fail "$wrong_settings"
 
 image_of() { docker compose config --images | grep -e "-$1:$tag\$" | head -n 1; }
 id_of_image() { docker image inspect --format '{{.Id}}' "$1"; }
-containers() { docker compose ps --all --quiet --no-trunc "$1"; }
 field() { docker inspect --format "$@"; }
 
 not_production='this is not production: compose.prod.yml is not among the Compose files'
@@ -137,8 +136,9 @@ serves() { # serves CONTAINER: whether it runs in nginx's network
 # what an interrupted release has left.
 old=() up_to_date=0
 find_replicas() {
-  local container
-  for container in $(containers api); do
+  local container all
+  all=$(containers api)
+  for container in $all; do
     if ! serves "$container"; then
       say 'removing a replica that an earlier release has left'
       docker rm --force "$container" >/dev/null

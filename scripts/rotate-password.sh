@@ -69,7 +69,7 @@ is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/de
 # starts it for the change only, where the API cannot reach it.
 find_database() {
   local deadline=$((SECONDS + 120))
-  container=$(docker compose ps --all --quiet db) || fail 'docker compose failed, see above'
+  container=$(containers db) || fail 'docker compose failed, see above'
   if [ -n "$container" ] && is_ready; then
     return
   elif [ -z "$production" ]; then

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
@@ -190,6 +190,19 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     });
     expect(await containers('api')).toEqual(before);
     writeFileSync(join(directory, '.env.prod'), plain);
+  });
+
+  it('neither counts nor removes what docker compose run has started', async () => {
+    const started = [
+      await compose('run', '--detach', '--no-deps', 'api', 'sleep', '300'),
+      await compose('run', '--detach', '--no-deps', 'db', 'sleep', '300'),
+    ].map((id) => id.trim());
+    onTestFinished(async () => void (await docker('rm', '--force', ...started)));
+    const { code, output } = await deploy(version());
+    expect([code, output]).toEqual([0, expect.stringContaining('is running already')]);
+    expect(await script('rotate-password.sh', 'owner').ended).toMatchObject({ code: 0 });
+    const states = await docker('inspect', '--format', '{{.State.Status}}', ...started);
+    expect(lines(states)).toEqual(['running', 'running']);
   });
 
   it.each(['hangs', 'fails'])(

@@ -74,7 +74,7 @@ need docker
 
 # rotate-password.sh holds the lock itself when it calls this script.
 if [ -z "${RELEASE_LOCK_HELD:-}" ]; then
-  take_lock scripts/deploy.sh || {
+  take_lock . || {
     echo 'deploy: another release or password change is running; wait for it' >&2
     exit 3
   }

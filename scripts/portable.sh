@@ -31,9 +31,9 @@ need() {
   done
 }
 
-# take_lock PATH: locks a file or directory until this process ends, however it ends. Returns 1 if
-# another process has the lock. Children inherit it with descriptor 9: a child that may outlive the
-# script must close that descriptor.
+# take_lock DIRECTORY: locks it until this process ends, however it ends. Returns 1 if another
+# process has the lock. Not a file, because `git pull` may put another one into its place. Children
+# inherit the lock with descriptor 9: a child that may outlive the script must close that descriptor.
 take_lock() {
   local status=0
   exec 9<"$1" || fail "cannot read $1, whose lock prevents two runs at once; run this as its owner"

@@ -49,7 +49,7 @@ whose=${whose:-api}
 need docker
 
 # The lock of releases, because a release and a password change both replace the API replicas.
-take_lock scripts/deploy.sh || {
+take_lock . || {
   echo 'rotate-password: a release or another password change is running; wait for it' >&2
   exit 3
 }

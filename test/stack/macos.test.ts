@@ -87,12 +87,12 @@ function run(
   return promise;
 }
 
-/** Holds the lock on a file, as another run would. */
-async function lock(file: string, ...command: string[]): Promise<ChildProcess> {
+/** Holds the lock on a directory, as another run would. */
+async function lock(path: string, ...command: string[]): Promise<ChildProcess> {
   const holder = spawn('bash', [
     '-c',
     `exec 9<"$0"; ${command.join(' ')} && echo held && exec sleep 60`,
-    file,
+    path,
   ]);
   onTestFinished(() => void holder.kill('SIGKILL'));
   await once(holder.stdout, 'data');
@@ -160,7 +160,7 @@ describe('the scripts of the lab on macOS', () => {
       const PATH = macos('docker');
       writeFileSync(join(PATH, 'docker'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
 
-      const holder = await lock(join(directory, 'scripts/deploy.sh'), command);
+      const holder = await lock(directory, command);
       const refused = await run(directory, { PATH }, 'deploy.sh', '1.0.0');
       expect(refused).toEqual({
         code: 3,

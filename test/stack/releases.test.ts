@@ -1,6 +1,6 @@
 // scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example.
 import { execFile, execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -231,6 +231,9 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const first = script('deploy.sh', 'hangs');
     await first.says('beside');
     await expect.poll(() => containers('api'), { timeout: 20_000 }).toHaveLength(4);
+    const file = join(directory, 'scripts/deploy.sh');
+    cpSync(file, `${file}.new`);
+    renameSync(`${file}.new`, file); // as `git pull` does
     expect(await deploy('2')).toMatchObject({ code: 3 });
     expect(await script('rotate-password.sh').ended).toMatchObject({ code: 3 });
     first.kill('SIGINT');

@@ -233,7 +233,8 @@ ask_nginx='
       wget -q -O /dev/null http://127.0.0.1/healthz
   done'
 
-# drain CONTAINER: removes a replica after nginx has stopped using it.
+# drain CONTAINER: removes a replica after nginx has stopped using it. If it cannot be stopped, it
+# goes on serving: removing it all the same would break the requests that it answers.
 # nginx keeps the address for 2 s after the container has ended, and would wait for it in vain. But
 # a replica answers 502 for 3 s before it ends, and nginx then skips it for 10 s. The requests
 # above make nginx notice the 502 even if no client asks.
@@ -245,12 +246,17 @@ drain() {
     docker exec "$web" sh -c "$ask_nginx" >/dev/null 2>&1 || true
     sleep 0.5
   done
-  docker rm --force "$1" >/dev/null || say "could not remove $1" >&2
+  if wait "$stopping" || ! serves "$1"; then
+    docker rm --force "$1" >/dev/null || say "could not remove $1" >&2
+  else
+    left=yes
+    say "$1 could not be stopped, so it goes on serving" >&2
+  fi
 }
 
 is_old() { [[ " ${old[*]} " == *" $1 "* ]]; }
 
-new=() stage=starting web=$old_web
+new=() stage=starting web=$old_web left=''
 remove_new() {
   local container
   say 'not released; removing the new replicas, while the old ones go on serving' >&2
@@ -353,4 +359,7 @@ trap '' INT TERM # from here on it is quicker, and safer, to finish
 remove_old
 record
 stage=finished
+[ -z "$left" ] \
+  || fail "version $tag is running, but so are old replicas, see above;" \
+    "scripts/deploy.sh $tag removes them"
 say "version $tag is running"

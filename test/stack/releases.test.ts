@@ -1,6 +1,14 @@
 // scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example.
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -178,6 +186,24 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     await sleep(200);
     await burst.stop();
     expect(burst.failures).toEqual([]);
+  });
+
+  it('does not kill the replicas that it cannot stop', async () => {
+    const before = await containers('api');
+    const tools = mkdtempSync(join(directory, 'tools-'));
+    const program = execFileSync('sh', ['-c', 'command -v docker']).toString().trim();
+    const cannotStop = `[ "$1" != stop ] || exit 1\nexec "${program}" "$@"`;
+    writeFileSync(join(tools, 'docker'), `#!/bin/sh\n${cannotStop}\n`, { mode: 0o755 });
+    const PATH = `${tools}:${process.env.PATH}`;
+    const running = new Load(await target());
+    const { code, output } = await new Script(directory, { ...env, PATH }, 'deploy.sh', '--restart')
+      .ended;
+    await running.stop();
+    expect([code, output]).toEqual([1, expect.stringContaining('so are old replicas')]);
+    expect(running.failures).toEqual([]);
+    expect(await containers('api')).toEqual(expect.arrayContaining(before));
+    await docker('stop', '--time', '30', ...before);
+    await docker('rm', ...before);
   });
 
   it('does nothing when the version is running already, also one with a comment', async () => {

@@ -14,8 +14,8 @@ nginx, then drains and removes the old ones one by one. Then writes TAG into the
 .env.prod, so that `docker compose up -d` starts that version as well.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
-code is 1. Ctrl-C also undoes the release. Once the old replicas drain, Ctrl-C has no effect: the
-release is finished.
+code is 1. Ctrl-C also undoes the release, and so does a lost session. Once the old replicas drain,
+neither has an effect: the release is finished.
 
 --rollback         releases the version before this one
 --restart          replaces the API replicas with new ones of the same version, for example to read
@@ -34,7 +34,7 @@ Exit codes: 0 released, 1 failed, 2 wrong usage, 3 another release or password c
 is running
 TEXT
 }
-say() { echo "deploy: $*"; }
+say() { echo "deploy: $*" || exec >/dev/null 2>&1; } # a lost session must not end the script
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -278,13 +278,12 @@ remove_new() {
 undo() {
   local status=$?
   web=$old_web
-  trap '' INT TERM
+  trap '' HUP INT TERM
   case $stage in starting | serving) remove_new ;; esac
   exit "$status"
 }
 trap undo EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+exit_on_signals
 
 wait_until_healthy() { # wait_until_healthy CONTAINER...
   local deadline=$((SECONDS + timeout))
@@ -355,7 +354,7 @@ stage=serving
 connect_new
 if [ -n "$web_changed" ]; then replace_web; fi
 stage=draining
-trap '' INT TERM # from here on it is quicker, and safer, to finish
+trap '' HUP INT TERM # from here on it is quicker, and safer, to finish
 remove_old
 record
 stage=finished

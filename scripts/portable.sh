@@ -31,9 +31,18 @@ need() {
   done
 }
 
+# After this, a signal ends the script with 128 + n, through its EXIT trap. SIGPIPE is ignored: with
+# a lost SSH session, the next output would end the script, also in that trap.
+exit_on_signals() {
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  trap '' PIPE
+}
+
 # take_lock DIRECTORY: locks it until this process ends, however it ends. Returns 1 if another
 # process has the lock. Not a file, because `git pull` may put another one into its place. Children
-# inherit the lock with descriptor 9: a child that may outlive the script must close that descriptor.
+# inherit it with descriptor 9: a child that may outlive the script must close that descriptor.
 take_lock() {
   local status=0
   exec 9<"$1" || fail "cannot read $1, whose lock prevents two runs at once; run this as its owner"

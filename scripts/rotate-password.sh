@@ -22,7 +22,7 @@ Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password 
 running
 TEXT
 }
-say() { echo "rotate-password: $*"; }
+say() { echo "rotate-password: $*" || exec >/dev/null 2>&1; } # a lost session must not end it
 
 cd "$(dirname "$0")/.."
 . scripts/compose.sh
@@ -174,7 +174,7 @@ new_password() {
 changed=''
 finish() {
   local status=$? n end=''
-  trap '' INT TERM
+  trap '' HUP INT TERM
   if [ -n "$changed" ]; then
     say 'failed; putting the old password back' >&2
     printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" \
@@ -183,6 +183,8 @@ finish() {
     for n in "${!files[@]}"; do
       printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
     done
+    [ "$changed" != restarting ] || restart_in_the_lab \
+      || say 'cannot start the API again' >&2
   fi
   if [ -n "$temporary" ]; then
     docker stop --time 60 "$temporary" >/dev/null || say "cannot stop $temporary" >&2
@@ -190,8 +192,7 @@ finish() {
   exit "$status"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+exit_on_signals
 
 change_role() {
   # psql's \password asks twice and sends the server only a hash.
@@ -222,18 +223,22 @@ try_password() {
     || fail 'the server does not accept the new password'
 }
 
+restart_in_the_lab() {
+  docker compose rm --stop --force api
+  # --no-recreate: the settings of db have changed as well, but it must not restart.
+  docker compose up -d --no-recreate --no-build --wait api
+  sleep 3 # nginx looks up the address every 2 s
+}
+
 restart_api() {
-  trap : INT TERM # the command below decides whether it can still be stopped
+  trap : HUP INT TERM # the command below decides whether it can still be stopped
   if [ -n "$production" ]; then
     RELEASE_LOCK_HELD=yes scripts/deploy.sh --restart
   else
-    docker compose rm --stop --force api
-    # --no-recreate: the settings of db have changed as well, but it must not restart.
-    docker compose up -d --no-recreate --no-build --wait api
-    sleep 3 # nginx looks up the address every 2 s
+    changed=restarting
+    restart_in_the_lab
   fi
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  exit_on_signals
 }
 
 restart_exporter() {

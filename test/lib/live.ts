@@ -249,8 +249,16 @@ export class Script {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, output: this.output }));
     this.ended = promise;
+    this.hangUp = () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+      this.kill('SIGHUP');
+    };
     this.input = (text) => child.stdin.end(text);
   }
+
+  /** Ends its session, as a lost connection does: nobody reads its output any more. */
+  readonly hangUp: () => void;
 
   /** Writes to its standard input. */
   readonly input: (text: string) => void;

@@ -267,6 +267,24 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(await containers('api')).toEqual(before);
   });
 
+  it('undoes a release without a session, or finishes it once the old replicas drain', async () => {
+    const before = await containers('api');
+    const starting = script('deploy.sh', 'hangs');
+    await starting.says('beside');
+    await expect.poll(() => containers('api'), { timeout: 20_000 }).toHaveLength(4);
+    starting.hangUp();
+    expect(await starting.ended).toMatchObject({ code: 129 });
+    expect(await containers('api')).toEqual(before);
+
+    const draining = script('deploy.sh', '--restart');
+    await draining.says('draining');
+    draining.hangUp();
+    expect(await draining.ended).toMatchObject({ code: 0 });
+    const after = await containers('api');
+    expect(after).toHaveLength(2);
+    for (const id of after) expect(before).not.toContain(id);
+  });
+
   it('removes what a killed release has left', async () => {
     const before = await containers('api');
     const killed = script('deploy.sh', 'hangs');
@@ -320,6 +338,16 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const { code, output } = await script('rotate-password.sh').ended;
     await docker('tag', `${name}-web:hangs`, `${name}-web:${version()}`);
     expect([code, output]).toEqual([1, expect.stringContaining('putting the old password back')]);
+    expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
+    expect(await fits('taskapp_api', before.password)).toBe(true);
+  });
+
+  it('puts both passwords back when the session is lost in the middle', async () => {
+    const before = { api: await containers('api'), password: secret('db_pass') };
+    const rotation = script('rotate-password.sh');
+    await rotation.says('beside');
+    rotation.hangUp();
+    expect(await rotation.ended).toMatchObject({ code: 129 });
     expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });

@@ -156,4 +156,18 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
     expect(await storedPassword()).toBe(after);
   });
+
+  it('has the old password, and an API, after a session was lost in the middle', async () => {
+    const before = {
+      role: await storedPassword(),
+      env: readFileSync(join(directory, '.env'), 'utf8'),
+    };
+    const rotation = script('rotate-password.sh');
+    await rotation.says('api-1  Removed');
+    rotation.hangUp();
+    expect((await rotation.ended).code).not.toBe(0);
+    expect(await storedPassword()).toBe(before.role);
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(before.env);
+    expect((await stack.fetch('/healthz')).status).toBe(200);
+  });
 });

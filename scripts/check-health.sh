@@ -179,11 +179,10 @@ published() { # published PORT: the address on which others reach nginx's port
   esac
 }
 
-# ask PATH [HEADER]: sets status (000 if nothing answered) and body. curl gets the header on
-# standard input, because everybody on the machine can read its arguments. --insecure: the
-# certificate names the public host, not 127.0.0.1.
+# ask PATH [HEADER [OPTION...]]: sets status (000 if nothing answered) and body. curl gets the
+# header on standard input, because everybody on the machine can read its arguments.
 ask() {
-  local options=(--silent --show-error --insecure --max-time 5 --noproxy '*' --header @-)
+  local options=(--silent --show-error --max-time 5 --noproxy '*' --header @- ${3+"${@:3}"})
   options+=(--output "$work/body" --write-out '%{http_code}')
   status=$(printf '%s\n' "${2:-}" | curl "${options[@]}" "$url$1" 2>"$work/error") || true
   body=$(head -c 200 "$work/body" 2>/dev/null | tr -d '\0' || true)
@@ -205,21 +204,36 @@ secrets_directory() {
   echo "${directory:-secrets}"
 }
 
+# ask_with_token PATH TOKEN_FILE: over TLS, sends the token only to a server that has the key of our
+# own certificate, which need not name 127.0.0.1, or one whose certificate the machine trusts.
+ask_with_token() {
+  local header key=$work/key
+  header="Authorization: Bearer $(<"$2")"
+  if openssl x509 -noout -pubkey -in "${2%/*}/tls.crt" >"$key" 2>/dev/null; then
+    ask "$1" "$header" --insecure --pinnedpubkey "$key"
+    [ "$status" = 000 ] || return 0
+  fi
+  ask "$1" "$header"
+}
+
 check_tasks() {
-  local path='/api/tasks?limit=1' file
-  ask "$path"
+  local path='/api/tasks?limit=1' file safe='^https:|^http://(127\.0\.0\.1|localhost)([:/]|$)'
+  ask "$path" '' --insecure
   if [ "$status" = 401 ]; then # sends the token only if it is asked for
     file=$(secrets_directory)/api_token
     if [ ! -r "$file" ]; then
       report SKIP "$path" "wants the API token, and $file cannot be read; run as its owner"
       return
+    elif [ "$own_port" = no ] && [[ ! $url =~ $safe ]]; then
+      report SKIP "$path" 'wants the API token, which goes to another machine only over TLS'
+      return
     fi
-    ask "$path" "Authorization: Bearer $(<"$file")"
+    ask_with_token "$path" "$file"
   fi
   judge "$path" '{"tasks":['
 }
 
-# Sets url to the published port of nginx. If there is none, reports that and returns 1.
+# Sets url to the published port of nginx, and own_port. If there is none, reports that, returns 1.
 find_url() {
   local address
   if [ -z "$engine" ]; then
@@ -234,6 +248,7 @@ find_url() {
     report FAIL endpoints 'nginx is not published: web is not running'
     return 1
   fi
+  own_port=yes
 }
 
 check_endpoints() {
@@ -242,9 +257,9 @@ check_endpoints() {
     return
   fi
   [ -n "$url" ] || find_url || return 0
-  ask /nginx-health
+  ask /nginx-health '' --insecure # the certificate names the public host, not 127.0.0.1
   judge /nginx-health healthy
-  ask /healthz
+  ask /healthz '' --insecure
   healthz=$body
   judge /healthz '{"status":"healthy"}'
   check_tasks
@@ -545,7 +560,7 @@ check_mounted_files() {
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-engine_fault='' timer_installed=no healthz=''
+engine_fault='' timer_installed=no healthz='' own_port=no
 find_engine
 
 begin Containers

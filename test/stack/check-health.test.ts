@@ -445,27 +445,43 @@ describe('check-health.sh without an engine', () => {
     expect((await endpoints('http://127.0.0.1:1', {})).lines).toEqual(lines);
   });
 
+  /** A certificate for so many days, signed by itself. */
+  function selfSigned(days: number): { key: Buffer; cert: Buffer } {
+    const [key, cert] = [join(newDirectory(), 'key'), join(newDirectory(), 'cert')];
+    const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    const files = ['-keyout', key, '-out', cert];
+    execFileSync('openssl', ['req', ...kind, '-subj', '/CN=x', '-days', `${days}`, ...files], {
+      stdio: 'pipe',
+    });
+    return { key: readFileSync(key), cert: readFileSync(cert) };
+  }
+
+  it('sends the API token over TLS only to the server with our certificate', async () => {
+    const theirs = selfSigned(30);
+    const tokens: string[] = [];
+    const listener: RequestListener = (request, response) => {
+      if (request.headers.authorization) tokens.push(request.headers.authorization);
+      application(request, response);
+    };
+    const url = `https://${await listen(createTlsServer(theirs, listener))}`;
+    const secrets = newDirectory();
+    writeFileSync(join(secrets, 'api_token'), 'the-token');
+    writeFileSync(join(secrets, 'tls.crt'), selfSigned(30).cert);
+    const refused = await endpoints(url, { SECRETS_DIR: secrets });
+    expect(refused.lines[2]).toBe('/api/tasks?limit=1: FAIL');
+    expect(refused.output).toContain('certificate');
+    expect(tokens).toEqual([]);
+    writeFileSync(join(secrets, 'tls.crt'), theirs.cert);
+    const { lines } = await endpoints(url, { SECRETS_DIR: secrets });
+    expect(lines[2]).toBe('/api/tasks?limit=1: OK');
+    expect(tokens).toEqual(['Bearer the-token']);
+  });
+
   it.each([
     [30, 'OK'],
     [13, 'FAIL'],
   ])('takes a self-signed certificate; one for %i more days is %s', async (days, status) => {
-    const [key, cert] = [join(newDirectory(), 'key'), join(newDirectory(), 'cert')];
-    const request = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-subj',
-      '/CN=x',
-    ];
-    execFileSync('openssl', [...request, '-days', `${days}`, '-keyout', key, '-out', cert], {
-      stdio: 'pipe',
-    });
-    const pair = { key: readFileSync(key), cert: readFileSync(cert) };
-    const url = `https://${await listen(createTlsServer(pair, application))}`;
+    const url = `https://${await listen(createTlsServer(selfSigned(days), application))}`;
     const { lines } = await check({ args: ['--url', url], server: { ...well, docker } });
     expect(lines.slice(1, 3)).toEqual(['/nginx-health: OK', '/healthz: OK']);
     expect(lines).toContain(`certificate: ${status}`);

@@ -437,34 +437,18 @@ check_backup_timer() {
   fi
 }
 
-# Sets newest (the newest verified backup in DIRECTORY) and newest_changed (its mtime). After it has
-# verified the dump, scripts/backup.sh writes both .sha256 and .sums; scripts/restore-to-time.sh
-# writes no .sums.
-find_newest_backup() { # find_newest_backup DIRECTORY
-  local dump changed
-  newest='' newest_changed=0
-  for dump in "$1"/*.dump; do
-    if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
-    changed=$(changed_at "$dump")
-    if [ "$changed" -gt "$newest_changed" ]; then newest=$dump newest_changed=$changed; fi
-  done
-}
-
 check_backup() {
-  local directory=${BACKUP_DIR:-backups} name='newest backup' newest newest_changed hours
+  local directory=${BACKUP_DIR:-backups} name='newest backup' newest
   if [ -d "$directory" ] && [ ! -r "$directory" ]; then
     report SKIP "$name" "$directory cannot be read; run as its owner"
     return
   fi
-  find_newest_backup "$directory"
-  if [ -n "$newest" ]; then
-    hours=$((($(date +%s) - newest_changed) / 3600))
-    if [ "$hours" -lt "$backup_hours" ]; then
-      report OK "$name" "$newest, $hours h old"
-    else
-      report FAIL "$name" \
-        "$newest is $hours h old; see journalctl -u taskapp-backup, or run scripts/backup.sh"
-    fi
+  newest=$(newest_backup "$directory")
+  if [ -n "$newest" ] && is_younger "$newest" "$backup_hours"; then
+    report OK "$name" "$newest"
+  elif [ -n "$newest" ]; then
+    report FAIL "$name" "$newest is older than $backup_hours hours;\
+ see journalctl -u taskapp-backup, or run scripts/backup.sh"
   elif [ -d "$directory" ] || [ -f .env.prod ] || [ "$timer_installed" = yes ]; then
     report FAIL "$name" "no verified one in $directory; run scripts/backup.sh"
   else

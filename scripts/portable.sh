@@ -82,7 +82,19 @@ time_before() {
   date -u -d "@$time" "$form" 2>/dev/null || date -u -r "$time" "$form"
 }
 
-changed_at() { stat -c %Y "$1" 2>/dev/null || stat -f %m "$1"; }
+# newest_backup DIRECTORY: prints the newest verified one, if there is one. The time in the name
+# counts, because a copy has another mtime. After it has verified the dump, scripts/backup.sh writes
+# both .sha256 and .sums; scripts/restore-to-time.sh writes no .sums.
+newest_backup() {
+  local dump newest=''
+  for dump in "$1"/*-????????T??????Z.dump; do
+    if [ ! -s "$dump" ] || [ ! -s "$dump.sha256" ] || [ ! -s "$dump.sums" ]; then continue; fi
+    [[ ${dump: -21} < ${newest: -21} ]] || newest=$dump
+  done
+  echo "$newest"
+}
+
+is_younger() { [[ ${1: -21:16} > $(time_before $(($2 * 3600))) ]]; } # is_younger BACKUP HOURS
 
 # is_intact DUMP: whether the files that DUMP.sha256 names are as they were.
 is_intact() {

@@ -49,22 +49,12 @@ done
 need docker sha256sum
 exec </dev/null
 
-# Sets file to the newest backup, which must not be too old.
-find_newest() {
-  local candidate limit
-  shopt -s nullglob
-  for candidate in "$directory"/*-????????T??????Z.dump; do
-    [[ ${candidate: -21} < ${file: -21} ]] || file=$candidate # the time is in the name
-  done
+if [ -z "$file" ]; then
+  file=$(newest_backup "$directory")
   [ -n "$file" ] || fail "there is no backup in $directory; scripts/backup.sh makes one"
-  limit=$(time_before $((max_age * 3600)))
-  [[ ${file: -21:16} > $limit ]] \
+  is_younger "$file" "$max_age" \
     || fail "the newest backup, $file, is older than $max_age hours:" \
       'see why scripts/backup.sh does not run'
-}
-
-if [ -z "$file" ]; then
-  find_newest
 else
   [[ $file = /* ]] || file=$caller/$file
   [ -r "$file" ] || fail "$file is not there or cannot be read"

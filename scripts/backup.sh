@@ -104,9 +104,10 @@ if [ "$dry_run" = yes ]; then
 fi
 
 # Removes what a killed run has left: unfinished files, files without their dump, scratch databases.
+# Only those of this user: of another user's process, kill -0 does not say whether it runs.
 remove_leftovers() {
   local file name
-  local query="SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_[0-9]+$'"
+  local query="SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_${UID}_[0-9]+$'"
   for file in "$output"/*-????????T??????Z.dump*.part; do
     rm -f "$file"
   done
@@ -122,7 +123,7 @@ remove_leftovers() {
 remove_leftovers
 
 work=$(mktemp -d)
-scratch=taskapp_verify_$$
+scratch=taskapp_verify_${UID}_$$
 finish() {
   local status=$?
   rm -rf "$work" "$dump.part" "$dump.sums.part" "$dump.sha256.part" "$dump.restored.part"

@@ -108,7 +108,7 @@ check_database
 
 # --- The new database ----------------------------------------------------------------------------
 short=${database:0:30} # PostgreSQL cuts names after 63 bytes
-new=${short}_restore_$$
+new=${short}_restore_${UID}_$$
 old=${short}_before_restore_$(date -u +%Y%m%dT%H%M%SZ)
 swapping=no
 finish() {
@@ -121,10 +121,11 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# Drops the databases that killed runs have left.
+# Drops the databases that killed runs of this user have left. Of another user's process, kill -0
+# does not say whether it runs.
 drop_leftovers() {
   local name query="SELECT datname FROM pg_database WHERE datname ~ :'like'"
-  for name in $(sql postgres -v like="^${short}_restore_[0-9]+\$" <<<"$query"); do
+  for name in $(sql postgres -v like="^${short}_restore_${UID}_[0-9]+\$" <<<"$query"); do
     kill -0 "${name##*_}" 2>/dev/null || db dropdb --force --if-exists -U "$owner" "$name"
   done
 }

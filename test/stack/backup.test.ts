@@ -15,16 +15,17 @@ interface Result {
   stderr: string;
 }
 
+const environment = (stack: Stack) => ({
+  ...process.env,
+  METRICS_DIR: tmpdir(),
+  ...stack.env,
+  COMPOSE_FILE: stack.files.join(':'),
+  COMPOSE_PROJECT_NAME: stack.project,
+});
+
 /** Starts a script outside the repository, with COMPOSE_FILE set. */
 function start(stack: Stack, name: string, ...args: string[]): ChildProcess {
-  const env = {
-    ...process.env,
-    METRICS_DIR: tmpdir(),
-    ...stack.env,
-    COMPOSE_FILE: stack.files.join(':'),
-    COMPOSE_PROJECT_NAME: stack.project,
-  };
-  return spawn(join(root, 'scripts', name), args, { cwd: tmpdir(), env });
+  return spawn(join(root, 'scripts', name), args, { cwd: tmpdir(), env: environment(stack) });
 }
 
 async function ended(child: ChildProcess): Promise<Result> {
@@ -384,6 +385,30 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(both.find(({ code }) => code === 3)?.stderr).toMatch(/another run holds the lock on/);
     expect(listed(directory)).toHaveLength(3);
   });
+
+  it.skipIf(process.getuid?.() !== 0 || !fs.existsSync('/var/run/docker.sock'))(
+    'a run leaves the scratch database of another user alone',
+    async () => {
+      // As a run of this process would name it, now and before the names had a user.
+      const { pid } = process;
+      const scratch = [`taskapp_verify_${process.getuid?.()}_${pid}`, `taskapp_verify_${pid}`];
+      for (const name of scratch) await psql(stack, `CREATE DATABASE ${name}`);
+      onTestFinished(async () => {
+        for (const name of scratch) await psql(stack, `DROP DATABASE IF EXISTS ${name}`);
+      });
+      const repository = copyOfRepository();
+      fs.chmodSync(repository, 0o755);
+      const directory = temporaryDirectory();
+      const [uid, { gid }] = [65_534, fs.statSync('/var/run/docker.sock')];
+      fs.chownSync(directory, uid, gid);
+      const file = join(repository, 'scripts/backup.sh');
+      const env = { ...environment(stack), HOME: directory };
+      const user = { cwd: '/', env, uid, gid };
+      const run = await ended(spawn(file, ['--output-dir', directory], user));
+      expect(run).toMatchObject({ code: 0 });
+      for (const name of scratch) expect(await databases(stack)).toContain(name);
+    },
+  );
 
   it.skipIf(process.getuid?.() !== 0)(
     'a full disk fails the run and leaves the earlier backup alone',

@@ -21,6 +21,13 @@ describe('the documents', () => {
     expect(silent).toEqual([]);
   });
 
+  it('keep secrets out of the arguments of commands, which everybody can read', () => {
+    const shown = documents.flatMap(
+      (file) => read(file).match(/^.* "[^"]*\$\(cat secrets\/.*$/gm) ?? [],
+    );
+    expect(shown).toEqual([]);
+  });
+
   it('set only statuses that the first tasks and the page have', () => {
     const statuses = [...read('README.md').matchAll(/"status":"(\w+)"/g)].map(
       ([, status]) => status,

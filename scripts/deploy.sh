@@ -24,9 +24,10 @@ neither has an effect: the release is finished.
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 nginx is one container, because only one can have the port. It is replaced if its image or settings
-have changed, which interrupts the service for about a second. Otherwise it keeps running under its
-old tag, and the next `docker compose up -d` replaces it. The database is not touched. If the schema
-changes, run scripts/apply-schema.sh first.
+have changed. The new one must first become healthy beside the old one, without the port. Then the
+service is interrupted for about a second. An unchanged nginx keeps running under its old tag, and
+the next `docker compose up -d` replaces it. The database is not touched. If the schema changes, run
+scripts/apply-schema.sh first.
 While a replica drains, /healthz can answer 503 through nginx as well: a monitor from outside should
 ask twice.
 
@@ -180,11 +181,7 @@ compare_web() {
   now="$(id_of_image "$web_image") $(TAG=${old_image##*:} docker compose config --hash web)"
   if [ "$made_with" = "$now" ]; then
     web_changed=
-    return
   fi
-  say 'nginx has changed; checking its new configuration'
-  docker compose run --rm --no-deps -T web nginx -t </dev/null \
-    || fail 'nginx refuses it, see above; nothing was changed'
 }
 
 # Writes the tag into the settings. The file changes in one step: it is never half written.
@@ -256,7 +253,7 @@ drain() {
 
 is_old() { [[ " ${old[*]} " == *" $1 "* ]]; }
 
-new=() stage=starting web=$old_web left=''
+new=() stage=trying web=$old_web left=''
 remove_new() {
   local container
   say 'not released; removing the new replicas, while the old ones go on serving' >&2
@@ -275,26 +272,41 @@ remove_new() {
   done
 }
 
+trial=${frontend%_frontend}-web-trial
+remove_trial() { docker rm --force "$trial" >/dev/null 2>&1 || true; }
+
 undo() {
   local status=$?
   web=$old_web
   trap '' HUP INT TERM
-  case $stage in starting | serving) remove_new ;; esac
+  case $stage in
+    trying) remove_trial ;;
+    starting | serving) remove_new ;;
+  esac
   exit "$status"
 }
 trap undo EXIT
 exit_on_signals
 
 wait_until_healthy() { # wait_until_healthy CONTAINER...
-  local deadline=$((SECONDS + timeout))
+  local deadline=$((SECONDS + timeout)) why="is not healthy after $timeout s"
   until [ "$(field '{{.State.Health.Status}}' "$@" | grep -cx healthy)" = $# ]; do
+    if [ "$(field '{{.State.Status}}' "$1")" = exited ]; then deadline=0 why='has ended'; fi
     if [ $SECONDS -ge $deadline ]; then
       docker logs --tail 10 "$1" 2>&1 | sed 's/^/  /' >&2
-      fail "a new container is not healthy after $timeout s;" \
-        "above is the end of the first one's log"
+      fail "a new container $why; above is the end of the first one's log"
     fi
     sleep 0.5
   done
+}
+
+# Without its ports, the new nginx can run beside the old one.
+try_web() {
+  say 'nginx has changed; trying the new one beside the old one'
+  remove_trial # of a release that was killed
+  docker compose run --detach --no-deps --name "$trial" web </dev/null >/dev/null
+  wait_until_healthy "$trial"
+  remove_trial
 }
 
 # Makes the new containers and starts the replicas, outside nginx's network: nginx asks every
@@ -349,6 +361,8 @@ remove_old() {
   done
 }
 
+if [ -n "$web_changed" ] && [ -n "$old_web" ]; then try_web; fi
+stage=starting
 start_new
 stage=serving
 connect_new

@@ -352,6 +352,30 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });
 
+  it('tries a changed nginx beside the old one, which stays if the new one fails', async () => {
+    for (const [tag, change] of [
+      ['sick', 'HEALTHCHECK CMD ["false"]'],
+      ['well', 'LABEL release=well'],
+    ] as const) {
+      execFileSync('docker', ['build', '--quiet', '--tag', `${name}-web:${tag}`, '-'], {
+        input: `FROM ${name}-web:1\n${change}\n`,
+      });
+      await docker('tag', `${name}-api:1`, `${name}-api:${tag}`);
+    }
+    const before = { api: await containers('api'), web: await containers('web') };
+    const running = new Load(await target());
+    const { code, output } = await deploy('--timeout', '4', 'sick');
+    await running.stop();
+    expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
+    expect({ api: await containers('api'), web: await containers('web') }).toEqual(before);
+    expect(running.failures).toEqual([]);
+
+    expect(await deploy('well')).toMatchObject({ code: 0 });
+    const web = await containers('web');
+    expect([web.length, await health(web[0] ?? '')]).toEqual([1, 'healthy']);
+    expect(web).not.toEqual(before.web);
+  });
+
   /** Whether the server takes the password of a client in the network of the API. */
   async function fits(role: string, password: string): Promise<boolean> {
     const [container = ''] = await containers('api');

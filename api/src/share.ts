@@ -8,6 +8,9 @@ export interface Limit {
 
 export const openLimit = (max = 2_000): Limit => ({ pending: 0, max });
 
+/** `sharedBy` is how many calls the execution serves. It is set once the execution starts. */
+export type Shared<Out> = Promise<Out> & { sharedBy?: number };
+
 /** At least one item. */
 type Batch<Item> = [Item, ...Item[]];
 
@@ -57,13 +60,14 @@ const defaults = {
 export function share<In, Out>(
   execute: (inputs: Batch<In>) => Promise<Out[]>,
   options: ShareOptions<In> = {},
-): (input: In) => Promise<Out> {
+): (input: In) => Shared<Out> {
   const lanes = new Lanes(execute, { ...defaults, limit: openLimit(), ...options });
   return (input) => lanes.call(input);
 }
 
 interface Call<In, Out> {
   input: In;
+  promise: Shared<Out>;
   arrivedAt: number;
   resolve: (output: Out) => void;
   reject: (error: unknown) => void;
@@ -90,7 +94,7 @@ class Lanes<In, Out> {
     this.#options = options;
   }
 
-  call(input: In): Promise<Out> {
+  call(input: In): Shared<Out> {
     const { key, limit } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<Out>();
     if (limit.pending >= limit.max) {
@@ -99,7 +103,7 @@ class Lanes<In, Out> {
     }
     limit.pending++;
     const lane = this.#laneOf(key(input));
-    lane.waiting.push({ input, arrivedAt: performance.now(), resolve, reject });
+    lane.waiting.push({ input, promise, arrivedAt: performance.now(), resolve, reject });
     this.#schedule(lane);
     return promise;
   }
@@ -140,6 +144,7 @@ class Lanes<In, Out> {
     const startedAt = performance.now();
     lane.running.push(startedAt);
     onStart(calls.length);
+    for (const { promise } of calls) promise.sharedBy = calls.length;
     this.#schedule(lane); // the others wait for their turn
     await this.#settle(calls);
     limit.pending -= calls.length;

@@ -50,6 +50,7 @@ describe('share', () => {
     expect(executions[1]?.inputs).toEqual(['b', 'c', 'd']);
     executions[1]?.finish();
     expect(await Promise.all([first, ...others])).toEqual(['a by 0', 'b by 1', 'c by 1', 'd by 1']);
+    expect([first, ...others].map(({ sharedBy }) => sharedBy)).toEqual([1, 3, 3, 3]);
   });
 
   it('never answers a call with an execution that started before it arrived', async () => {

@@ -106,6 +106,18 @@ describe('requests that arrive together', () => {
     expect(read.map(({ body }) => (body as { task: unknown }).task)).toEqual(created);
     expect(new Set(created.map(({ id }) => id)).size).toBe(40);
   });
+
+  it('are answered with their number, unless the statement is never shared', async () => {
+    const client = api();
+    const sharedBy = ({ headers }: { headers: Record<string, string> }) =>
+      Number(headers['x-shared-by']);
+    expect(sharedBy(await client.get('/api/tasks/1'))).toBe(1);
+    const together = await Promise.all(hundred.map(() => client.get('/api/tasks')));
+    expect(Math.max(...together.map(sharedBy))).toBeGreaterThan(1);
+    const { id } = await createTask(client);
+    const changed = await client.patch(`/api/tasks/${id}`).send({ title: 'x' }).expect(200);
+    expect(changed.headers).not.toHaveProperty('x-shared-by');
+  });
 });
 
 describe('read your writes', () => {

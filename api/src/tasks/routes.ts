@@ -2,6 +2,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { HttpError, methodNotAllowed } from '../errors.ts';
 import { jsonBody } from '../middleware.ts';
 import { precondition } from '../preconditions.ts';
+import type { Shared } from '../share.ts';
 import {
   IdempotencyKey,
   ListQuery,
@@ -108,15 +109,16 @@ async function checkCondition(store: TaskStore, req: TaskRequest, id: number): P
 
 /**
  * Waits for the store. Server-Timing says how long that took, and how long the whole request has
- * taken so far.
+ * taken so far. X-Shared-By, which nginx logs, says how many requests shared the statement.
  */
-async function timed<Result>(res: Response, result: Promise<Result>): Promise<Result> {
+async function timed<Result>(res: Response, result: Shared<Result>): Promise<Result> {
   const askedAt = performance.now();
   const got = await result;
   const now = performance.now();
   const api = (now - res.locals.startedAt).toFixed(1);
   const db = (now - askedAt).toFixed(1);
   res.setHeader('Server-Timing', `api;dur=${api}, db;dur=${db}`);
+  if (result.sharedBy !== undefined) res.setHeader('X-Shared-By', result.sharedBy);
   return got;
 }
 

@@ -25,7 +25,7 @@ describe.skipIf(inject('notRunBecause'))('the protocol', () => {
   let headers: string;
 
   beforeAll(async () => {
-    stack = new Production();
+    stack = new Production({ env: { LOG_LEVEL: 'info' } }); // shows what reaches the API
     await stack.up();
     const target = await stack.target();
     const api = await stack.address('api', 'frontend');

@@ -157,6 +157,49 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
     expect(await stack.compose('exec', '-T', 'api', 'cat', '/run/secrets/db_pass')).toBe(hidden[1]);
   });
 
+  it('logs a request once, in nginx; the API logs what failed, under the same id', async () => {
+    const rename = (from: string, to: string) => stack.sql(`ALTER TABLE ${from} RENAME TO ${to}`);
+    const linesWith = async (id: string) => {
+      const log = await stack.compose('logs', '--no-color', '--no-log-prefix', 'web', 'api');
+      const lines = log.split('\n').filter((line) => line.includes(id));
+      return lines.map((line) => JSON.parse(line.slice(line.indexOf('{'))) as object);
+    };
+    const nginxFirst = (a: object, b: object) => Number('level' in a) - Number('level' in b);
+    const ask = async (path: string) => {
+      const request_id = crypto.randomUUID();
+      const { status, headers } = await https(path, { headers: { 'X-Request-Id': request_id } });
+      const replica = headers['x-served-by'];
+      expect(replica).toMatch(/^[0-9a-f]{12}$/);
+      return { request_id, status, replica };
+    };
+    const list = await ask('/api/tasks?limit=1');
+    const health = await ask('/healthz');
+    await rename('tasks', 'tasks_of_before');
+    const failed = await ask('/api/tasks/1');
+    await rename('tasks_of_before', 'tasks');
+    expect([list.status, health.status, failed.status]).toEqual([200, 200, 503]);
+
+    const both = { api_timing: expect.stringMatching(/^api;dur=[\d.]+, db;dur=[\d.]+$/) as string };
+    const alone = { api_timing: expect.stringMatching(/^api;dur=[\d.]+$/) as string };
+    await expect
+      .poll(
+        async () => [
+          await linesWith(list.request_id),
+          await linesWith(health.request_id),
+          (await linesWith(failed.request_id)).toSorted(nginxFirst),
+        ],
+        { timeout: 5_000 },
+      )
+      .toMatchObject([
+        [{ ...list, ...both }],
+        [{ ...health, api_timing: '' }],
+        [
+          { ...failed, ...alone },
+          { level: 'error', request_id: failed.request_id, res: { status: 503 } },
+        ],
+      ]);
+  });
+
   it('wants the API token for /api, and for nothing else', async () => {
     const refused = await https('/api/tasks', { headers: { Authorization: 'Bearer wrong' } });
     expect(refused.status).toBe(401);

@@ -241,6 +241,7 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
         headers: { 'X-Request-Id': id, 'User-Agent': 'a"b\\c' },
       });
       expect(response.headers.get('x-request-id')).toBe(id);
+      expect(response.headers.has('x-shared-by')).toBe(false); // for the log only
       const spoofed = await stack.fetch('/', { headers: { 'X-Request-Id': 'bad id" \\n' } });
       expect(spoofed.headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/);
       const logOf = async (service: string) => {
@@ -257,6 +258,9 @@ describe.skipIf(inject('notRunBecause'))('compose.yml', () => {
             method: 'GET',
             uri: '/api/tasks?limit=1',
             status: 200,
+            replica: (await stack.inspect('api')).Id.slice(0, 12),
+            api_timing: expect.stringMatching(/^api;dur=[\d.]+, db;dur=[\d.]+$/),
+            shared_by: '1',
             user_agent: 'a"b\\c',
           },
         ]);

@@ -1,73 +1,66 @@
-// Drives a stack with wrk for one round, and summarises rounds.
+// Drives a stack with wrk for one round.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Operation, rows, type Tier, tiers, type Variant } from './plan.ts';
-import type { Stack } from './stacks.ts';
-import { usageOf } from './usage.ts';
+import type { Round } from './figures.ts';
+import type { Operation } from './plan.ts';
+import { type Stack, tiers } from './stacks.ts';
+import { cpuOfEngine, usageOf } from './usage.ts';
 
 const run = promisify(execFile);
 
-/** What one round measured. */
-export interface Round {
-  requests: number;
-  /** Requests per second, without those that failed. */
-  rate: number;
-  /** Milliseconds. */
-  p50: number;
-  p99: number;
-  errors: number;
-  /** CPU time of all requests, in microseconds, by cgroup accounting. */
-  cpu: Record<Tier, number>;
-  /** MiB of the API's container at the end. */
-  memory: number;
-}
-
-/** The rounds of one measurement: medians of rates and times, sums of errors. */
-export interface Result extends Omit<Round, 'requests'> {
-  variant: Variant;
-  operation: Operation;
-  connections: number;
-  /** CPU time per request, in microseconds. */
-  cpu: Record<Tier, number>;
-}
-
 /** Measures one round. Rejects if wrk or Docker fails. */
 export async function drive(
-  { ids, address }: Stack,
-  operation: Operation,
+  { ids, url, token }: Stack,
+  { path, isCreate }: Operation,
   connections: number,
   seconds: number,
 ): Promise<Round> {
-  const url = `http://${address}/api/tasks${operation === 'one' ? '/25' : ''}`;
-  const script = operation === 'create' ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
-  const load = ['-t1', `-c${connections}`, `-d${seconds}s`];
+  const script = isCreate ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
+  const load = ['-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Authorization: Bearer ${token}`];
   const usage = () => Promise.all(tiers.map((tier) => usageOf(ids[tier])));
 
-  await resetTasks(ids.db);
   const before = await usage();
-  const { stdout } = await run('wrk', [...load, '--latency', ...script, url]);
+  const engineBefore = cpuOfEngine();
+  const { stdout } = await run('wrk', [...load, '--latency', ...script, `${url}${path}`]);
+  const engine = cpuOfEngine() - engineBefore;
   const after = await usage();
 
-  const cpuOf = (n: number) => ((after[n]?.cpu ?? 0) - (before[n]?.cpu ?? 0)) / 1_000;
-  return {
-    ...readWrk(stdout),
-    cpu: { web: cpuOf(0), api: cpuOf(1), db: cpuOf(2) },
-    memory: (after[1]?.memory ?? 0) / 1024 / 1024,
-  };
+  const { requests, ...measured } = readWrk(stdout);
+  const [web = NaN, api = NaN, db = NaN] = tiers.map(
+    (_, n) => ((after[n]?.cpu ?? NaN) - (before[n]?.cpu ?? NaN)) / requests,
+  );
+  const memory = (after[tiers.indexOf('api')]?.memory ?? NaN) / 1024 / 1024;
+  return { ...measured, web, api, db, engine: engine / requests, memory };
 }
 
-/** Gives every measurement the same rows, whatever was created before. */
-async function resetTasks(db: string): Promise<void> {
-  const reset = `
-    TRUNCATE tasks RESTART IDENTITY;
-    INSERT INTO tasks (title) SELECT 'task ' || n FROM generate_series(1, ${rows}) n;
-    ANALYZE tasks`;
-  await run('docker', ['exec', db, 'psql', '-U', 'taskapp', '-d', 'taskdb', '-qc', reset]);
+/**
+ * Gives the table so many rows, whatever was created before: ids from 1, a second apart, all older
+ * than what wrk creates. One title has `zebra`.
+ */
+export async function fill({ ids }: Stack, rows: number): Promise<void> {
+  const insert = `
+    INSERT INTO tasks (title, created_at)
+    SELECT
+      'task ' || n || CASE n WHEN 7 THEN ' zebra' ELSE '' END,
+      timestamptz '2025-01-01 00:00:00Z' + n * interval '1 second'
+    FROM generate_series(1, ${rows}) n`;
+  // VACUUM must be alone. It and CHECKPOINT do now what would happen during the measurement.
+  const statements = [
+    'TRUNCATE tasks RESTART IDENTITY',
+    insert,
+    'VACUUM (ANALYZE) tasks',
+    'CHECKPOINT',
+  ];
+  const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-v', 'ON_ERROR_STOP=1', '-q'];
+  const commands = statements.flatMap((statement) => ['-c', statement]);
+  for (const id of ids.db) await run('docker', ['exec', id, ...psql, ...commands]);
 }
 
 /** The figures in the output of wrk. */
-function readWrk(output: string): Omit<Round, 'cpu' | 'memory'> {
+function readWrk(
+  output: string,
+): Pick<Round, 'rate' | 'p50' | 'p99' | 'errors'> & { requests: number } {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1] ?? 0);
   const errors = number(/Non-2xx or 3xx responses: (\d+)/);
   const requests = number(/(\d+) requests in/);
@@ -87,33 +80,4 @@ function percentile(output: string, percent: number): number {
   const [, value = '0', unit = 'ms'] = line ?? [];
   const inMs: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
   return Number(value) * (inMs[unit] ?? 1);
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN;
-}
-
-/** Makes one result of the rounds of a variant. */
-export function summarise(
-  variant: Variant,
-  operation: Operation,
-  connections: number,
-  rounds: Round[],
-): Result {
-  const sum = (value: (round: Round) => number) =>
-    rounds.reduce((total, round) => total + value(round), 0);
-  const requests = sum((round) => round.requests);
-  const perRequest = (tier: Tier) => sum((round) => round.cpu[tier]) / requests;
-  return {
-    variant,
-    operation,
-    connections,
-    rate: median(rounds.map(({ rate }) => rate)),
-    p50: median(rounds.map(({ p50 }) => p50)),
-    p99: median(rounds.map(({ p99 }) => p99)),
-    errors: sum(({ errors }) => errors),
-    cpu: { web: perRequest('web'), api: perRequest('api'), db: perRequest('db') },
-    memory: rounds.at(-1)?.memory ?? NaN,
-  };
 }

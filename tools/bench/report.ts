@@ -1,80 +1,110 @@
-// The results as a table, a chart and docs/performance.md.
+// The results as tables, a chart and documents.
 import { cpus } from 'node:os';
-import type { Result } from './drive.ts';
-import { nameOf, operations, type Plan, rows, tiers, type Variant, variants } from './plan.ts';
+import { figure, limitOfSpread, median, ratio, type Result } from './figures.ts';
+import {
+  growthOperations,
+  operations,
+  type Plan,
+  rows,
+  sizes,
+  type Variant,
+  variants,
+} from './plan.ts';
 
-const header = [
-  'connections',
-  'request',
-  'variant',
-  'requests/s',
-  'of ceiling',
-  'times Fastify',
+const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
+
+/** A Markdown table; the columns after the first `names` have figures. */
+function markdown(header: string[], names: number, lines: (string | number)[][]): string {
+  const alignment = header.map((_, n) => (n < names ? '---' : '---:'));
+  return [header, alignment, ...lines].map(line).join('\n');
+}
+
+const measuredHeader = [
   'p50 ms',
   'p99 ms',
-  'CPU µs per request, web / api / db',
+  'web µs',
+  'api µs',
+  'db µs',
+  'engine µs',
   'API MiB',
   'errors',
 ];
-const alignment = ['---:', '---', '---', ...Array<string>(8).fill('---:')];
 
-const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
-const whole = (value: number) => Math.round(value).toLocaleString('en');
-
-/** All results as a Markdown table. */
-export function table(results: Result[]): string {
-  const order = ({ operation }: Result) => operations.indexOf(operation);
-  const sorted = results.toSorted((a, b) => a.connections - b.connections || order(a) - order(b));
-  const lines = sorted.map((result) => line(cellsOf(result, results)));
-  return [line(header), line(alignment), ...lines].join('\n');
+/** The cells below `measuredHeader`. */
+function measuredCells({ rounds }: Result): (string | number)[] {
+  const cell = (name: keyof (typeof rounds)[number], digits = 0) =>
+    figure(
+      rounds.map((round) => round[name]),
+      digits,
+    );
+  const errors = rounds.reduce((sum, round) => sum + round.errors, 0);
+  const cpu = [cell('web'), cell('api'), cell('db'), cell('engine', 1)];
+  return [cell('p50', 2), cell('p99', 2), ...cpu, cell('memory'), errors];
 }
 
-function cellsOf(result: Result, results: Result[]): (string | number)[] {
-  const { variant, operation, connections, rate, p50, p99, cpu, memory, errors } = result;
-  const measuredAlike = results.filter(
-    (other) => other.operation === operation && other.connections === connections,
-  );
-  const ratio = (to: Variant) => {
-    const other = measuredAlike.find((one) => one.variant === to);
-    return (rate / (other?.rate ?? NaN)).toFixed(2);
-  };
-  return [
-    connections,
-    operation,
-    variant === 'shared' ? `**${nameOf(variant)}**` : nameOf(variant),
-    whole(rate),
-    ratio('ceiling'),
-    ratio('fastify'),
-    p50.toFixed(2),
-    p99.toFixed(2),
-    tiers.map((tier) => Math.round(cpu[tier])).join(' / '),
-    Math.round(memory),
-    errors,
-  ];
+const rateOf = ({ rounds }: Result) => figure(rounds.map(({ rate }) => rate));
+
+/** The results of all variants as a table. */
+export function table(results: Result[]): string {
+  const order = ({ operation }: Result) => operations.findIndex(({ name }) => name === operation);
+  const sorted = results.toSorted((a, b) => a.connections - b.connections || order(a) - order(b));
+  const header = ['request', 'variant', 'connections', 'requests/s', 'of ceiling', 'times Fastify'];
+  const lines = sorted.map((result) => {
+    const { subject, operation, connections, rounds } = result;
+    const measuredAlike = results.filter(
+      (other) => other.operation === operation && other.connections === connections,
+    );
+    const to = (variant: Variant) =>
+      ratio(rounds, measuredAlike.find((other) => other.subject === variant)?.rounds);
+    const name = subject === 'taskapp' ? '**taskapp**' : subject;
+    const ratios = [to('ceiling'), to('fastify')];
+    return [operation, name, connections, rateOf(result), ...ratios, ...measuredCells(result)];
+  });
+  return markdown([...header, ...measuredHeader], 2, lines);
+}
+
+/** The results of the small and of the large table as a table. */
+export function growthTable(results: Result[]): string {
+  const header = ['request', 'rows', 'requests/s', 'of the small table'];
+  const lines = growthOperations(sizes[0]).flatMap(({ name }) => {
+    const pair = results.filter(({ operation }) => operation === name);
+    return pair.map((result) => {
+      const rowsOf = Number(result.subject).toLocaleString('en');
+      const toSmall = ratio(result.rounds, pair[0]?.rounds);
+      return [name, rowsOf, rateOf(result), toSmall, ...measuredCells(result)];
+    });
+  });
+  return markdown([...header, ...measuredHeader], 1, lines);
 }
 
 const colours: Record<Variant, string> = {
   ceiling: '#bbbbbb',
-  shared: '#1f77b4',
+  taskapp: '#1f77b4',
   plain: '#aec7e8',
   fastify: '#ff9f5a',
+  'fastify-log': '#ffc999',
+  bun: '#c49c94',
 };
 
 /** The requests per second with 64 connections, as bars in an SVG. */
 export function chart(results: Result[]): string {
-  const shown = results.filter(({ connections }) => connections === 64);
+  const shown = results
+    .filter(({ connections }) => connections === 64)
+    .map((result) => ({ ...result, rate: median(result.rounds.map(({ rate }) => rate)) }));
   const most = Math.max(...shown.map(({ rate }) => rate));
   const bars: string[] = [];
-  for (const [group, operation] of operations.entries()) {
+  const groupHeight = variants.length * 22 + 22;
+  for (const [group, { name }] of operations.entries()) {
     for (const [n, variant] of variants.entries()) {
-      const found = shown.find((one) => one.operation === operation && one.variant === variant);
+      const found = shown.find((one) => one.operation === name && one.subject === variant);
       const rate = found?.rate ?? 0;
-      const y = 30 + group * 110 + n * 22;
+      const y = 30 + group * groupHeight + n * 22;
       const width = Math.round((rate / most) * 400);
-      bars.push(bar(y, width, colours[variant], `${operation}, ${nameOf(variant)}`, whole(rate)));
+      const value = Math.round(rate).toLocaleString('en');
+      bars.push(bar(y, width, colours[variant], `${name}, ${variant}`, value));
     }
   }
-  const size = 'width="640" height="370"';
+  const size = `width="640" height="${30 + operations.length * groupHeight}"`;
   const font = 'font-family="sans-serif" font-size="12"';
   const title = 'Requests per second at 64 connections';
   return [
@@ -94,32 +124,70 @@ function bar(y: number, width: number, colour: string, name: string, value: stri
   ].join('');
 }
 
+function machine(): string {
+  const [first] = cpus();
+  return `${cpus().length} cores (${first?.model.trim()}), wrk on the same machine`;
+}
+
 /** The machine, and how it was measured: two lines. */
 export function conditions(plan: Plan): string[] {
-  const [first] = cpus();
-  const machine = `${cpus().length} cores (${first?.model.trim()})`;
   const [rounds, others] = [plan.roundsWith(64), plan.roundsWith(1)];
   return [
-    `${machine}, wrk on the same machine, ${rows} rows`,
-    `median of ${rounds} rounds of ${plan.seconds} s (${others} rounds with 1 or 256 connections)`,
+    `${machine()}, ${rows} rows`,
+    `${rounds} rounds of ${plan.seconds} s (${others} rounds with 1 or 256 connections)`,
   ];
 }
+
+export const growthConditions = (plan: Plan): string[] => [
+  machine(),
+  `64 connections, ${plan.roundsWith(64)} rounds of ${plan.seconds} s`,
+];
+
+const columns = `\
+Each figure is the median over the rounds. The columns with µs are CPU time per request: of nginx,
+of the two replicas, of PostgreSQL, and of the engine (\`dockerd\`, \`containerd\` and its shims),
+which copies what the containers log.
+
+What is noise:
+
+- \`~\` after a figure: its rounds are more than ${limitOfSpread * 100} % of the figure apart.
+- \`≈\` before a ratio: the rounds disagree about which of the two is faster.
+`;
 
 /** The text of docs/performance.md. */
 export const page = (results: Result[], plan: Plan): string => `# Performance
 
 Written by \`npm run bench\`. All figures come from one run:
 ${conditions(plan).join(',\n')}.
-Look at the ratios: the figures themselves depend on the machine.
+Look at the ratios: the figures themselves depend on the machine. [Growth](growth.md) has the
+figures for a table of ${sizes[1].toLocaleString('en')} rows.
 
 ![Requests per second](performance.svg)
 
-- **ceiling**: this API, answering with a constant response of the same size and no query; it shows
-  the most that nginx, Express and the logs allow; a result slightly above it is noise
-- **taskapp**: this API; requests that arrive together share a statement
+Each variant runs in the stack that \`compose.prod.yml\` ships, with TLS, the token, two replicas and
+nginx's log, but without the limit on requests:
+
+- **ceiling**: Express without our middleware, a log or a database, which sends constant bytes of
+  the same size: the most that nginx and Express allow
+- **taskapp**: this API as it is shipped; requests that arrive together share a statement
   (\`api/src/tasks/shared-store.ts\`)
 - **plain**: this API with a statement for each request
-- **fastify**: a minimal server with Fastify 5 and pg (\`tools/bench/variant.ts\`)
+- **fastify**, **fastify-log**: a minimal server with Fastify 5 and pg, without and with its logger
+  (\`tools/bench/variant.ts\`)
+- **bun**: a minimal server with Bun, Hono and pg (\`tools/bench/peer/server.js\`)
 
+${columns}
 ${table(results)}
+`;
+
+/** The text of docs/growth.md. */
+export const growthPage = (results: Result[], plan: Plan): string => `# Growth
+
+Written by \`npm run bench -- --growth\`. It shows how much slower production becomes as the table
+grows. All figures come from one run:
+${growthConditions(plan).join(',\n')}.
+Look at the ratios: the figures themselves depend on the machine.
+
+${columns}
+${growthTable(results)}
 `;

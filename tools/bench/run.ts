@@ -1,22 +1,44 @@
-// `npm run bench`: how fast the stack is, compared with the most that the chain allows and with two
-// other ways to write the API. One run on one machine measures all, so the ratios mean something.
+// `npm run bench`: how fast production is, compared with the most that nginx and Express allow and
+// with other servers, and with a large table. One run on one machine measures all, so the ratios
+// mean something.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drive, type Result, type Round, summarise } from './drive.ts';
-import { type Operation, operations, type Plan, planFor, type Variant, variants } from './plan.ts';
-import { chart, conditions, page, table } from './report.ts';
-import { root, type Stack, Stacks } from './stacks.ts';
+import { drive, fill } from './drive.ts';
+import { median, type Result, type Round } from './figures.ts';
+import {
+  growthOperations,
+  growthPlan,
+  type Operation,
+  operations,
+  type Plan,
+  planFor,
+  rows,
+  sizes,
+  variants,
+} from './plan.ts';
+import {
+  chart,
+  conditions,
+  growthConditions,
+  growthPage,
+  growthTable,
+  page,
+  table,
+} from './report.ts';
+import { installPeer, root, type Stack, Stacks } from './stacks.ts';
 
-const usage = `Usage: npm run bench -- [--quick]
+const usage = `Usage: npm run bench -- [--quick | --growth]
 
-Boots the production stack four times, each with another API behind the same nginx and PostgreSQL.
-Drives one after the other with wrk at its address on the frontend network, in several rounds.
-Writes docs/performance.md and docs/performance.svg. Takes under 10 minutes.
+Boots the production stack several times, each with another server behind the same nginx and
+PostgreSQL. Drives one after the other with wrk at its address on the frontend network, in several
+rounds. Writes docs/performance.md and docs/performance.svg. Takes about 15 minutes.
 
---quick    64 connections only, and docs/ is left alone. Takes under 2 minutes
+--quick    64 connections and short rounds; docs/ is left alone. Takes about 3 minutes
+--growth   production with 1,000 and with 1,000,000 rows instead; writes docs/growth.md. Takes
+           about 5 minutes
 
-Needs wrk (Debian: apt-get install wrk).`;
+Needs wrk (Debian: apt-get install wrk), and npm's registry for Bun and Hono.`;
 
 function hasWrk(): boolean {
   try {
@@ -27,26 +49,54 @@ function hasWrk(): boolean {
   }
 }
 
-async function startAll(stacks: Stacks): Promise<Map<Variant, Stack>> {
-  stacks.makeSecrets();
-  const started = new Map<Variant, Stack>();
-  for (const variant of variants) {
-    console.log(`bench: starting ${variant}`);
-    started.set(variant, await stacks.start(variant));
-  }
-  return started;
+/** What is measured: a stack under the name that the report has for it. */
+interface Subject {
+  name: string;
+  stack: Stack;
+  /** Called before each drive. */
+  prepare: () => Promise<void>;
 }
 
-/** Measures every operation on every stack, and prints each result. */
-async function measureAll(stacks: Map<Variant, Stack>, plan: Plan): Promise<Result[]> {
+/** Measures one operation on all subjects in turn, round after round. */
+async function measure(
+  subjects: Subject[],
+  operationOf: (subject: Subject) => Operation,
+  connections: number,
+  plan: Plan,
+): Promise<Result[]> {
+  const measured = subjects.map((subject) => ({ subject, rounds: new Array<Round>() }));
+  for (let round = 0; round < plan.roundsWith(connections); round++) {
+    for (const { subject, rounds } of measured) {
+      await subject.prepare();
+      rounds.push(await drive(subject.stack, operationOf(subject), connections, plan.seconds));
+    }
+  }
+  return measured.map(({ subject, rounds }) => ({
+    subject: subject.name,
+    operation: operationOf(subject).name,
+    connections,
+    rounds,
+  }));
+}
+
+/** Measures every operation on every subject, and prints each result. */
+async function measureAll(
+  subjects: Subject[],
+  operationsOf: (subject: Subject) => Operation[],
+  plan: Plan,
+): Promise<Result[]> {
   const results: Result[] = [];
-  const total = variants.length * operations.length * plan.connections.length;
-  for (const operation of operations) {
-    console.log(`bench: warming up for ${operation}`);
-    // Until Node has compiled what runs often.
-    for (const stack of stacks.values()) await drive(stack, operation, 64, plan.warmUpSeconds);
+  const [count = 0] = subjects.map((subject) => operationsOf(subject).length);
+  const total = subjects.length * count * plan.connections.length;
+  for (let n = 0; n < count; n++) {
+    const operationOf = (subject: Subject) => operationsOf(subject)[n] as Operation;
+    console.log('bench: warming up');
+    for (const subject of subjects) {
+      await subject.prepare();
+      await drive(subject.stack, operationOf(subject), 64, plan.warmUpSeconds);
+    }
     for (const connections of plan.connections) {
-      for (const result of await measure(stacks, operation, connections, plan)) {
+      for (const result of await measure(subjects, operationOf, connections, plan)) {
         results.push(result);
         console.log(`bench: ${results.length}/${total} ${inOneLine(result)}`);
       }
@@ -55,46 +105,56 @@ async function measureAll(stacks: Map<Variant, Stack>, plan: Plan): Promise<Resu
   return results;
 }
 
-/** Measures one operation on all stacks in turn, round after round. */
-async function measure(
-  stacks: Map<Variant, Stack>,
-  operation: Operation,
-  connections: number,
-  plan: Plan,
-): Promise<Result[]> {
-  const measured = [...stacks].map(([variant, stack]) => ({
-    variant,
-    stack,
-    rounds: new Array<Round>(),
-  }));
-  for (let round = 0; round < plan.roundsWith(connections); round++) {
-    for (const { stack, rounds } of measured)
-      rounds.push(await drive(stack, operation, connections, plan.seconds));
-  }
-  return measured.map(({ variant, rounds }) => summarise(variant, operation, connections, rounds));
-}
-
-function inOneLine(result: Result): string {
-  const { variant, operation, connections, rate, p50, p99, errors } = result;
+function inOneLine({ subject, operation, connections, rounds }: Result): string {
+  const of = (value: (round: Round) => number) => median(rounds.map(value));
+  const [rate, p50, p99] = [of((one) => one.rate), of((one) => one.p50), of((one) => one.p99)];
+  const errors = rounds.reduce((sum, round) => sum + round.errors, 0);
   const times = `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`;
-  const what = `${variant} ${operation} with ${connections}`;
+  const what = `${subject}: ${operation} with ${connections}`;
   return `${what}: ${Math.round(rate)}/s, ${times}, ${errors} errors`;
 }
 
-/** Boots, measures and removes the stacks. */
-async function bench(plan: Plan): Promise<Result[]> {
+/** Boots, measures and removes the stacks of all variants. */
+async function benchVariants(plan: Plan): Promise<Result[]> {
+  installPeer();
+  return withStacks(async (stacks) => {
+    const subjects: Subject[] = [];
+    for (const variant of variants) {
+      console.log(`bench: starting ${variant}`);
+      const stack = await stacks.start(variant, variant);
+      subjects.push({ name: variant, stack, prepare: () => fill(stack, rows) });
+    }
+    return measureAll(subjects, () => operations, plan);
+  });
+}
+
+/** The same with a stack for each size of the table. */
+function benchGrowth(plan: Plan): Promise<Result[]> {
+  return withStacks(async (stacks) => {
+    const subjects: Subject[] = [];
+    for (const size of sizes) {
+      console.log(`bench: starting ${size} rows`);
+      const stack = await stacks.start(`rows-${size}`, 'taskapp');
+      await fill(stack, size);
+      subjects.push({ name: String(size), stack, prepare: async () => {} });
+    }
+    return measureAll(subjects, ({ name }) => growthOperations(Number(name)), plan);
+  });
+}
+
+async function withStacks(bench: (stacks: Stacks) => Promise<Result[]>): Promise<Result[]> {
   const stacks = new Stacks();
   try {
-    return await measureAll(await startAll(stacks), plan);
+    stacks.makeSecrets();
+    return await bench(stacks);
   } finally {
     await stacks.remove();
   }
 }
 
-function writeDocuments(results: Result[], plan: Plan): void {
-  writeFileSync(join(root, 'docs/performance.svg'), chart(results));
-  writeFileSync(join(root, 'docs/performance.md'), page(results, plan));
-  console.log('bench: wrote docs/performance.md and docs/performance.svg');
+function write(name: string, text: string): void {
+  writeFileSync(join(root, 'docs', name), text);
+  console.log(`bench: wrote docs/${name}`);
 }
 
 async function main(args: string[]): Promise<number> {
@@ -107,13 +167,24 @@ async function main(args: string[]): Promise<number> {
     console.error(`bench: wrk is not installed (${install})`);
     return 1;
   }
+  const started = Date.now();
+  const took = () => `took ${Math.round((Date.now() - started) / 1_000)} s`;
+  if (args.includes('--growth')) {
+    const results = await benchGrowth(growthPlan);
+    console.log(
+      `\n${growthTable(results)}\n\n${growthConditions(growthPlan).join(', ')}; ${took()}`,
+    );
+    write('growth.md', growthPage(results, growthPlan));
+    return 0;
+  }
   const quick = args.includes('--quick');
   const plan = planFor(quick);
-  const started = Date.now();
-  const results = await bench(plan);
-  const took = Math.round((Date.now() - started) / 1_000);
-  console.log(`\n${table(results)}\n\n${conditions(plan).join(', ')}; took ${took} s`);
-  if (!quick) writeDocuments(results, plan);
+  const results = await benchVariants(plan);
+  console.log(`\n${table(results)}\n\n${conditions(plan).join(', ')}; ${took()}`);
+  if (!quick) {
+    write('performance.svg', chart(results));
+    write('performance.md', page(results, plan));
+  }
   return 0;
 }
 

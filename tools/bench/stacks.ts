@@ -1,25 +1,53 @@
-// Boots the stacks that are measured, one for each variant of the API.
+// Boots the stacks that are measured: production, with the API or another server in its place.
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Tier, tiers, type Variant, variants } from './plan.ts';
+import type { Variant } from './plan.ts';
 
 const run = promisify(execFile);
 export const root = join(import.meta.dirname, '../..');
 
+export const tiers = ['web', 'api', 'db'] as const;
+export type Tier = (typeof tiers)[number];
+
 /** A booted stack. */
 export interface Stack {
   /** Container ids. */
-  ids: Record<Tier, string>;
-  /** The IP address of web on the frontend network. */
-  address: string;
+  ids: Record<Tier, string[]>;
+  /** Of web on the frontend network. */
+  url: string;
+  /** The API's token. */
+  token: string;
+}
+
+const directory = '/repo/tools/bench'; // in the containers, by compose.variant.yml
+const isArm = process.arch === 'arm64';
+const bunPackage = isArm ? '@oven/bun-linux-aarch64' : '@oven/bun-linux-x64';
+const bun = `${directory}/peer/node_modules/${bunPackage}/bin/bun`;
+
+/** What runs instead of the API's own command. */
+const commandOf = (variant: Variant): string =>
+  variant === 'bun'
+    ? `${bun} ${directory}/peer/server.js`
+    : `node ${directory}/variant.ts ${variant}`;
+
+/**
+ * Installs Bun and Hono, for the containers: only here, because the 100 MB of Bun are of no use to
+ * anything else. Throws if npm fails.
+ */
+export function installPeer(): void {
+  const platform = ['--os=linux', `--cpu=${isArm ? 'arm64' : 'x64'}`, '--libc=glibc'];
+  const args = ['ci', '--include=optional', '--no-audit', '--no-fund', ...platform];
+  execFileSync('npm', args, { cwd: join(import.meta.dirname, 'peer'), stdio: 'pipe' });
 }
 
 export class Stacks {
   readonly #prefix = `taskapp-bench-${process.pid}`;
   readonly #secrets = mkdtempSync(join(tmpdir(), `${this.#prefix}-`));
+  /** The projects that were started, and what runs in them. */
+  readonly #started = new Map<string, Variant>();
 
   /** Creates the secrets that all stacks use. Throws if that fails. */
   makeSecrets(): void {
@@ -28,27 +56,31 @@ export class Stacks {
   }
 
   /** Builds a stack, and resolves when it is healthy. Rejects with the message of Compose. */
-  async start(variant: Variant): Promise<Stack> {
-    await this.#compose(variant, 'build');
-    await this.#compose(variant, 'up', '-d', '--wait');
-    const ids = await Promise.all(
-      tiers.map((tier) => this.#compose(variant, 'ps', '--quiet', tier)),
+  async start(name: string, variant: Variant): Promise<Stack> {
+    const project = `${this.#prefix}-${name}`;
+    this.#started.set(project, variant);
+    await this.#compose(project, 'build');
+    await this.#compose(project, 'up', '-d', '--wait');
+    const [web = [], api = [], db = []] = await Promise.all(
+      tiers.map(async (tier) =>
+        (await this.#compose(project, 'ps', '--quiet', tier)).trim().split('\n'),
+      ),
     );
-    const [web = '', api = '', db = ''] = ids.map((id) => id.trim());
-    return { ids: { web, api, db }, address: await this.#addressOf(variant, web) };
+    const url = `https://${await this.#addressOf(project, web[0] ?? '')}`;
+    const token = readFileSync(join(this.#secrets, 'api_token'), 'utf8');
+    return { ids: { web, api, db }, url, token };
   }
 
-  async #addressOf(variant: Variant, web: string): Promise<string> {
-    const network = `${this.#projectOf(variant)}_frontend`;
-    const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+  async #addressOf(project: string, web: string): Promise<string> {
+    const format = `{{(index .NetworkSettings.Networks "${project}_frontend").IPAddress}}`;
     const { stdout } = await run('docker', ['inspect', '--format', format, web]);
     return stdout.trim();
   }
 
   /** Removes the stacks, their volumes and images, and the secrets, as far as they exist. */
   async remove(): Promise<void> {
-    for (const variant of variants) {
-      const down = this.#compose(variant, 'down', '--volumes', '--timeout', '2');
+    for (const project of this.#started.keys()) {
+      const down = this.#compose(project, 'down', '--volumes', '--timeout', '2');
       await down.catch(() => undefined);
     }
     const images = [`${this.#prefix}-api:bench`, `${this.#prefix}-web:bench`];
@@ -56,25 +88,24 @@ export class Stacks {
     rmSync(this.#secrets, { recursive: true });
   }
 
-  #projectOf(variant: Variant): string {
-    return `${this.#prefix}-${variant}`;
-  }
-
-  async #compose(variant: Variant, ...args: string[]): Promise<string> {
+  async #compose(project: string, ...args: string[]): Promise<string> {
+    const variant = this.#started.get(project) ?? 'taskapp';
     const names = ['compose.yml', 'compose.prod.yml', 'tools/bench/compose.yml'];
+    if (variant !== 'taskapp') names.push('tools/bench/compose.variant.yml');
     const files = names.flatMap((name) => ['-f', name]);
     const env = {
       ...process.env,
       COMPOSE_DISABLE_ENV_FILE: '1',
+      LOG_LEVEL: '', // production's default
       HTTP_BIND: '127.0.0.1',
       HTTP_PORT: '0',
       HTTPS_PORT: '0',
       SECRETS_DIR: this.#secrets,
       IMAGE_PREFIX: this.#prefix,
       TAG: 'bench',
-      VARIANT: variant,
+      COMMAND: commandOf(variant),
     };
-    const command = ['compose', '-p', this.#projectOf(variant), ...files, ...args];
+    const command = ['compose', '-p', project, ...files, ...args];
     const { stdout } = await run('docker', command, { cwd: root, env });
     return stdout;
   }

@@ -1,11 +1,12 @@
-// The servers that the benchmark compares. Runs in the API's production image, instead of
-// dist/server.js.
-//   node variant.ts shared    the API as it is
-//   node variant.ts plain     the same, with a statement for each request
-//   node variant.ts ceiling   the same, with a constant instead of the database
-//   node variant.ts fastify   Fastify and pg, as small as such a server can be
+// The servers that the benchmark compares with the API, except for the one on Bun. Runs in the API's
+// production image, instead of dist/server.js.
+//   node variant.ts ceiling       bare Express: no middleware, no log, constant bytes
+//   node variant.ts plain         the API with a statement for each request
+//   node variant.ts fastify       Fastify and pg, as small as such a server can be
+//   node variant.ts fastify-log   the same with Fastify's logger
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import express from 'express';
 import type { FastifyInstance } from 'fastify';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -13,17 +14,11 @@ import type * as App from '../../api/src/app.ts';
 import type * as Config from '../../api/src/config.ts';
 import type * as Database from '../../api/src/db.ts';
 import type * as Store from '../../api/src/tasks/store.ts';
+import { insert, selectOne, selectPage } from './sql.ts';
 
 const variant = process.argv[2];
 const dist = '/app/api/dist';
 const timeouts = { keepAliveTimeout: 75_000, headersTimeout: 80_000, requestTimeout: 90_000 };
-
-const selectPage = `
-  SELECT id, title, status, created_at FROM tasks
-  ORDER BY created_at DESC, -id DESC
-  LIMIT 100`;
-const selectOne = 'SELECT id, title, status, created_at FROM tasks WHERE id = $1';
-const insert = 'INSERT INTO tasks (title) VALUES ($1) RETURNING id, title, status, created_at';
 
 const taskType = {
   type: 'object',
@@ -46,42 +41,58 @@ const createSchema = {
   },
 };
 
-if (variant === 'fastify') await startFastify();
-else await startExpress(variant ?? '');
+switch (variant) {
+  case 'ceiling':
+    startCeiling();
+    break;
+  case 'plain':
+    await startPlain();
+    break;
+  default:
+    await startFastify(variant === 'fastify-log');
+}
 
-async function startExpress(name: string): Promise<void> {
+/** Answers with bytes of the size that the API's answers have. */
+function startCeiling(): void {
+  const task = (id: number) => ({
+    id,
+    title: `task ${id}`,
+    status: 'pending',
+    created_at: '2025-01-01T00:00:00.123456+00:00',
+  });
+  const tasks = Array.from({ length: 50 }, (_, n) => task(n + 1));
+  const page = Buffer.from(JSON.stringify({ tasks }));
+  const one = Buffer.from(JSON.stringify({ task: task(1) }));
+  const send = (status: number, bytes: Buffer): express.RequestHandler => {
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': bytes.length };
+    return (_req, res) => void res.writeHead(status, headers).end(bytes);
+  };
+  const app = express();
+  app.get('/api/tasks', send(200, page));
+  app.get('/api/tasks/:id', send(200, one));
+  app.post('/api/tasks', send(201, one));
+  app.get('/healthz', send(200, Buffer.from('{"status":"healthy"}')));
+  createServer(timeouts, app).listen(8080);
+}
+
+async function startPlain(): Promise<void> {
   const { createApp } = (await import(`${dist}/app.js`)) as typeof App;
   const { readConfig } = (await import(`${dist}/config.js`)) as typeof Config;
   const { openDb } = (await import(`${dist}/db.js`)) as typeof Database;
   const { openTaskStore } = (await import(`${dist}/tasks/store.js`)) as typeof Store;
 
   const config = readConfig(process.env);
-  const log = pino({ base: null, formatters: { level: (level) => ({ level }) } });
+  const log = pino({ level: config.LOG_LEVEL, base: null });
   const db = openDb(config, log);
-  const plain = openTaskStore(db);
-  const store = name === 'ceiling' ? await constantStore(plain) : plain;
-  const app = createApp({ db, log, version: 'bench', ...(name !== 'shared' && { store }) });
+  const store = openTaskStore(db);
+  const { API_TOKEN: apiToken, HOSTNAME: replica } = config;
+  const app = createApp({ db, store, log, apiToken, replica, version: 'bench' });
   createServer(timeouts, app).listen(8080);
 }
 
-/** A store that always answers with the same rows, which it got from the database once. */
-async function constantStore(store: Store.TaskStore): Promise<Store.TaskStore> {
-  const tasks = Array.from({ length: 45 }, (_, n) => ({ title: `task ${n}`, status: 'pending' }));
-  const [created] = (await Promise.all(tasks.map((task) => store.create(task)))) as [
-    Awaited<ReturnType<typeof store.create>>,
-  ];
-  const page = await store.list({ limit: 100 }); // 50 tasks, with the 5 of the seed
-  return {
-    ...store,
-    list: async () => page,
-    get: async () => created.json,
-    create: async () => created,
-  };
-}
-
-async function startFastify(): Promise<void> {
+async function startFastify(logger: boolean): Promise<void> {
   const { default: fastify } = await import('fastify');
-  const app = fastify({ logger: true, keepAliveTimeout: 75_000 });
+  const app = fastify({ logger, keepAliveTimeout: 75_000 });
   addRoutes(app, openPool());
   await app.listen({ host: '0.0.0.0', port: 8080 });
 }

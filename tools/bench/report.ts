@@ -183,8 +183,8 @@ ${table(results)}
 /** The text of docs/growth.md. */
 export const growthPage = (results: Result[], plan: Plan): string => `# Growth
 
-Written by \`npm run bench -- --growth\`. It shows how much slower production becomes as the table
-grows. All figures come from one run:
+Written by \`npm run bench -- --growth\`. It compares production with a small and with a large table;
+\`create\` comes last, and adds rows to it. All figures come from one run:
 ${growthConditions(plan).join(',\n')}.
 Look at the ratios: the figures themselves depend on the machine.
 

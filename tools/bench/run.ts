@@ -36,7 +36,7 @@ rounds. Writes docs/performance.md and docs/performance.svg. Takes about 15 minu
 
 --quick    64 connections and short rounds; docs/ is left alone. Takes about 3 minutes
 --growth   production with 1,000 and with 1,000,000 rows instead; writes docs/growth.md. Takes
-           about 5 minutes
+           about 4 minutes
 
 Needs wrk (Debian: apt-get install wrk), and npm's registry for Bun and Hono.`;
 

@@ -6,8 +6,10 @@
 # settings: the file with the settings. as_typed: what a person types for `docker compose`.
 # shellcheck disable=SC2034
 
+# As Compose reads it: with export before it, and spaces around the sign.
+names_files='^[[:space:]]*(export[[:space:]]+)?COMPOSE_FILE[[:space:]]*[=:]'
 means_production() { # means_production FILE
-  grep -qs '^COMPOSE_FILE=.*compose\.prod\.yml' "$1"
+  grep -Eqs "$names_files.*compose\.prod\.yml" "$1"
 }
 
 as_typed='docker compose'
@@ -15,7 +17,7 @@ settings=.env
 if [ -z "${COMPOSE_FILE:-}" ] && ! means_production .env && [ -f .env.prod ]; then
   export COMPOSE_ENV_FILES=.env.prod
   as_typed+=' --env-file .env.prod'
-  if ! grep -q '^COMPOSE_FILE=' .env.prod; then
+  if ! grep -Eq "$names_files" .env.prod; then
     export COMPOSE_FILE=compose.yml:compose.prod.yml
     as_typed+=' -f compose.yml -f compose.prod.yml'
   fi
@@ -34,11 +36,16 @@ setting() {
   printf '%s\n' "${image#a}"
 }
 
+# find_project: sets project, its name. From then on, containers does not read the Compose files,
+# which may be edited meanwhile.
+find_project() {
+  project=$(docker compose config | sed -n 's/"//g; s/^name: //p')
+}
+
 # containers SERVICE: its containers, stopped ones too, but not those of `docker compose run`, which
 # `docker compose ps --all` lists as well.
 containers() {
-  local project label=label=com.docker.compose
-  project=$(docker compose config | sed -n 's/"//g; s/^name: //p') || return
+  local label=label=com.docker.compose
   docker ps --all --quiet --no-trunc --filter "$label.project=$project" \
     --filter "$label.service=$1" --filter "$label.oneoff=False"
 }

@@ -14,8 +14,8 @@ nginx, then drains and removes the old ones one by one. Then writes TAG into the
 .env.prod, so that `docker compose up -d` starts that version as well.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
-code is 1. Ctrl-C also undoes the release, and so does a lost session. Once the old replicas drain,
-neither has an effect: the release is finished.
+code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
+From then on both are ignored, and the release finishes.
 
 --rollback         releases the version before this one
 --restart          replaces the API replicas with new ones of the same version, for example to read
@@ -23,11 +23,11 @@ neither has an effect: the release is finished.
 --force            releases TAG even if it is the running version
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
-nginx is one container, because only one can have the port. It is replaced if its image or settings
-have changed. The new one must first become healthy beside the old one, without the port. Then the
-service is interrupted for about a second. An unchanged nginx keeps running under its old tag, and
-the next `docker compose up -d` replaces it. The database is not touched. If the schema changes, run
-scripts/apply-schema.sh first.
+There is one nginx container, because only one can bind the port. If its image or settings have
+changed, a trial container that publishes no port must first become healthy beside it. Replacing it
+then interrupts the service for about a second. An unchanged nginx keeps running under its old tag,
+and the next `docker compose up -d` replaces it. The database is not touched. If the schema changes,
+run scripts/apply-schema.sh first.
 While a replica drains, /healthz can answer 503 through nginx as well: a monitor from outside should
 ask twice.
 
@@ -69,7 +69,8 @@ done
 [ -n "$action$tag" ] || misused
 need docker
 
-[ -f "$settings" ] || export COMPOSE_ENV_FILES=.env.prod settings=.env.prod
+[ -f "$settings" ] || [ -n "${COMPOSE_ENV_FILES:-}" ] \
+  || export COMPOSE_ENV_FILES=.env.prod settings=.env.prod
 [ -f "$settings" ] \
   || fail "$settings is not there; scripts/make-secrets.sh makes it for production"
 
@@ -97,6 +98,7 @@ esac
 
 export TAG=$tag # overrides the one in the settings
 docker compose config --quiet || fail "$wrong_settings"
+find_project
 
 image_of() { docker compose config --images | grep -e "-$1:$tag\$" | head -n 1; }
 id_of_image() { docker image inspect --format '{{.Id}}' "$1"; }
@@ -186,14 +188,18 @@ compare_web() {
 
 # Writes the tag into the settings. The file changes in one step: it is never half written.
 record() {
+  local file
   [ "$tag" != "$current" ] || return 0
-  cp -p "$settings" "$settings.part" # for its mode
+  file=$(readlink -f "$settings") # a link stays a link
+  cp -p "$file" "$file.part"      # for its mode
   awk -v tag="$tag" -v previous="$current" '
-    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*=.*/, "", name) }
+    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*[=:].*/, "", name) }
     name == "PREVIOUS_TAG" { next }
     name == "TAG" { $0 = "TAG=" tag "\nPREVIOUS_TAG=" previous }
-    { print }' "$settings" >"$settings.part"
-  mv "$settings.part" "$settings"
+    { print }' "$file" >"$file.part"
+  mv "$file.part" "$file"
+  [ "$(unset TAG && setting TAG)" = "$tag" ] \
+    || fail "cannot write TAG=$tag into $settings: is it set in another file?"
 }
 
 start_all() {
@@ -220,7 +226,7 @@ if [ -z "$force" ] && runs_already; then
   exit 0
 fi
 compare_web
-frontend=$(field '{{index .Config.Labels "com.docker.compose.project"}}' "${old[0]}")_frontend
+frontend=${project}_frontend
 
 # --- Release -------------------------------------------------------------------------------------
 # Four requests to nginx. It speaks HTTP if a proxy in front terminates TLS.
@@ -246,14 +252,14 @@ drain() {
   if wait "$stopping" || ! serves "$1"; then
     docker rm --force "$1" >/dev/null || say "could not remove $1" >&2
   else
-    left=yes
     say "$1 could not be stopped, so it goes on serving" >&2
+    return 1
   fi
 }
 
 is_old() { [[ " ${old[*]} " == *" $1 "* ]]; }
 
-new=() stage=trying web=$old_web left=''
+new=() stage=trying web=$old_web
 remove_new() {
   local container
   say 'not released; removing the new replicas, while the old ones go on serving' >&2
@@ -265,14 +271,14 @@ remove_new() {
     if is_old "$container"; then
       continue
     elif [ "$stage" = serving ]; then
-      drain "$container"
+      drain "$container" || true
     else
       docker rm --force "$container" >/dev/null || true
     fi
   done
 }
 
-trial=${frontend%_frontend}-web-trial
+trial=$project-web-trial
 remove_trial() { docker rm --force "$trial" >/dev/null 2>&1 || true; }
 
 undo() {
@@ -280,8 +286,8 @@ undo() {
   web=$old_web
   trap '' HUP INT TERM
   case $stage in
-    trying) remove_trial ;;
-    starting | serving) remove_new ;;
+    trying) undisturbed remove_trial ;;
+    starting | serving) undisturbed remove_new || true ;;
   esac
   exit "$status"
 }
@@ -353,12 +359,13 @@ replace_web() {
 }
 
 remove_old() {
-  local container
+  local container status=0
   [ -z "$web_changed" ] || [ -z "$old_web" ] || docker rm "$old_web" >/dev/null || true
   for container in "${old[@]}"; do
     say "draining $(field '{{slice .Name 1}}' "$container")"
-    drain "$container"
+    drain "$container" || status=1
   done
+  return "$status"
 }
 
 if [ -n "$web_changed" ] && [ -n "$old_web" ]; then try_web; fi
@@ -367,12 +374,10 @@ start_new
 stage=serving
 connect_new
 if [ -n "$web_changed" ]; then replace_web; fi
-stage=draining
 trap '' HUP INT TERM # from here on it is quicker, and safer, to finish
-remove_old
-record
-stage=finished
-[ -z "$left" ] \
+record               # now: if this script is killed later, the new version must stay
+stage=draining
+undisturbed remove_old \
   || fail "version $tag is running, but so are old replicas, see above;" \
     "scripts/deploy.sh $tag removes them"
 say "version $tag is running"

@@ -31,8 +31,8 @@ need() {
   done
 }
 
-# After this, a signal ends the script with 128 + n, through its EXIT trap. SIGPIPE is ignored: with
-# a lost SSH session, the next output would end the script, also in that trap.
+# After this, a signal ends the script with 128 + n, through its EXIT trap. SIGPIPE is ignored:
+# after a lost SSH session, the next write would otherwise kill the script, even inside that trap.
 exit_on_signals() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -40,9 +40,19 @@ exit_on_signals() {
   trap '' PIPE
 }
 
+# undisturbed COMMAND...: runs it in a process group of its own, which Ctrl-C does not reach. To
+# ignore INT is not enough: docker would listen for it all the same.
+undisturbed() {
+  set -m
+  "$@" </dev/null &
+  set +m
+  wait $!
+}
+
 # take_lock DIRECTORY: locks it until this process ends, however it ends. Returns 1 if another
-# process has the lock. Not a file, because `git pull` may put another one into its place. Children
-# inherit it with descriptor 9: a child that may outlive the script must close that descriptor.
+# process has the lock. It must be a directory: `git pull` may replace a file with a new one, which
+# would not be locked. Children inherit the lock with descriptor 9: a child that may outlive the
+# script must close that descriptor.
 take_lock() {
   local status=0
   exec 9<"$1" || fail "cannot read $1, whose lock prevents two runs at once; run this as its owner"

@@ -69,7 +69,8 @@ is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/de
 # starts it for the change only, where the API cannot reach it.
 find_database() {
   local deadline=$((SECONDS + 120))
-  container=$(containers db) || fail 'docker compose failed, see above'
+  find_project || fail 'docker compose failed, see above'
+  container=$(containers db)
   if [ -n "$container" ] && is_ready; then
     return
   elif [ -z "$production" ]; then
@@ -172,22 +173,26 @@ new_password() {
 }
 
 changed=''
+put_back() {
+  local n end=''
+  say 'failed; putting the old password back' >&2
+  printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" \
+    || say 'cannot put the old password of the role back' >&2
+  [ -n "$production" ] || end=$'\n'
+  for n in "${!files[@]}"; do
+    printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
+  done
+  [ "$changed" != restarting ] || restart_in_the_lab \
+    || say 'cannot start the API again' >&2
+}
+
 finish() {
-  local status=$? n end=''
+  local status=$?
   trap '' HUP INT TERM
-  if [ -n "$changed" ]; then
-    say 'failed; putting the old password back' >&2
-    printf 'ALTER ROLE :"role" PASSWORD %s;\n' "$verifier" | psql_in_db -v "role=$role" \
-      || say 'cannot put the old password of the role back' >&2
-    [ -n "$production" ] || end=$'\n'
-    for n in "${!files[@]}"; do
-      printf '%s%s' "${old[n]}" "$end" | write_in_place "${files[n]}"
-    done
-    [ "$changed" != restarting ] || restart_in_the_lab \
-      || say 'cannot start the API again' >&2
-  fi
+  [ -z "$changed" ] || undisturbed put_back || true
   if [ -n "$temporary" ]; then
-    docker stop --time 60 "$temporary" >/dev/null || say "cannot stop $temporary" >&2
+    undisturbed docker stop --time 60 "$temporary" >/dev/null \
+      || say "cannot stop $temporary" >&2
   fi
   exit "$status"
 }

@@ -275,6 +275,16 @@ export class Script {
 
   /** Sends a signal to the script and the commands it runs, like Ctrl-C does. */
   kill(signal: NodeJS.Signals): void {
-    if (this.#pid !== undefined) process.kill(-this.#pid, signal);
+    try {
+      if (this.#pid !== undefined) process.kill(-this.#pid, signal);
+    } catch {
+      // it has ended
+    }
+  }
+
+  /** Presses Ctrl-C until it ends, as somebody without patience does. */
+  async pressCtrlC(): Promise<Ended> {
+    const timer = setInterval(() => this.kill('SIGINT'), 200);
+    return this.ended.finally(() => clearInterval(timer));
   }
 }

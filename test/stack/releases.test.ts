@@ -285,6 +285,22 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     for (const id of after) expect(before).not.toContain(id);
   });
 
+  it('is not disturbed by Ctrl-C pressed again and again, in its undoing and in the end', async () => {
+    const before = await containers('api');
+    const starting = script('deploy.sh', 'hangs');
+    await starting.says('beside');
+    await expect.poll(() => containers('api'), { timeout: 20_000 }).toHaveLength(4);
+    expect(await starting.pressCtrlC()).toMatchObject({ code: 130 });
+    expect(await containers('api')).toEqual(before);
+
+    const draining = script('deploy.sh', '--restart');
+    await draining.says('draining');
+    expect(await draining.pressCtrlC()).toMatchObject({ code: 0 });
+    const after = await containers('api');
+    expect(after).toHaveLength(2);
+    for (const id of after) expect(before).not.toContain(id);
+  });
+
   it('removes what a killed release has left', async () => {
     const before = await containers('api');
     const killed = script('deploy.sh', 'hangs');
@@ -348,6 +364,15 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     await rotation.says('beside');
     rotation.hangUp();
     expect(await rotation.ended).toMatchObject({ code: 129 });
+    expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
+    expect(await fits('taskapp_api', before.password)).toBe(true);
+  });
+
+  it('puts both passwords back however often Ctrl-C is pressed', async () => {
+    const before = { api: await containers('api'), password: secret('db_pass') };
+    const rotation = script('rotate-password.sh');
+    await rotation.says('beside');
+    expect(await rotation.pressCtrlC()).toMatchObject({ code: 130 });
     expect({ api: await containers('api'), password: secret('db_pass') }).toEqual(before);
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });

@@ -104,7 +104,8 @@ if [ "$dry_run" = yes ]; then
 fi
 
 # Removes what a killed run has left: unfinished files, files without their dump, scratch databases.
-# Only those of this user: of another user's process, kill -0 does not say whether it runs.
+# Of the scratch databases, only this user's: kill -0 cannot tell whether another user's process is
+# running.
 remove_leftovers() {
   local file name
   local query="SELECT datname FROM pg_database WHERE datname ~ '^taskapp_verify_${UID}_[0-9]+$'"

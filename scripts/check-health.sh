@@ -204,8 +204,8 @@ secrets_directory() {
   echo "${directory:-secrets}"
 }
 
-# ask_with_token PATH TOKEN_FILE: over TLS, sends the token only to a server that has the key of our
-# own certificate, which need not name 127.0.0.1, or one whose certificate the machine trusts.
+# ask_with_token PATH TOKEN_FILE: over TLS, sends the token only to a server that holds the key of
+# our own certificate, whatever name that certificate has, or whose certificate this machine trusts.
 ask_with_token() {
   local header key=$work/key
   header="Authorization: Bearer $(<"$2")"
@@ -225,7 +225,8 @@ check_tasks() {
       report SKIP "$path" "wants the API token, and $file cannot be read; run as its owner"
       return
     elif [ "$own_port" = no ] && [[ ! $url =~ $safe ]]; then
-      report SKIP "$path" 'wants the API token, which goes to another machine only over TLS'
+      report SKIP "$path" \
+        'wants the API token, which is sent to other machines only over TLS; use an https address'
       return
     fi
     ask_with_token "$path" "$file"

@@ -121,8 +121,8 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# Drops the databases that killed runs of this user have left. Of another user's process, kill -0
-# does not say whether it runs.
+# Drops the databases that killed runs of this user have left: kill -0 cannot tell whether another
+# user's process is running.
 drop_leftovers() {
   local name query="SELECT datname FROM pg_database WHERE datname ~ :'like'"
   for name in $(sql postgres -v like="^${short}_restore_${UID}_[0-9]+\$" <<<"$query"); do

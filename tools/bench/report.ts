@@ -148,9 +148,12 @@ Each figure is the median over the rounds. The columns with µs are CPU time per
 of the two replicas, of PostgreSQL, and of the engine (\`dockerd\`, \`containerd\` and its shims),
 which copies what the containers log.
 
+A ratio is the median over paired rounds, so it can differ from the ratio of the two medians.
+
 What is noise:
 
-- \`~\` after a figure: its rounds are more than ${limitOfSpread * 100} % of the figure apart.
+- \`~\` after a figure: its fastest and slowest rounds differ by more than
+  ${limitOfSpread * 100} % of the figure.
 - \`≈\` before a ratio: the rounds disagree about which of the two is faster.
 `;
 
@@ -184,7 +187,7 @@ ${table(results)}
 export const growthPage = (results: Result[], plan: Plan): string => `# Growth
 
 Written by \`npm run bench -- --growth\`. It compares production with a small and with a large table;
-\`create\` comes last, and adds rows to it. All figures come from one run:
+\`create\` comes last, and adds rows to the table. All figures come from one run:
 ${growthConditions(plan).join(',\n')}.
 Look at the ratios: the figures themselves depend on the machine.
 

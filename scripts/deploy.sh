@@ -188,10 +188,14 @@ compare_web() {
 
 # Writes the tag into the settings. The file changes in one step: it is never half written.
 record() {
-  local file
+  local file=$settings target
   [ "$tag" != "$current" ] || return 0
-  file=$(readlink -f "$settings") # a link stays a link
-  cp -p "$file" "$file.part"      # for its mode
+  while [ -L "$file" ]; do # a link stays a link
+    target=$(readlink "$file")
+    [[ $target = /* ]] || target=${file%"${file##*/}"}$target
+    file=$target
+  done
+  cp -p "$file" "$file.part" # for its mode
   awk -v tag="$tag" -v previous="$current" '
     { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*[=:].*/, "", name) }
     name == "PREVIOUS_TAG" { next }

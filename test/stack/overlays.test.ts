@@ -193,9 +193,10 @@ describe.skipIf(inject('notRunBecause'))('a clone made under umask 077, without 
     const message = 'taskapp db: db/postgres-without-password.sh cannot be run; on the host:';
     await expect.poll(log, { timeout: 20_000 }).toContain(message);
 
+    // Before the files are mended: a database that is being made ignores the signal to stop.
+    await untilAllowed(() => stack.compose('rm', '--stop', '--force', 'db'));
     letContainersRead(directory);
     execFileSync('chmod', ['a+x', 'db/postgres-without-password.sh'], { cwd: directory });
-    await untilAllowed(() => stack.compose('rm', '--stop', '--force', 'db'));
     await stack.up({ build: true });
     expect((await stack.https('/api/tasks')).status).toBe(200);
   });

@@ -191,16 +191,31 @@ if_it_runs() { # if_it_runs reload|restart UNIT
   fi
 }
 
+# sshd -T names every address with its port, as Port and ListenAddress set them. A socket of systemd
+# that starts sshd, as on Ubuntu, may have ports of its own.
 configured_ssh_ports() {
   local files=(/etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf)
-  sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }' \
+  sshd -T 2>/dev/null | sed -nE 's/^listenaddress .*:([0-9]+)$/\1/p' \
     || sed -nE 's/^[[:space:]]*Port[[:space:]]+([0-9]+).*/\1/Ip' "${files[@]}" 2>/dev/null \
     || true
+  if systemd_runs; then socket_ports ssh.socket; fi
+}
+
+socket_ports() { # socket_ports UNIT: where systemd listens for it
+  if ! systemctl is-enabled --quiet "$1" && ! systemctl is-active --quiet "$1"; then return; fi
+  systemctl show --property Listen "$1" | sed -nE 's/^Listen=(.*:)?([0-9]+) \(Stream\)$/\2/p'
+}
+
+# Those of each sshd that runs, however it was started.
+open_ssh_ports() {
+  command -v ss >/dev/null || return 0
+  ss -Hltnp | awk '/"sshd"/ { sub(/.*:/, "", $4); print $4 }'
 }
 
 ssh_ports() { # with the port of the session that this runs in
   {
     configured_ssh_ports
+    open_ssh_ports
     if [ -n "${SSH_CONNECTION:-}" ]; then echo "${SSH_CONNECTION##* }"; fi
   } | sort --unique | grep . || echo 22
 }
@@ -249,9 +264,9 @@ TEXT
 # With these settings, a port published without an address stays on 127.0.0.1, and only nginx names
 # its address (HTTP_BIND). "ip" is for Docker's own bridge, default-network-opts for new networks of
 # Compose. live-restore keeps containers running while the daemon is updated.
-configure_docker() {
-  local file=/etc/docker/daemon.json binding=com.docker.network.bridge.host_binding_ipv4
-  cat >"$work/daemon.json" <<TEXT
+readonly binding=com.docker.network.bridge.host_binding_ipv4
+docker_settings() {
+  cat <<TEXT
 {
   "ip": "127.0.0.1",
   "default-network-opts": { "bridge": { "$binding": "127.0.0.1" } },
@@ -260,13 +275,54 @@ configure_docker() {
   "log-opts": { "max-size": "10m", "max-file": "3" }
 }
 TEXT
-  if [ -e "$file" ] && ! cmp --silent "$work/daemon.json" "$file"; then
-    problem "$file is there and differs; it is kept." \
-      'Run this again after you have removed it, or added these settings to it:'
-    cat "$work/daemon.json" >&2
-    return 1
+}
+
+# Adds the settings to a daemon.json that is there, and keeps what it sets itself.
+configure_docker() {
+  local file=/etc/docker/daemon.json
+  docker_settings >"$work/daemon.json"
+  if [ -s "$file" ] && ! cmp --silent "$work/daemon.json" "$file"; then
+    install_packages jq || return
+    if [ "$dry_run" = yes ] && ! command -v jq >/dev/null; then
+      note "$file is there: would add the settings that it lacks"
+      written=no
+      return
+    fi
+    merge_into "$file" || return
   fi
   install_file 644 "$file" <"$work/daemon.json"
+}
+
+# merge_into FILE: $work/daemon.json becomes FILE with the settings that it lacks. Another log driver
+# has other options, so what FILE says about logs is not mixed with ours.
+merge_into() {
+  # shellcheck disable=SC2016 # a variable of jq
+  local merged='.[1] as $theirs
+    | if $theirs | has("log-driver") or has("log-opts") then .[0] | del(."log-driver", ."log-opts")
+      else .[0] end
+    | . * $theirs'
+  local is_local=".ip == \"127.0.0.1\" and
+    .\"default-network-opts\".bridge.\"$binding\" == \"127.0.0.1\""
+  if jq --exit-status --slurp "($merged) == .[1]" "$work/daemon.json" "$1" >/dev/null 2>&1; then
+    cp "$1" "$work/merged" # has them all: keep its form
+  elif ! jq --slurp "$merged" "$work/daemon.json" "$1" >"$work/merged" 2>"$work/output"; then
+    problem "$1 is not JSON; it is kept: $(<"$work/output")"
+    return 1
+  fi
+  if ! jq --exit-status "$is_local" "$work/merged" >/dev/null; then
+    problem "$1 publishes ports without an address to the world; it is kept." \
+      'Remove "ip" and "default-network-opts" from it, then run this again'
+    return 1
+  fi
+  mv "$work/merged" "$work/daemon.json"
+}
+
+# From release 10 on, RHEL and its relatives have the modules that Docker's rules for iptables need
+# in a package of their own. The first name is for the kernel that runs, the second for its updates.
+install_kernel_modules() {
+  if [ "$family" = redhat ] && [ "${release%%.*}" -ge 10 ]; then
+    install_packages "kernel-modules-extra-$(uname -r)" kernel-modules-extra
+  fi
 }
 
 # Sets docker_packages, and adds the repository that they come from.
@@ -301,6 +357,7 @@ dockerd_accepts() { # dockerd_accepts FILE
 part_docker() {
   local restart=no version
   choose_docker || return 0
+  install_kernel_modules || return 0
   # This comes before the packages, so that the daemon has its configuration when it first starts.
   if configure_docker && [ "$written" = yes ]; then restart=yes; fi
   install_packages "${docker_packages[@]}" || return 0
@@ -376,24 +433,33 @@ can_log_in() {
   [ -z "$(find "$home" "$home/.ssh" "$file" -maxdepth 0 \( "${unsafe[@]}" \))" ]
 }
 
+# can_become_root USER: by a rule of sudo, whether it is for the user or for a group. A rule without
+# NOPASSWD does not help a user whose password is locked or empty.
+can_become_root() {
+  local rules
+  rules=$(sudo -n -l -U "$1" 2>/dev/null | grep -E '^ +\((ALL|root)\b.*\bALL$') || return
+  [[ $rules == *NOPASSWD* ]] || ! passwd --status "$1" 2>/dev/null | grep -qE '^[^ ]+ (L|LK|NP) '
+}
+
 # The users other than root who can log in with a key and become root.
 admins_with_key() {
   local user
-  for user in $(getent group sudo wheel admin | cut -d : -f 4 | tr ',' ' '); do
-    if [ "$user" != root ] && can_log_in "$user"; then echo "$user"; fi
+  for user in $(getent passwd | cut -d : -f 1) ${SUDO_USER:-}; do
+    if [ "$user" != root ] && can_log_in "$user" && can_become_root "$user"; then echo "$user"; fi
   done
 }
 
 refuse_without_a_key() {
   if ! is_wanted ssh || [ -n "$(admins_with_key)" ]; then return; fi
   cat >&2 <<'TEXT'
-provision: refused: no user with sudo has an SSH key, so nobody could log in once sshd refuses
-passwords and root. Make such a user (on Rocky, the group is wheel, not sudo), and copy your key:
+provision: refused: no user with sudo has an SSH key, so nobody could administer this machine once
+sshd refuses passwords and root. Make such a user (on Rocky, the group is wheel, not sudo), and copy
+your key:
   useradd --create-home --shell /bin/bash --groups sudo NAME && passwd NAME     # here
   ssh-copy-id NAME@this-machine                                                 # on your machine
 If the user has a key already, sshd would ignore it: the file, .ssh and the home directory must
-belong to NAME and not be writable by others. To leave sshd as it is, use --without ssh. Nothing was
-changed.
+belong to NAME and not be writable by others. sudo asks for a password, unless its rule says
+NOPASSWD, so NAME needs one. To leave sshd as it is, use --without ssh. Nothing was changed.
 TEXT
   exit 3
 }
@@ -533,14 +599,18 @@ make_directories() {
 # The containers' users must be able to read the mounted files. In a clone made under umask 077,
 # they cannot.
 share_with_containers() {
-  local mounted=("$app/db" "$app/monitoring")
+  local unreadable unrunnable
   [ -d "$app/db" ] || return 0
-  if [ -n "$(find "${mounted[@]}" ! -perm -004 -print -quit)" ]; then
-    change "let the containers read ${mounted[*]}" chmod -R a+rX "${mounted[@]}" || return
+  unreadable=$(find "$app/db" "$app/monitoring" ! -perm -004 -print -quit)
+  unrunnable=$(find "$app"/db/*.sh ! -perm -001 -print -quit)
+  if [ -n "$unreadable$unrunnable" ]; then
+    change "let the containers read $app/db and $app/monitoring" make_readable
   fi
-  if [ -n "$(find "$app"/db/*.sh ! -perm -001 -print -quit)" ]; then
-    change "let the containers run $app/db/*.sh" chmod a+x "$app"/db/*.sh
-  fi
+}
+
+make_readable() {
+  chmod -R a+rX "$app/db" "$app/monitoring"
+  chmod a+x "$app"/db/*.sh
 }
 
 make_settings() {

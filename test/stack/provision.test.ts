@@ -1,6 +1,6 @@
 // scripts/provision.sh in a container of each distribution that this machine can get: refused, dry
 // run, first run, second run.
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,7 +65,7 @@ const distributions: Distribution[] = [
     image: 'debian:trixie-slim',
     packages: debian('trixie'),
     setUp: [
-      ['debian.sh', 'firewalld', 'openssh-server', 'fail2ban', 'python3-systemd'],
+      ['debian.sh', 'firewalld', 'openssh-server', 'fail2ban', 'python3-systemd', 'jq'],
       ['like-rocky.sh'],
     ],
     arguments: [],
@@ -275,6 +275,8 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     ];
     for (const name of ['scripts', ...files])
       cpSync(join(root, name), join(app, name), { recursive: true });
+    cpSync(join(root, 'db'), join(app, 'db'), { recursive: true });
+    execFileSync('chmod', ['-R', 'go=', join(app, 'db')]); // as in a clone made under umask 077
     // Side by side, because they mostly wait for packages.
     for (const distribution of distributions) {
       const story = tell(distribution);
@@ -385,18 +387,20 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       const { sh } = await told(name, context);
       const { output } = await sh(`
         cd /opt/taskapp
-        stat --format '%n %U:%G %a' . backups secrets compose.yml
+        stat --format '%n %U:%G %a' . backups secrets db/init/01_schema.sql db/health.sh compose.yml
         systemd-analyze verify /etc/systemd/system/taskapp-*
         cd /etc/systemd/system && systemctl is-enabled taskapp-*.timer`);
       const lines = output.trim().split('\n');
-      expect(lines.slice(0, 4)).toEqual([
+      expect(lines.slice(0, 6)).toEqual([
         '. taskapp:taskapp 750',
         'backups taskapp:taskapp 700',
         'secrets taskapp:taskapp 700',
+        'db/init/01_schema.sql taskapp:taskapp 644',
+        'db/health.sh taskapp:taskapp 755',
         expect.stringContaining('compose.yml taskapp:taskapp'),
       ]);
-      expect(lines.length).toBeGreaterThan(4);
-      expect(new Set(lines.slice(4))).toEqual(new Set(['enabled']));
+      expect(lines.length).toBeGreaterThan(6);
+      expect(new Set(lines.slice(6))).toEqual(new Set(['enabled']));
     });
 
     it('makes docker compose mean production there, with secrets of its own', async (context) => {
@@ -431,15 +435,27 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
           ? 'dockerd --validate --config-file /etc/docker/daemon.json'
           : 'echo configuration OK';
         expect((await sh(validate)).output).toContain('configuration OK');
-        await sh(
-          `cp /etc/docker/daemon.json /tmp; echo '{"debug": true}' >/etc/docker/daemon.json`,
+
+        const runWith = async (settings: object) => {
+          await sh(`echo '${JSON.stringify(settings)}' >/etc/docker/daemon.json`);
+          const { code, output } = await sh(`${provision} ${given.join(' ')}`);
+          const after = JSON.parse((await sh('cat /etc/docker/daemon.json')).output) as unknown;
+          return { code, output, after };
+        };
+        const own = { debug: true, 'log-driver': 'journald', 'log-opts': { tag: 'x' } };
+        const merged = await runWith(own);
+        expect(merged.after).toEqual({ ...daemon, ...own });
+        expect(merged.code).toBe(0);
+        expect((await runWith(merged.after as object)).output).toMatch(/provision: 0 changes\n$/);
+
+        const open = { ip: '0.0.0.0' };
+        const kept = await runWith(open);
+        expect(kept.after).toEqual(open);
+        expect(kept.output).toContain(
+          'publishes ports without an address to the world; it is kept',
         );
-        const { code, output } = await sh(`${provision} ${given.join(' ')}`);
-        expect(
-          (await sh('cat /etc/docker/daemon.json; cp /tmp/daemon.json /etc/docker')).output,
-        ).toBe('{"debug": true}\n');
-        expect(output).toContain('daemon.json is there and differs; it is kept');
-        expect(code).toBe(1);
+        expect(kept.code).toBe(1);
+        expect((await runWith(daemon)).code).toBe(0);
       },
     );
 
@@ -461,15 +477,18 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       expect(code).toBe(1);
     });
 
-    it('opens the port that sshd is set to', async (context) => {
-      const { sh } = await told(name, context);
-      await sh('echo Port 2222 >/etc/ssh/sshd_config.d/00-port.conf');
-      const { output } = await sh(
-        `${provision} ${given.join(' ')} --dry-run; rm /etc/ssh/sshd_config.d/00-port.conf`,
-      );
-      expect(output).toContain('open 2222/tcp');
-      expect(output).toContain('+port = 2222');
-    });
+    it.for(['Port 2222', 'ListenAddress 127.0.0.1:2222'])(
+      'opens %s of sshd',
+      async (line, context) => {
+        const { sh } = await told(name, context);
+        await sh(`echo ${line} >/etc/ssh/sshd_config.d/00-port.conf`);
+        const { output } = await sh(
+          `${provision} ${given.join(' ')} --dry-run; rm /etc/ssh/sshd_config.d/00-port.conf`,
+        );
+        expect(output).toContain('open 2222/tcp');
+        expect(output).toContain('+port = 2222');
+      },
+    );
   });
 
   it.for(distributions.map(({ name }) => name).filter((name) => !name.includes('Rocky')))(
@@ -513,6 +532,18 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     expect(network.output).toBe('{"com.docker.network.bridge.host_binding_ipv4":"127.0.0.1"}\n');
     const call = async () => (await sh(`${provision} --docker-from distribution`)).output;
     expect(await call()).toMatch(/provision: 0 changes\n$/);
+    const port = await sh(`
+      mkdir -p /etc/systemd/system/ssh.socket.d
+      printf '[Socket]\\nListenStream=\\nListenStream=2223\\n' >/etc/systemd/system/ssh.socket.d/port.conf
+      systemctl daemon-reload
+      systemctl stop ssh.service
+      systemctl start ssh.socket
+      ${provision} --without docker --dry-run
+      systemctl stop ssh.socket ssh.service
+      rm -r /etc/systemd/system/ssh.socket.d
+      systemctl daemon-reload
+      systemctl start ssh.service`);
+    expect(port.output).toContain('open 2223/tcp');
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
     const backup = await sh(`
       systemctl start taskapp-backup 2>/dev/null
@@ -543,9 +574,30 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     expect(code).toBe(0);
     expect((await call('--without', 'sshd')).code).toBe(2);
     expect((await call('--wat')).code).toBe(2);
-    // With a key in a file that others may write, which sshd would ignore.
-    await run('docker', 'exec', container, 'chmod', '666', '/home/ada/.ssh/authorized_keys');
-    expect((await call('--dry-run')).code).toBe(3);
-    expect((await call('--dry-run', '--without', 'ssh')).code).not.toBe(3);
+  });
+
+  it('knows who can log in and become root', async (context) => {
+    const { sh } = await told('Debian 13', context);
+    const after = async (change: string) => {
+      const changed = await sh(change);
+      expect(changed).toMatchObject({ code: 0 });
+      return sh(`${provision} --without docker --dry-run`);
+    };
+    expect(await after('true')).toMatchObject({ code: 0 });
+    // sudo asks for the password.
+    expect(await after('passwd --quiet --lock ada')).toMatchObject({ code: 3 });
+    expect(await after('passwd --quiet --unlock ada')).toMatchObject({ code: 0 });
+    // Without a group that has a rule, then with a rule of her own.
+    expect(await after('gpasswd --delete ada sudo')).toMatchObject({ code: 3 });
+    const rule = (line: string) => `echo '${line}' >/etc/sudoers.d/ada`;
+    expect(await after(rule('ada ALL=(www-data) NOPASSWD: ALL'))).toMatchObject({ code: 3 });
+    expect(await after(rule('ada ALL=(ALL) NOPASSWD: /bin/true'))).toMatchObject({ code: 3 });
+    expect(await after(rule('ada ALL=(ALL) NOPASSWD: ALL'))).toMatchObject({ code: 0 });
+    expect(await after('passwd --quiet --lock ada')).toMatchObject({ code: 0 });
+    // sshd ignores a key that others may change.
+    expect(await after('chmod 666 /home/ada/.ssh/authorized_keys')).toMatchObject({ code: 3 });
+    expect(await sh(`${provision} --without ssh --without docker --dry-run`)).toMatchObject({
+      code: 0,
+    });
   });
 });

@@ -8,7 +8,7 @@ groupadd docker
 rm /etc/fail2ban/jail.d/*
 cat >/etc/os-release <<'TEXT'
 ID=rocky
-VERSION_ID=9.6
+VERSION_ID=10.0
 TEXT
 
 cat >/usr/local/bin/dnf <<'TEXT'

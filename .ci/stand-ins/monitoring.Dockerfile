@@ -21,6 +21,18 @@ FROM debian AS nginx-prometheus-exporter
 USER nobody
 ENTRYPOINT ["prometheus-nginx-exporter"]
 
+# Debian's binary has another name than the one that monitoring/alertmanager.sh runs.
+FROM debian AS alertmanager
+RUN mkdir /alertmanager && chown nobody /alertmanager \
+  && ln -s /usr/bin/prometheus-alertmanager /usr/bin/alertmanager
+VOLUME /alertmanager
+USER nobody
+ENTRYPOINT ["alertmanager"]
+
+FROM debian AS blackbox-exporter
+USER nobody
+ENTRYPOINT ["prometheus-blackbox-exporter"]
+
 FROM debian AS node-exporter
 USER nobody
 ENTRYPOINT ["prometheus-node-exporter"]

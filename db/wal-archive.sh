@@ -97,6 +97,16 @@ base_backup() {
 }
 without_notice() { grep -v '^NOTICE' || true; } # it says that nobody archives the WAL
 
+# For the alert BaseBackupTooOld. node_exporter must not read the archive itself.
+write_metric() {
+  local base file=/metrics/base-backup.prom
+  base=$(newest "$stretch/base")
+  [ -n "$base" ] || return 0
+  printf 'taskapp_base_backup_last_success_timestamp_seconds %s\n' \
+    "$(date -r "$base/start" +%s)" >"$file.part" \
+    && mv "$file.part" "$file"
+}
+
 remove_old() {
   local days=${WAL_RETAIN_DAYS:-7} limit old
   limit=$(hours_ago $((days * 24)))
@@ -133,6 +143,7 @@ run() {
         base_backup || say 'the base backup failed, see above; trying again'
       fi
     fi
+    write_metric || say 'cannot write to /metrics'
     sleep 10 &
     wait $! || true # the trap can interrupt a wait, but not a sleep
   done

@@ -579,6 +579,15 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
     expect(Object.keys(NetworkSettings.Networks)).toEqual(['none']);
   });
 
+  it('says when its last base backup was', async () => {
+    const read = async () =>
+      /_timestamp_seconds (\d+)\n/.exec(
+        await docker('exec', `${stack.project}-wal-1`, 'cat', '/metrics/base-backup.prom'),
+      )?.[1];
+    await expect.poll(read, { timeout: 15_000 }).toBeDefined();
+    expect(Math.abs(Date.now() / 1_000 - Number(await read()))).toBeLessThan(600);
+  });
+
   it('backs up and restores production', async () => {
     const file = await backup(stack, temporaryDirectory());
     const before = await contents(stack);
@@ -682,6 +691,49 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', (
         expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
         expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
       ]);
+  });
+});
+
+describe('scripts/record-run.sh', () => {
+  const record = (directory: string, ...args: string[]) =>
+    ended(
+      spawn(join(root, 'scripts/record-run.sh'), args, {
+        env: { ...process.env, METRICS_DIR: directory },
+      }),
+    );
+  const read = (directory: string, file: string) =>
+    fs.readFileSync(join(directory, file), 'utf8').replaceAll(/ \d{10}$/gm, ' TIME');
+
+  it('writes how a command ended, for everybody to read, and ends as it did', async () => {
+    const directory = temporaryDirectory();
+    expect(await record(directory, 'backup', 'sh', '-c', 'umask 077; exit 4')).toMatchObject({
+      code: 4,
+      stderr: '',
+    });
+    expect(listed(directory)).toEqual(['run-backup.prom']);
+    expect(read(directory, 'run-backup.prom')).toBe(
+      'taskapp_run_exit_code{run="backup"} 4\n' +
+        'taskapp_run_end_timestamp_seconds{run="backup"} TIME\n',
+    );
+    expect(fs.statSync(join(directory, 'run-backup.prom')).mode & 0o777).toBe(0o644);
+  });
+
+  it('keeps the time of the last success when a later run fails', async () => {
+    const directory = temporaryDirectory();
+    expect(await record(directory, 'restore-test', 'true')).toMatchObject({ code: 0 });
+    const success = read(directory, 'run-restore-test-success.prom');
+    expect(success).toBe('taskapp_run_last_success_timestamp_seconds{run="restore-test"} TIME\n');
+    expect(await record(directory, 'restore-test', 'false')).toMatchObject({ code: 1 });
+    expect(read(directory, 'run-restore-test-success.prom')).toBe(success);
+  });
+
+  it('runs the command also where it cannot write', async () => {
+    expect(await record('/nonexistent', 'backup', 'echo', 'done')).toMatchObject({
+      code: 0,
+      stdout: 'done\n',
+      stderr: expect.stringContaining('cannot write') as string,
+    });
+    expect(await record('/nonexistent', 'backup')).toMatchObject({ code: 2 });
   });
 });
 

@@ -24,6 +24,7 @@ const labScripts = [
   'deploy',
   'make-secrets',
   'portable',
+  'record-run',
   'restore-test',
   'restore-to-time',
   'restore',
@@ -31,7 +32,7 @@ const labScripts = [
 ];
 
 const onMacos =
-  'awk base64 cat chmod cp curl cut df diff dirname docker env find git grep head hostname ls ' +
+  'awk base64 cat chmod cp curl cut df diff dirname docker env find git grep gzip head hostname ls ' +
   'mkdir mkfifo mktemp mv openssl paste perl rm sh shasum sleep sort sync tail tr wc';
 
 const pathOf = (command: string) =>

@@ -11,7 +11,8 @@ Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this ma
 Otherwise pulls them if IMAGE_PREFIX names a registry, or else builds them from the working tree.
 Starts the new API replicas beside the old ones, waits until they are healthy, connects them to
 nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
-.env.prod, so that `docker compose up -d` starts that version as well.
+.env.prod, so that `docker compose up -d` starts that version as well. The logs of the removed
+containers stay in logs/ for 30 days.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
 code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
@@ -135,6 +136,22 @@ serves() { # serves CONTAINER: whether it runs in nginx's network
   [[ $(field "$state" "$1") == true*_frontend\"* ]]
 }
 
+# Docker deletes a log with its container, but what went wrong may be asked only after a release.
+keep_log() { # keep_log CONTAINER
+  local name file
+  name=$(field '{{slice .Name 1}}' "$1") || return
+  file=logs/$name-$(date -u +%Y%m%dT%H%M%SZ).log.gz
+  mkdir -p -m 700 logs || return
+  (umask 077 && docker logs --timestamps "$1" 2>&1 | gzip >"$file.part") || return
+  mv "$file.part" "$file" || return
+  find logs -name '*.log.gz*' -mtime +30 -exec rm -f '{}' +
+}
+
+remove() { # remove CONTAINER: never fails, and keeps the log
+  keep_log "$1" || say "could not keep the log of $1" >&2
+  docker rm --force "$1" >/dev/null || say "could not remove $1" >&2
+}
+
 # Sets old (the replicas that serve) and up_to_date (how many of them have the new image). Removes
 # what an interrupted release has left.
 old=() up_to_date=0
@@ -144,7 +161,7 @@ find_replicas() {
   for container in $all; do
     if ! serves "$container"; then
       say 'removing a replica that an earlier release has left'
-      docker rm --force "$container" >/dev/null
+      remove "$container"
       continue
     fi
     old+=("$container")
@@ -161,7 +178,7 @@ find_webs() {
     if [ "$(field '{{.State.Running}}' "$container")" = true ]; then
       webs+=("$container")
     else
-      docker rm "$container" >/dev/null
+      remove "$container"
     fi
   done
 }
@@ -254,7 +271,7 @@ drain() {
     sleep 0.5
   done
   if wait "$stopping" || ! serves "$1"; then
-    docker rm --force "$1" >/dev/null || say "could not remove $1" >&2
+    remove "$1"
   else
     say "$1 could not be stopped, so it goes on serving" >&2
     return 1
@@ -268,7 +285,7 @@ remove_new() {
   local container
   say 'not released; removing the new replicas, while the old ones go on serving' >&2
   for container in $(containers web); do
-    [ "$container" = "$old_web" ] || docker rm --force "$container" >/dev/null || true
+    [ "$container" = "$old_web" ] || remove "$container"
   done
   [ -z "$old_web" ] || docker start "$old_web" >/dev/null || true
   for container in $(containers api); do
@@ -277,7 +294,7 @@ remove_new() {
     elif [ "$stage" = serving ]; then
       drain "$container" || true
     else
-      docker rm --force "$container" >/dev/null || true
+      remove "$container"
     fi
   done
 }
@@ -364,7 +381,7 @@ replace_web() {
 
 remove_old() {
   local container status=0
-  [ -z "$web_changed" ] || [ -z "$old_web" ] || docker rm "$old_web" >/dev/null || true
+  [ -z "$web_changed" ] || [ -z "$old_web" ] || remove "$old_web"
   for container in "${old[@]}"; do
     say "draining $(field '{{slice .Name 1}}' "$container")"
     drain "$container" || status=1

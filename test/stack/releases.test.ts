@@ -3,6 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -126,6 +127,10 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       const stored = lines(await sql(`SELECT title FROM tasks WHERE title LIKE 'load %'`));
       expect(stored.toSorted()).toEqual(running.acknowledged.toSorted());
       expect(await containers('web')).toEqual(web); // its image is the same in all versions
+      const logs = readdirSync(join(directory, 'logs'));
+      expect(logs).toHaveLength(10); // of two replicas in each release
+      for (const log of logs) expect(log).toMatch(/^\S+-api-\d+-\d{8}T\d{6}Z\.log\.gz$/);
+      expect(statSync(join(directory, 'logs')).mode & 0o777).toBe(0o700);
       // Compose must not find them changed: `docker compose up` would replace them all at once.
       const hash = '{{index .Config.Labels "com.docker.compose.config-hash"}}';
       const hashes = lines(

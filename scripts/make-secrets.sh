@@ -10,7 +10,8 @@ Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the
 settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
 means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
-.env.lab; its names, ports and images go into .env.prod, but its passwords do not.
+.env.lab; its names, ports and images go into .env.prod, but its passwords do not. Also makes an
+empty alert_smtp_password: write the password of ALERT_SMTP_USER into it.
 To use the lab here again, run: rm .env && mv .env.lab .env
 
 Production also needs tls.crt (the certificate and its intermediates) and tls.key in secrets/, with
@@ -84,6 +85,10 @@ chmod 700 "$directory"
 for secret in postgres_password db_pass monitor_pass api_token grafana_password; do
   make_secret "$directory/$secret"
 done
+if [ ! -e "$directory/alert_smtp_password" ]; then
+  : >"$directory/alert_smtp_password"
+  chmod 444 "$directory/alert_smtp_password"
+fi
 if [ -n "$name" ]; then
   make_certificate
 elif [ ! -s "$directory/tls.crt" ] || [ ! -s "$directory/tls.key" ]; then

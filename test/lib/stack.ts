@@ -23,6 +23,7 @@ const isolated = {
   API_PORT: '0',
   POSTGRES_PORT: '0',
   PROMETHEUS_PORT: '0',
+  ALERTMANAGER_PORT: '0',
   GRAFANA_PORT: '0',
   COMPOSE_DISABLE_ENV_FILE: '1',
 };

@@ -130,7 +130,7 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
       name,
       deploy?.resources?.limits?.cpus ?? Infinity,
     ]);
-    expect(cpus).toHaveLength(9);
+    expect(cpus).toHaveLength(11);
     expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
   });
 
@@ -138,7 +138,8 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
     const nginx = readFileSync(join(root, 'nginx/nginx.conf'), 'utf8');
     expect(nginx).toMatch(/^worker_processes 2;$/m);
     const services = await allServices();
-    const go = ['prometheus', 'grafana', 'postgres-exporter', 'nginx-exporter', 'node-exporter'];
+    const go = ['prometheus', 'alertmanager', 'grafana', 'blackbox'];
+    go.push(...['postgres', 'nginx', 'node'].map((name) => `${name}-exporter`));
     const threads = go.map((name) => services[name]?.environment?.GOMAXPROCS);
     expect(threads).toEqual(go.map(() => '1'));
   });

@@ -204,11 +204,12 @@ secrets_directory() {
   echo "${directory:-secrets}"
 }
 
-# ask_with_token PATH TOKEN_FILE: over TLS, sends the token only to a server that holds the key of
-# our own certificate, whatever name that certificate has, or whose certificate this machine trusts.
+# ask_with_token PATH TOKEN_FILE: with the first token of the file. Over TLS, sends it only to a
+# server that holds the key of our own certificate, whatever name that certificate has, or whose
+# certificate this machine trusts.
 ask_with_token() {
   local header key=$work/key
-  header="Authorization: Bearer $(<"$2")"
+  header="Authorization: Bearer $(head -n 1 "$2")"
   if openssl x509 -noout -pubkey -in "${2%/*}/tls.crt" >"$key" 2>/dev/null; then
     ask "$1" "$header" --insecure --pinnedpubkey "$key"
     [ "$status" = 000 ] || return 0

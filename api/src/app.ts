@@ -20,8 +20,8 @@ export interface AppOptions {
   store?: TaskStore;
   log: Logger;
   version: string;
-  /** If set, /api requires `Authorization: Bearer <token>`, except for the documentation. */
-  apiToken?: string | undefined;
+  /** If set, /api requires one of them as `Authorization: Bearer`, except for the documentation. */
+  apiTokens?: string[] | undefined;
   /** The name of this replica, for X-Served-By. */
   replica?: string | undefined;
   /** Handlers that run before the routes. */
@@ -37,7 +37,7 @@ export interface AppOptions {
  * bottom.
  */
 export function createApp(options: AppOptions): Express {
-  const { db, log, version, apiToken, replica, before, phase = () => 'serving' } = options;
+  const { db, log, version, apiTokens, replica, before, phase = () => 'serving' } = options;
   const metrics = openMetrics(options.registry ?? new Registry(), db);
   const store = options.store ?? openSharedTaskStore(db, metrics.batchStarted);
   const app = expressApp();
@@ -48,10 +48,10 @@ export function createApp(options: AppOptions): Express {
   app.use(commonHeaders(phase, replica));
   if (before) app.use(before);
 
-  if (apiToken !== undefined) app.use('/api', requireToken(apiToken, isDocs));
+  if (apiTokens) app.use('/api', requireToken(apiTokens, isDocs));
   app.use(taskRoutes(store)); // before the routes that few requests need
 
-  app.use(docsRoutes(version, apiToken !== undefined));
+  app.use(docsRoutes(version, apiTokens !== undefined));
   const isDraining = () => phase() !== 'serving';
   get('/healthz', healthz(db, isDraining));
   get('/livez', livez);

@@ -36,7 +36,14 @@ const Environment = z.object({
     .regex(/^[\w.-]+$/)
     .optional()
     .catch(undefined),
-  API_TOKEN: z.string().min(16, 'is too short; use at least 16 characters').optional(),
+  // One or more, each on a line of its own: while one token replaces another, both are valid.
+  API_TOKEN: z
+    .string()
+    .transform((text) => text.split(/\r?\n/).filter((line) => line !== ''))
+    .refine((tokens) => tokens.length > 0 && tokens.every((token) => token.length >= 16), {
+      error: 'is too short; use at least 16 characters',
+    })
+    .optional(),
 });
 
 /** Every setting that the API reads from its environment. */

@@ -78,16 +78,20 @@ export function commonHeaders(phase: () => Phase, replica: string | undefined): 
 }
 
 /**
- * Requires `Authorization: Bearer <token>`, except for public paths. How long the comparison takes
- * tells nothing about the token but its length, which is no secret.
+ * Requires `Authorization: Bearer` with one of the tokens, except for public paths. How long the
+ * comparison takes tells nothing about a token but its length, which is no secret.
  */
-export function requireToken(token: string, isPublic: (path: string) => boolean): RequestHandler {
-  const expected = Buffer.from(token);
+export function requireToken(
+  tokens: string[],
+  isPublic: (path: string) => boolean,
+): RequestHandler {
+  const expected = tokens.map((token) => Buffer.from(token));
+  const isRight = (given: Buffer) =>
+    expected.some((token) => token.length === given.length && timingSafeEqual(token, given));
   return (req, _res, next) => {
     if (isPublic(req.path)) return next();
-    const text = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1] ?? '';
-    const given = Buffer.from(text);
-    if (given.length === expected.length && timingSafeEqual(given, expected)) return next();
+    const given = /^Bearer +(.+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (given !== undefined && isRight(Buffer.from(given))) return next();
     throw new HttpError(401, 'A valid API token is required', {
       'WWW-Authenticate': 'Bearer realm="taskapp"',
     });

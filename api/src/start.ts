@@ -21,7 +21,7 @@ export function startApi(extra: Pick<AppOptions, 'before'> = {}): void {
     log,
     registry,
     version: packageVersion(),
-    apiToken: config.API_TOKEN,
+    apiTokens: config.API_TOKEN,
     replica: config.HOSTNAME,
     phase: () => lifecycle.phase,
     ...extra,

@@ -331,22 +331,35 @@ describe('the API token', () => {
   });
 
   it('opens /api when it is right', async () => {
-    await api({ apiToken: token })
+    await api({ apiTokens: [token] })
       .get('/api/tasks?limit=1')
       .set('Authorization', `Bearer ${token}`)
       .expect(200);
   });
 
-  it.each([undefined, 'Bearer', 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`, token])(
-    'is wrong in %j: 401 with WWW-Authenticate',
-    async (authorization) => {
-      const request = api({ apiToken: token }).post('/api/tasks').send({ title: 'x' });
-      if (authorization !== undefined) void request.set('Authorization', authorization);
-      const response = await request.expect(401);
-      expect(response.headers['www-authenticate']).toMatch(/^Bearer/);
-      expect(response.body).toEqual({ error: 'A valid API token is required' });
-    },
-  );
+  it('may be any of several', async () => {
+    const client = api({ apiTokens: [unique('new'), token] });
+    await client.get('/api/tasks?limit=1').set('Authorization', `Bearer ${token}`).expect(200);
+    await client.get('/api/tasks?limit=1').set('Authorization', `Bearer ${token}x`).expect(401);
+  });
+
+  it.each([
+    undefined,
+    'Bearer',
+    'Bearer ',
+    'Bearer wrong',
+    `Basic ${token}`,
+    `Bearer ${token}x`,
+    token,
+  ])('is wrong in %j: 401 with WWW-Authenticate', async (authorization) => {
+    const request = api({ apiTokens: [token] })
+      .post('/api/tasks')
+      .send({ title: 'x' });
+    if (authorization !== undefined) void request.set('Authorization', authorization);
+    const response = await request.expect(401);
+    expect(response.headers['www-authenticate']).toMatch(/^Bearer/);
+    expect(response.body).toEqual({ error: 'A valid API token is required' });
+  });
 
   it.each([
     ['/api/docs/nothing', 404],
@@ -354,11 +367,17 @@ describe('the API token', () => {
     ['/api/openapi.json5', 401],
     ['/api/nothing', 401],
   ])('is needed for all of /api but its documentation: %s is %i', async (path, status) => {
-    await api({ apiToken: token }).get(path).expect(status);
+    await api({ apiTokens: [token] })
+      .get(path)
+      .expect(status);
   });
 
   it('is not needed for the health of the service', async () => {
-    await api({ apiToken: token }).get('/healthz').expect(200);
-    await api({ apiToken: token }).get('/livez').expect(200);
+    await api({ apiTokens: [token] })
+      .get('/healthz')
+      .expect(200);
+    await api({ apiTokens: [token] })
+      .get('/livez')
+      .expect(200);
   });
 });

@@ -50,7 +50,7 @@ describe('GET /metrics', () => {
   });
 
   it('has one label for all paths and one for all methods that do not exist', async () => {
-    const client = api({ apiToken: 'x'.repeat(16) });
+    const client = api({ apiTokens: ['x'.repeat(16)] });
     for (let n = 0; n < 20; n++) await client.get(`/nope-${n}`);
     for (const method of ['propfind', 'trace', 'lock'] as const) await client[method]('/');
     await client.get('/api/tasks'); // 401 before any route

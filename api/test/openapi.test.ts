@@ -41,7 +41,7 @@ describe('GET /api/openapi.json', () => {
       db: database(),
       log: pino({ level: 'silent' }),
       version: '1',
-      apiToken: 'x'.repeat(16),
+      apiTokens: ['x'.repeat(16)],
     });
     const { stack } = (app as Express & { router: { stack: Layer[] } }).router;
     const documented = Object.entries(document.paths).flatMap(([path, operations]) =>
@@ -131,7 +131,7 @@ describe('GET /api/openapi.json', () => {
   });
 
   it('is open to all and says so where the rest of /api asks for a token', async () => {
-    const client = api({ apiToken: unique('token') });
+    const client = api({ apiTokens: [unique('token')] });
     const { body } = await client.get('/api/openapi.json').expect(200);
     const { security, paths } = body as typeof document & { security: object[] };
     expect(security).toEqual([{ token: [] }]);
@@ -150,7 +150,7 @@ describe('GET /api/openapi.json', () => {
 
 describe('GET /api/docs', () => {
   it('loads only what this server has, under a policy without unsafe-inline', async () => {
-    const client = api({ apiToken: unique('token') });
+    const client = api({ apiTokens: [unique('token')] });
     const { headers, text } = await client
       .get('/api/docs')
       .expect(200)

@@ -54,6 +54,8 @@ describe('the environment', () => {
       /^taskapp: API_TOKEN and API_TOKEN_FILE are both set; .+$/,
     ],
     [{ ...complete, API_TOKEN: 'short' }, /^taskapp: API_TOKEN is too short; .+$/],
+    [{ ...complete, API_TOKEN: '\n\n' }, /^taskapp: API_TOKEN is too short; .+$/],
+    [{ ...complete, API_TOKEN: `${'x'.repeat(16)}\ny` }, /^taskapp: API_TOKEN is too short; .+$/],
     [{ ...complete, PORT: '80a' }, /^taskapp: PORT is not a port; .+$/],
     [{ ...complete, PORT: '0x50' }, /^taskapp: PORT is not a port; .+$/],
     [{ ...complete, PORT: '65536' }, /^taskapp: PORT is not a port; .+$/],

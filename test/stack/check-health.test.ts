@@ -417,7 +417,7 @@ describe('check-health.sh without an engine', () => {
       '/healthz: OK',
       '/api/tasks?limit=1: SKIP',
     ]);
-    writeFileSync(join(secrets, 'api_token'), 'the-token');
+    writeFileSync(join(secrets, 'api_token'), 'the-token\nthe-old-token\n');
     expect((await endpoints(url, { SECRETS_DIR: secrets })).lines[2]).toBe(
       '/api/tasks?limit=1: OK',
     );

@@ -85,8 +85,8 @@ async function startPlain(): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL, base: null });
   const db = openDb(config, log);
   const store = openTaskStore(db);
-  const { API_TOKEN: apiToken, HOSTNAME: replica } = config;
-  const app = createApp({ db, store, log, apiToken, replica, version: 'bench' });
+  const { API_TOKEN: apiTokens, HOSTNAME: replica } = config;
+  const app = createApp({ db, store, log, apiTokens, replica, version: 'bench' });
   createServer(timeouts, app).listen(8080);
 }
 

@@ -36,7 +36,7 @@ VERIFY_TOKEN        in the environment: sent to /api as "Authorization: Bearer"
 VERIFY_TEXTS        in the environment: a file with a translation of what verify says
 
 This repository in production:
-  VERIFY_TOKEN=$(cat secrets/api_token) npm run verify -- -f compose.yml -f compose.prod.yml \\
+  VERIFY_TOKEN=$(head -n 1 secrets/api_token) npm run verify -- -f compose.yml -f compose.prod.yml \\
     --env-file .env.prod --cacert secrets/tls.crt
 
 Without --destructive, verify changes nothing except tasks that it creates and deletes again. It

@@ -204,13 +204,18 @@ secrets_directory() {
   echo "${directory:-secrets}"
 }
 
+# own_certificate SECRETS_DIRECTORY: the one that nginx uses, or else the one in the secrets.
+own_certificate() {
+  timeout 20 docker compose exec -T web cat /tmp/tls.crt 2>/dev/null || cat "$1/tls.crt"
+}
+
 # ask_with_token PATH TOKEN_FILE: with the first token of the file. Over TLS, sends it only to a
 # server that holds the key of our own certificate, whatever name that certificate has, or whose
 # certificate this machine trusts.
 ask_with_token() {
   local header key=$work/key
   header="Authorization: Bearer $(head -n 1 "$2")"
-  if openssl x509 -noout -pubkey -in "${2%/*}/tls.crt" >"$key" 2>/dev/null; then
+  if own_certificate "${2%/*}" 2>/dev/null | openssl x509 -noout -pubkey >"$key" 2>/dev/null; then
     ask "$1" "$header" --insecure --pinnedpubkey "$key"
     [ "$status" = 000 ] || return 0
   fi

@@ -8,8 +8,10 @@ export interface Server {
   url: string;
   /** Sent with each request. */
   headers?: Record<string, string>;
-  /** A self-signed certificate of the server, for the name localhost. */
+  /** The server's self-signed certificate, or that of its authority. Without one, no TLS. */
   ca?: Buffer;
+  /** The name in that certificate; localhost unless given. */
+  servername?: string;
 }
 
 export interface Call {
@@ -48,7 +50,7 @@ export class Connection {
       noDelay: true,
     };
     this.#socket = server.ca
-      ? tlsConnect({ ...to, ca: server.ca, servername: 'localhost' })
+      ? tlsConnect({ ...to, ca: server.ca, servername: server.servername ?? 'localhost' })
       : tcpConnect(to);
     this.#socket.setTimeout(
       20_000,

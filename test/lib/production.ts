@@ -9,18 +9,16 @@ import { root } from './copy.ts';
 import type { Server } from './live.ts';
 import { type Options, Stack } from './stack.ts';
 
-export function makeSecrets(directory: string): void {
-  execFileSync(
-    join(root, 'scripts/make-secrets.sh'),
-    ['--dir', directory, '--self-signed', 'localhost'],
-    { stdio: 'pipe' },
-  );
+export function makeSecrets(directory: string, name = 'localhost'): void {
+  execFileSync(join(root, 'scripts/make-secrets.sh'), ['--dir', directory, '--self-signed', name], {
+    stdio: 'pipe',
+  });
 }
 
-/** A new directory with secrets; the caller removes it. */
-export function newSecrets(): string {
+/** A new directory with secrets, and a certificate for this name; the caller removes it. */
+export function newSecrets(name?: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'taskapp-secrets-'));
-  makeSecrets(directory);
+  makeSecrets(directory, name);
   return directory;
 }
 

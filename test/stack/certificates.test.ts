@@ -1,0 +1,279 @@
+// nginx/compose.certbot.yml with an ACME server, and the other ways to change the certificate, on
+// the booted production stack under a stream of requests.
+import { X509Certificate } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Load, Script } from '../lib/live.ts';
+import { newSecrets, Production } from '../lib/production.ts';
+import { docker } from '../lib/stack.ts';
+
+const domain = 'tasks.example.org';
+const patience = { timeout: 90_000, interval: 500 };
+
+/** Requests that check the certificate, until `change` has happened. */
+async function withoutAFailedRequest(stack: Production, change: () => Promise<void>) {
+  const { ca } = await stack.target();
+  const load = new Load({ ...(await stack.server()), ca, servername: domain });
+  await change();
+  await load.stop();
+  expect(load.failures).toEqual([]);
+  expect(load.sent).toBeGreaterThan(100);
+}
+
+/** What a new client is shown, checked or not. */
+async function shown(stack: Production): Promise<X509Certificate> {
+  const { host, port } = await stack.target();
+  const socket = connect({ host, port, servername: domain, rejectUnauthorized: false });
+  const { promise, resolve, reject } = Promise.withResolvers<X509Certificate | undefined>();
+  socket.on('secureConnect', () => resolve(socket.getPeerX509Certificate())).on('error', reject);
+  const certificate = await promise.finally(() => socket.destroy());
+  if (!certificate) throw new Error('no certificate was shown');
+  return certificate;
+}
+const serial = async (stack: Production) => (await shown(stack)).serialNumber;
+const serialIn = (file: string) => new X509Certificate(readFileSync(file)).serialNumber;
+
+/** The production stack whose first certificate is for the domain. */
+class Site extends Production {
+  constructor(options: ConstructorParameters<typeof Production>[0], authority = '') {
+    super(options);
+    for (const name of ['tls.crt', 'tls.key']) rmSync(join(this.secrets, name));
+    const own = newSecrets(domain);
+    for (const name of ['tls.crt', 'tls.key'])
+      renameSync(join(own, name), join(this.secrets, name));
+    rmSync(own, { recursive: true });
+    this.authority = authority;
+  }
+
+  /** What else its clients trust. */
+  authority: string;
+
+  override async target() {
+    const ca = readFileSync(join(this.secrets, 'tls.crt'), 'utf8') + this.authority;
+    return { ...(await super.target()), servername: domain, ca: Buffer.from(ca) };
+  }
+}
+
+describe.skipIf(inject('notRunBecause'))('a certificate from an ACME server', () => {
+  const files = ['nginx/compose.certbot.yml', 'test/stack/certificates/compose.yml'];
+  const pebble = newSecrets('pebble');
+  const network = () => `${stack.project}_acme`;
+  const inCertbot = (...command: string[]) => stack.compose('exec', '-T', 'certbot', ...command);
+  const health = async () => (await stack.inspect('certbot')).State.Health?.Status;
+  let stack: Site;
+
+  /** The root that pebble made when it started. */
+  async function root(): Promise<string> {
+    const port = (await stack.compose('port', 'pebble', '15000')).trim().split(':').at(-1);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path: '/roots/0',
+      servername: 'pebble',
+      ca: readFileSync(join(pebble, 'tls.crt')),
+    };
+    get(options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+      response.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    }).on('error', reject);
+    return promise;
+  }
+
+  beforeAll(async () => {
+    const env = {
+      ACME_DOMAINS: domain,
+      ACME_EMAIL: 'ops@example.org',
+      ACME_SERVER: 'https://pebble:14000/dir',
+      CERTIFICATES_TEST: pebble,
+    };
+    stack = new Site({ files, env });
+    await stack.nameImages();
+    await stack.compose('up', '-d', '--wait', 'web', 'pebble');
+    stack.authority = await root();
+  });
+  afterAll(async () => {
+    await stack.remove();
+    rmSync(pebble, { recursive: true });
+  });
+
+  it('replaces the self-signed one of the first start, and no request fails', async () => {
+    const first = await shown(stack);
+    expect(first.issuer).toBe(first.subject);
+    await withoutAFailedRequest(stack, async () => {
+      await stack.compose('up', '-d', '--wait', 'certbot');
+      await expect.poll(async () => (await shown(stack)).issuer, patience).toMatch(/Pebble/);
+    });
+    expect((await shown(stack)).subjectAltName).toBe(`DNS:${domain}`);
+    expect((await stack.https('/api/tasks')).status).toBe(200); // checks the certificate
+  });
+
+  it('is asked for without a right, and its key is for nginx alone', async () => {
+    const { Config, HostConfig } = await stack.inspect('certbot');
+    expect(Config.User).toBe('101:101');
+    expect(HostConfig).toMatchObject({ ReadonlyRootfs: true, CapDrop: ['ALL'] });
+    expect(HostConfig.SecurityOpt).toEqual(['no-new-privileges:true']);
+    const list = ['-c', 'stat -Lc "%a %u" /etc/certificates /etc/certificates/live/*/privkey.pem'];
+    expect(await stack.compose('exec', '-T', 'web', 'sh', ...list)).toBe('700 101\n600 101\n');
+    const write = ['exec', '-T', 'web', 'touch', '/etc/certificates/x'];
+    await expect(stack.compose(...write)).rejects.toThrow('Read-only file system');
+  });
+
+  it('leaves port 80 a redirect, except where the ACME server asks', async () => {
+    const url = `http://127.0.0.1:${await stack.port(80)}`;
+    const ask = (path: string, method = 'GET') =>
+      fetch(`${url}${path}`, { method, redirect: 'manual' });
+    const challenge = '/.well-known/acme-challenge/';
+    const directory = `/etc/letsencrypt/webroot${challenge}`;
+    await inCertbot('sh', '-c', `mkdir -p ${directory} && echo a >${directory}x`);
+    expect(await (await ask(`${challenge}x`)).text()).toBe('a\n');
+    expect((await ask(`${challenge}y`)).status).toBe(404);
+    expect((await ask(`${challenge}x`, 'POST')).status).toBe(405);
+    const outside = [`${challenge}..%2f..%2f..%2flive/taskapp/privkey.pem`, '/live/taskapp/'];
+    for (const path of [...outside, '/', '/.well-known/', '/.well-known/security.txt'])
+      expect([path, (await ask(path)).status]).toEqual([path, 308]);
+  });
+
+  it('is renewed by the command of the documents, and no request fails', async () => {
+    const before = await serial(stack);
+    await withoutAFailedRequest(stack, async () => {
+      await inCertbot('certbot', 'renew', '--force-renewal');
+      await expect.poll(() => serial(stack), patience).not.toBe(before);
+    });
+    expect((await shown(stack)).issuer).toMatch(/Pebble/);
+    expect((await stack.inspect('web')).RestartCount).toBe(0);
+  });
+
+  it('is renewed by itself when it is due, and the token is sent only to its holder', async () => {
+    const before = await serial(stack);
+    const due = `sed -i '1i renew_before_expiry = 36500 days' /etc/letsencrypt/renewal/taskapp.conf`;
+    await inCertbot('sh', '-c', due);
+    await withoutAFailedRequest(stack, async () => {
+      await stack.compose('restart', 'certbot');
+      await expect.poll(() => serial(stack), patience).not.toBe(before);
+    });
+    await expect.poll(health, patience).toBe('healthy');
+    expect(await checkHealth()).toMatch(/\[OK\] +\/api\/tasks\?limit=1: 200/);
+    expect(await checkHealth()).toMatch(/\[OK\] +certbot-1: running, healthy/);
+  });
+
+  const whileAway = 'stays when the ACME server is away, which is seen, and comes when it is back';
+  it(whileAway, { timeout: 300_000 }, async () => {
+    const before = await serial(stack);
+    await docker('network', 'disconnect', network(), `${stack.project}-pebble-1`);
+    await expect(inCertbot('certbot', 'renew', '--force-renewal')).rejects.toMatchObject({
+      code: 1,
+    });
+    await withoutAFailedRequest(stack, async () => {
+      await stack.compose('restart', 'certbot');
+      await expect.poll(health, { ...patience, timeout: 150_000 }).toBe('unhealthy');
+    });
+    expect(await serial(stack)).toBe(before);
+    const log = await stack.compose('logs', 'certbot');
+    expect(log).toContain('taskapp certbot: cannot renew the certificate; next try in an hour');
+    expect(await checkHealth()).toMatch(
+      /\[FAIL\] +certbot-1: running, but unhealthy: cannot renew the certificate; see docker/,
+    );
+
+    await docker('network', 'connect', '--alias', 'pebble', network(), `${stack.project}-pebble-1`);
+    await stack.compose('restart', 'certbot');
+    await expect.poll(health, patience).toBe('healthy');
+    await expect.poll(() => serial(stack), patience).not.toBe(before);
+  });
+
+  it('gets another domain when ACME_DOMAINS does', async () => {
+    stack.env.ACME_DOMAINS = `${domain},www.${domain}`;
+    await stack.compose('up', '-d', '--wait', 'certbot');
+    const names = async () => (await shown(stack)).subjectAltName;
+    await expect.poll(names, patience).toBe(`DNS:${domain}, DNS:www.${domain}`);
+  });
+
+  async function checkHealth(): Promise<string> {
+    const env = {
+      ...stack.env,
+      COMPOSE_PROJECT_NAME: stack.project,
+      COMPOSE_FILE: stack.files.join(':'),
+    };
+    return (await new Script(stack.directory, env, 'check-health.sh').ended).output;
+  }
+});
+
+describe.skipIf(inject('notRunBecause'))('a certificate of your own', () => {
+  it('in CERTIFICATE_DIR is seen when it is replaced, and a wrong one is refused', async () => {
+    const stack = new Site({});
+    const directory = mkdtempSync(join(stack.secrets, 'tls-'));
+    stack.env.CERTIFICATE_DIR = directory;
+    chmodSync(directory, 0o755);
+    /** Puts a new pair there, or only its certificate, each file renamed over the old one. */
+    const replace = (names: Record<string, string>): string => {
+      const made = newSecrets(domain);
+      const added = serialIn(join(made, 'tls.crt'));
+      stack.authority += readFileSync(join(made, 'tls.crt'), 'utf8');
+      for (const [from, to] of Object.entries(names)) {
+        copyFileSync(join(made, from), join(directory, 'part'));
+        chmodSync(join(directory, 'part'), 0o444);
+        renameSync(join(directory, 'part'), join(directory, to));
+      }
+      rmSync(made, { recursive: true });
+      return added;
+    };
+    const pair = { 'tls.crt': 'fullchain.pem', 'tls.key': 'privkey.pem' };
+    try {
+      const first = replace(pair);
+      await stack.up();
+      expect(await serial(stack)).toBe(first);
+      const second = replace(pair);
+      await withoutAFailedRequest(stack, async () => {
+        await expect.poll(() => serial(stack), patience).toBe(second);
+      });
+      replace({ 'tls.crt': 'fullchain.pem' }); // without its key
+      const log = async () => (await stack.logStreams('web')).stderr;
+      const refusal = 'the new certificate cannot be used, see above; the old one stays in use';
+      await expect.poll(log, patience).toContain(refusal);
+      expect(await log()).toContain('key values mismatch');
+      expect(await serial(stack)).toBe(second);
+    } finally {
+      await stack.remove();
+    }
+  });
+
+  it('in secrets/ is seen when it is written anew, or replaced and web recreated', async () => {
+    const stack = new Site({});
+    const names = ['tls.crt', 'tls.key'];
+    const path = (name: string) => join(stack.secrets, name);
+    try {
+      await stack.up();
+      expect(await serial(stack)).toBe(serialIn(path('tls.crt')));
+      const made = newSecrets(domain);
+      stack.authority = readFileSync(join(made, 'tls.crt'), 'utf8');
+      await withoutAFailedRequest(stack, async () => {
+        for (const name of names) {
+          chmodSync(path(name), 0o644);
+          writeFileSync(path(name), readFileSync(join(made, name))); // the same file
+        }
+        await expect.poll(() => serial(stack), patience).toBe(serialIn(join(made, 'tls.crt')));
+      });
+
+      const again = newSecrets(domain);
+      for (const name of names) renameSync(join(again, name), path(name));
+      await stack.compose('up', '-d', '--wait', '--force-recreate', 'web');
+      stack.forgetTarget();
+      expect(await serial(stack)).toBe(serialIn(path('tls.crt')));
+      for (const directory of [made, again]) rmSync(directory, { recursive: true });
+    } finally {
+      await stack.remove();
+    }
+  });
+});

@@ -114,8 +114,10 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
 /** The services of all files and profiles, as Compose reads them. */
 async function allServices(): Promise<Record<string, Service>> {
   const files = ['compose.yml', 'compose.prod.yml', 'db/compose.pitr.yml'];
+  files.push('nginx/compose.certbot.yml');
+  const env = { ACME_DOMAINS: 'tasks.example.org', ACME_EMAIL: 'ops@example.org' };
   const config = ['--profile', '*', 'config', '--format', 'json'];
-  const text = await new Stack({ files }).compose(...config);
+  const text = await new Stack({ files, env }).compose(...config);
   return (JSON.parse(text) as { services: Record<string, Service> }).services;
 }
 interface Service {
@@ -130,7 +132,7 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
       name,
       deploy?.resources?.limits?.cpus ?? Infinity,
     ]);
-    expect(cpus).toHaveLength(11);
+    expect(cpus).toHaveLength(12);
     expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
   });
 

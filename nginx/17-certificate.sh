@@ -1,7 +1,7 @@
 #!/bin/sh
 # The image's entrypoint runs this file before nginx. With TLS on, it links /tmp/tls.crt and
-# /tmp/tls.key to the certificate to use. Then a loop looks every 10 s whether that has changed, and
-# reloads nginx, which interrupts nothing. nginx refuses a pair that does not belong together, and
+# /tmp/tls.key to the certificate to use. Then a loop checks every 10 s whether they have changed,
+# and reloads nginx, which interrupts nothing. nginx refuses a pair that does not belong together, and
 # keeps the one it has.
 set -eu
 [ "${TLS:-off}" = on ] || exit 0

@@ -136,7 +136,7 @@ serves() { # serves CONTAINER: whether it runs in nginx's network
   [[ $(field "$state" "$1") == true*_frontend\"* ]]
 }
 
-# Docker deletes a log with its container, but what went wrong may be asked only after a release.
+# Docker deletes a log with its container, but it may be needed after the release.
 keep_log() { # keep_log CONTAINER
   local name file
   name=$(field '{{slice .Name 1}}' "$1") || return

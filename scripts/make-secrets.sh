@@ -11,7 +11,7 @@ Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password i
 settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
 means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
 .env.lab; its names, ports and images go into .env.prod, but its passwords do not. Also makes an
-empty alert_smtp_password: write the password of ALERT_SMTP_USER into it.
+empty alert_smtp_password: replace it with a file (mode 0444) that has ALERT_SMTP_USER's password.
 To use the lab here again, run: rm .env && mv .env.lab .env
 
 Production also needs tls.crt (the certificate and its intermediates) and tls.key in secrets/, with

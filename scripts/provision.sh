@@ -306,19 +306,19 @@ merge_into() {
   if jq --exit-status --slurp "($merged) == .[1]" "$work/daemon.json" "$1" >/dev/null 2>&1; then
     cp "$1" "$work/merged" # has them all: keep its form
   elif ! jq --slurp "$merged" "$work/daemon.json" "$1" >"$work/merged" 2>"$work/output"; then
-    problem "$1 is not JSON; it is kept: $(<"$work/output")"
+    problem "$1 is left as it is, because it is not valid JSON: $(<"$work/output")"
     return 1
   fi
   if ! jq --exit-status "$is_local" "$work/merged" >/dev/null; then
-    problem "$1 publishes ports without an address to the world; it is kept." \
+    problem "$1 lets the world reach ports that are published without an address; it is kept." \
       'Remove "ip" and "default-network-opts" from it, then run this again'
     return 1
   fi
   mv "$work/merged" "$work/daemon.json"
 }
 
-# From release 10 on, RHEL and its relatives have the modules that Docker's rules for iptables need
-# in a package of their own. The first name is for the kernel that runs, the second for its updates.
+# From release 10 on, RHEL and its relatives keep the modules for Docker's iptables rules in a
+# separate package. The first name is for the running kernel, the second for its updates.
 install_kernel_modules() {
   if [ "$family" = redhat ] && [ "${release%%.*}" -ge 10 ]; then
     install_packages "kernel-modules-extra-$(uname -r)" kernel-modules-extra

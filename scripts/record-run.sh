@@ -38,7 +38,7 @@ write() {
   fi
 }
 
-# Not ignored, because COMMAND would ignore it as well. bash waits for COMMAND before it runs this.
+# An empty handler, because COMMAND would inherit ignored signals. bash runs it after COMMAND ends.
 trap : HUP INT TERM
 status=0
 "$@" || status=$?

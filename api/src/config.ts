@@ -41,7 +41,7 @@ const Environment = z.object({
     .string()
     .transform((text) => text.split(/\r?\n/).filter((line) => line !== ''))
     .refine((tokens) => tokens.length > 0 && tokens.every((token) => token.length >= 16), {
-      error: 'is too short; use at least 16 characters',
+      error: 'is too short; use at least 16 characters on each line',
     })
     .optional(),
 });

@@ -452,7 +452,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
         const kept = await runWith(open);
         expect(kept.after).toEqual(open);
         expect(kept.output).toContain(
-          'publishes ports without an address to the world; it is kept',
+          'ports that are published without an address; it is kept',
         );
         expect(kept.code).toBe(1);
         expect((await runWith(daemon)).code).toBe(0);

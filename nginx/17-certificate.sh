@@ -1,8 +1,8 @@
 #!/bin/sh
 # The image's entrypoint runs this file before nginx. With TLS on, it links /tmp/tls.crt and
 # /tmp/tls.key to the certificate to use. Then a loop checks every 10 s whether they have changed,
-# and reloads nginx, which interrupts nothing. nginx refuses a pair that does not belong together, and
-# keeps the one it has.
+# and reloads nginx, which interrupts nothing. nginx refuses a pair that does not belong together,
+# and keeps the one it has.
 set -eu
 [ "${TLS:-off}" = on ] || exit 0
 
@@ -12,7 +12,8 @@ say() { echo "taskapp web: $*" >&2; }
 choose() {
   certificate=/run/secrets/tls_certificate key=/run/secrets/tls_key
   for directory in /etc/certificates/live/taskapp /etc/certificates; do
-    if [ -e "$directory/fullchain.pem" ]; then
+    # -L: a link that leads out of the container must not go unnoticed.
+    if [ -e "$directory/fullchain.pem" ] || [ -L "$directory/fullchain.pem" ]; then
       certificate=$directory/fullchain.pem key=$directory/privkey.pem
       break
     fi
@@ -26,7 +27,7 @@ checksum() { cat /tmp/tls.crt /tmp/tls.key 2>/dev/null | cksum; }
 
 reload_on_change() {
   while sleep 10; do
-    choose
+    choose || continue
     now=$(checksum)
     [ "$now" != "$seen" ] || continue
     seen=$now
@@ -38,6 +39,10 @@ reload_on_change() {
   done
 }
 
+if ! [ -x /etc/certificates ]; then
+  say '/etc/certificates cannot be read; CERTIFICATE_DIR needs mode 0755'
+  exit 1
+fi
 choose
 for file in "$certificate" "$key"; do
   if ! [ -r "$file" ]; then

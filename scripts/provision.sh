@@ -206,10 +206,11 @@ socket_ports() { # socket_ports UNIT: where systemd listens for it
   systemctl show --property Listen "$1" | sed -nE 's/^Listen=(.*:)?([0-9]+) \(Stream\)$/\2/p'
 }
 
-# Those of each sshd that runs, however it was started.
+# Those of each sshd that runs, however it was started. What only this machine can reach is the end
+# of somebody's tunnel.
 open_ssh_ports() {
   command -v ss >/dev/null || return 0
-  ss -Hltnp | awk '/"sshd"/ { sub(/.*:/, "", $4); print $4 }'
+  ss -Hltnp | awk '/"sshd"/ && $4 !~ /^(127\.|\[::1\])/ { sub(/.*:/, "", $4); print $4 }'
 }
 
 ssh_ports() { # with the port of the session that this runs in
@@ -318,10 +319,12 @@ merge_into() {
 }
 
 # From release 10 on, RHEL and its relatives keep the modules for Docker's iptables rules in a
-# separate package. The first name is for the running kernel, the second for its updates.
+# separate package. The first name is for updates of the kernel, the second for the running one.
 install_kernel_modules() {
   if [ "$family" = redhat ] && [ "${release%%.*}" -ge 10 ]; then
-    install_packages "kernel-modules-extra-$(uname -r)" kernel-modules-extra
+    install_packages kernel-modules-extra || true
+    install_packages "kernel-modules-extra-$(uname -r)" \
+      || problem 'the running kernel is too old; run dnf upgrade, reboot, then run this again'
   fi
 }
 
@@ -357,7 +360,7 @@ dockerd_accepts() { # dockerd_accepts FILE
 part_docker() {
   local restart=no version
   choose_docker || return 0
-  install_kernel_modules || return 0
+  install_kernel_modules
   # This comes before the packages, so that the daemon has its configuration when it first starts.
   if configure_docker && [ "$written" = yes ]; then restart=yes; fi
   install_packages "${docker_packages[@]}" || return 0
@@ -437,7 +440,8 @@ can_log_in() {
 # NOPASSWD does not help a user whose password is locked or empty.
 can_become_root() {
   local rules
-  rules=$(sudo -n -l -U "$1" 2>/dev/null | grep -E '^ +\((ALL|root)\b.*\bALL$') || return
+  rules=$(sudo -n -l -U "$1" 2>/dev/null \
+    | grep -E '^ +\((ALL|root)( : [^)]*)?\) (NOPASSWD: )?ALL$') || return
   [[ $rules == *NOPASSWD* ]] || ! passwd --status "$1" 2>/dev/null | grep -qE '^[^ ]+ (L|LK|NP) '
 }
 

@@ -40,8 +40,8 @@ const Environment = z.object({
   API_TOKEN: z
     .string()
     .transform((text) => text.split(/\r?\n/).filter((line) => line !== ''))
-    .refine((tokens) => tokens.length > 0 && tokens.every((token) => token.length >= 16), {
-      error: 'is too short; use at least 16 characters on each line',
+    .refine((tokens) => tokens.length > 0 && tokens.every((token) => /^[!-~]{16,}$/.test(token)), {
+      error: 'has no good token; use at least 16 visible ASCII characters on each line',
     })
     .optional(),
 });

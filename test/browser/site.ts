@@ -35,7 +35,7 @@ export async function openSite(): Promise<Site> {
 
 /** The production stack: TLS, a token, two APIs. */
 export async function openSiteWithToken(): Promise<Site> {
-  const token = 'a token of sixteen or more characters';
+  const token = 'a-token-of-sixteen-or-more-characters';
   if (inject('notRunBecause')) return { ...(await openNpmStart({ API_TOKEN: token })), token };
   const stack = new Production();
   await stack.up();

@@ -31,7 +31,7 @@ const distributions: Distribution[] = [
     name: 'Debian 13',
     image: 'debian:trixie-slim',
     packages: debian('trixie'),
-    setUp: [['debian.sh']],
+    setUp: [['debian.sh', 'iproute2']],
     arguments: ['--docker-from', 'distribution'],
     boots: true,
   },
@@ -451,9 +451,7 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
         const open = { ip: '0.0.0.0' };
         const kept = await runWith(open);
         expect(kept.after).toEqual(open);
-        expect(kept.output).toContain(
-          'ports that are published without an address; it is kept',
-        );
+        expect(kept.output).toContain('ports that are published without an address; it is kept');
         expect(kept.code).toBe(1);
         expect((await runWith(daemon)).code).toBe(0);
       },
@@ -544,6 +542,13 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
       systemctl daemon-reload
       systemctl start ssh.service`);
     expect(port.output).toContain('open 2223/tcp');
+    const others = await sh(`
+      /usr/sbin/sshd -p 2224
+      /usr/sbin/sshd -p 2225 -o ListenAddress=127.0.0.1
+      ${provision} --without docker --dry-run
+      pkill -f 'sshd -p'`);
+    expect(others.output).toContain('open 2224/tcp');
+    expect(others.output).not.toContain('2225');
     // The timer's service runs as taskapp: it asks the engine, and writes to backups/.
     const backup = await sh(`
       systemctl start taskapp-backup 2>/dev/null

@@ -235,6 +235,7 @@ async function createCluster(
     '--locale=C',
     '--locale-provider=builtin', // as in compose.yml
     '--builtin-locale=C.UTF-8',
+    '--data-checksums',
   ]);
   let output = '';
   initdb.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));

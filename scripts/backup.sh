@@ -5,21 +5,27 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 Usage: scripts/backup.sh [--database NAME] [--output-dir DIRECTORY] [--retain-days DAYS]
-                         [--dry-run] [--verbose]
+                         [--retain-weeks WEEKS] [--retain-months MONTHS] [--dry-run] [--verbose]
 
 Writes three files: NAME-TIME.dump (pg_dump, custom format), .dump.sums (rows and checksum of each
 table) and .dump.sha256. The dump is first written as .part and restored into a scratch database.
 The files get their names only if every table has the rows it had at the moment of the dump. Then
-backups that are too old are removed.
+backups that are too old are removed, unless the new one has less than half the rows of an earlier
+one: rows may have been lost, and the earlier one may be needed.
 
 --database NAME         the database (default: POSTGRES_DB of the stack)
 --output-dir DIRECTORY  where the backups are (default: backups/ of the repository); copy them to
                         another machine as well
---retain-days DAYS      remove older backups of this database, but never the newest 3 (default: 7)
+--retain-days DAYS      keep each backup of this database for so long (default: 7)
+--retain-weeks WEEKS    keep the first backup of a week for so long; weeks begin on the 1st, 8th,
+                        15th, 22nd and 29th of a month (default: 5)
+--retain-months MONTHS  keep the first backup of a month for so long (default: 12). The newest 3
+                        backups are kept in any case
 --dry-run               say what would be done, and do nothing
 --verbose               say what is being done, even without a terminal
 
-Environment: METRICS_DIR  where the time of the last success is written for the alert BackupTooOld
+Environment: METRICS_DIR  where the time of the last success and the numbers of rows are written for
+                          the alerts BackupTooOld and BackupLostRows
                           (default: monitoring/textfile)
 
 Exit codes: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the
@@ -33,15 +39,18 @@ cd "$(dirname "$0")/.."
 . scripts/compose.sh
 . scripts/portable.sh
 
-output=$PWD/backups database='' retain_days=7 dry_run=no verbose=no
+output=$PWD/backups database='' dry_run=no verbose=no
+retain_days=7 retain_weeks=5 retain_months=12
 while [ $# -gt 0 ]; do
   case $1 in
-    --database | --output-dir | --retain-days)
+    --database | --output-dir | --retain-days | --retain-weeks | --retain-months)
       [ -n "${2:-}" ] || wrong "$1 needs a value"
       case $1 in
         --database) database=$2 ;;
         --output-dir) output=$2 ;;
         --retain-days) retain_days=$2 ;;
+        --retain-weeks) retain_weeks=$2 ;;
+        --retain-months) retain_months=$2 ;;
       esac
       shift
       ;;
@@ -57,6 +66,10 @@ while [ $# -gt 0 ]; do
 done
 [[ $retain_days =~ ^[1-9][0-9]{0,4}$ ]] \
   || wrong "--retain-days must be a whole number from 1 to 99999, not $retain_days"
+[[ $retain_weeks =~ ^(0|[1-9][0-9]{0,3})$ ]] \
+  || wrong "--retain-weeks must be a whole number from 0 to 9999, not $retain_weeks"
+[[ $retain_months =~ ^(0|[1-9][0-9]{0,2})$ ]] \
+  || wrong "--retain-months must be a whole number from 0 to 999, not $retain_months"
 [[ $database != */* ]] || wrong "--database must not contain /"
 [[ $output = /* ]] || output=$caller/$output
 
@@ -86,14 +99,28 @@ shopt -s nullglob
 # Sets old: the backups to remove once the new one is there. The time in the name counts, because a
 # copy has another mtime.
 find_old() {
-  local files limit
+  local files file time week month days=$retain_days last_week='' last_month=''
+  local daily weekly monthly limit
+  daily=$(time_before $((days * 86400)))
+  if [ $((retain_weeks * 7)) -gt "$days" ]; then days=$((retain_weeks * 7)); fi
+  weekly=$(time_before $((days * 86400)))
+  if [ $((retain_months * 31)) -gt "$days" ]; then days=$((retain_months * 31)); fi
+  monthly=$(time_before $((days * 86400)))
+
   files=("$output/$database"-????????T??????Z.dump) # oldest first
-  limit=$(time_before $((retain_days * 86400)))
   [ "$dry_run" = no ] || files+=("$dump")
   old=()
   while [ ${#files[@]} -gt 3 ]; do
-    if [[ ${files[0]: -21:16} < $limit ]]; then old+=("${files[0]}"); fi
+    file=${files[0]}
     files=("${files[@]:1}")
+    time=${file: -21:16}
+    month=${time:0:6}
+    week=$month-$(((10#${time:6:2} - 1) / 7))
+    limit=$daily
+    if [ "$week" != "$last_week" ]; then limit=$weekly; fi
+    if [ "$month" != "$last_month" ]; then limit=$monthly; fi
+    last_week=$week last_month=$month
+    if [[ $time < $limit ]]; then old+=("$file"); fi
   done
 }
 
@@ -199,20 +226,43 @@ name_files() {
   mv "$dump.part" "$dump"
 }
 
+# Sets rows, of the new backup; most_rows, of the one that has most; and its name. Rows of
+# idempotency_keys do not count: they come and go within a day.
+count_rows() {
+  local sums=("$output/$database"-????????T??????Z.dump.sums) # the new one is the last
+  # shellcheck disable=SC2016 # fields of awk
+  read -r rows most_rows richest < <(awk -F '|' '
+    $1 != "public.idempotency_keys" { rows[FILENAME] += $2 }
+    END {
+      file = ARGV[ARGC - 1]
+      for (name in rows) if (rows[name] > rows[file]) file = name
+      print rows[ARGV[ARGC - 1]] + 0, rows[file] + 0, file
+    }' "${sums[@]}")
+  richest=${richest%.sums}
+}
+
 remove_old() {
   local file
   find_old
+  if [ $((rows * 2)) -lt "$most_rows" ]; then
+    old=()
+    echo "backup: $database has $rows rows, but $richest has $most_rows, so no backup is removed." \
+      'If rows were lost, restore that one. Otherwise move it to another directory' >&2
+  fi
   for file in ${old[@]+"${old[@]}"}; do
     say "removing $file"
     rm -f "$file" "$file.sums" "$file.sha256"
   done
 }
 
-write_metric() { # write_metric FILE
-  local name=taskapp_backup_last_success_timestamp_seconds
-  printf '%s{database="%s"} %s\n' "$name" "$database" "$(date +%s)" >"$1.part" \
-    && chmod 644 "$1.part" \
-    && mv "$1.part" "$1"
+write_metrics() { # write_metrics FILE
+  local of="{database=\"$database\"}"
+  cat >"$1.part" <<TEXT || return
+taskapp_backup_last_success_timestamp_seconds$of $(date +%s)
+taskapp_backup_rows$of $rows
+taskapp_backup_most_rows$of $most_rows
+TEXT
+  chmod 644 "$1.part" && mv "$1.part" "$1"
 }
 
 started=$SECONDS
@@ -220,18 +270,19 @@ write_sums
 write_dump
 verify_dump
 name_files
+count_rows
 remove_old
 
 # Nobody expects a daily backup of another database.
 if [ "$database" = "$(db printenv POSTGRES_DB)" ]; then
   metric=${METRICS_DIR:-monitoring/textfile}/backup-$database.prom
-  write_metric "$metric" || echo "backup: cannot write $metric" >&2
+  write_metrics "$metric" || echo "backup: cannot write $metric" >&2
 fi
 
 kept=("$output/$database"-????????T??????Z.dump)
 bytes=$(($(wc -c <"$dump")))
-rows=$(awk -F '|' '
+contents=$(awk -F '|' '
   { rows += $2 }
   END { print NR (NR == 1 ? " table, " : " tables, ") rows " rows" }' "$dump.sums")
-echo "backup: $dump: $bytes bytes, $rows, verified in $((SECONDS - started)) s;" \
+echo "backup: $dump: $bytes bytes, $contents, verified in $((SECONDS - started)) s;" \
   "${#kept[@]} kept, ${#old[@]} removed"

@@ -71,7 +71,7 @@ owner=restore_test database=restored
 options=(--rm --name "taskapp-restore-test-$$" --network none --memory 1g)
 options+=(--env "POSTGRES_USER=$owner" --env "POSTGRES_DB=$database")
 options+=(--env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)")
-options+=(--env POSTGRES_INITDB_ARGS='--locale-provider=builtin --builtin-locale=C.UTF-8')
+options+=(--env POSTGRES_INITDB_ARGS='--data-checksums --locale-provider=builtin --builtin-locale=C.UTF-8')
 # The data is in an anonymous volume, which --rm removes.
 container=$(docker run --detach "${options[@]}" "$image") \
   || fail "cannot start a container of $image"

@@ -4,19 +4,20 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/restore.sh FILE [--yes] [--database NAME] [--keep-old]
+Usage: scripts/restore.sh FILE [--yes] [--database NAME] [--drop-kept]
+       scripts/restore.sh --drop-kept [--database NAME]
 
 Checks FILE (a dump made by scripts/backup.sh, scripts/restore-to-time.sh or pg_dump -Fc), restores
 it into a new database, compares every table with FILE.sums if that exists, and then swaps the two
-databases in one step. Until then the present database stays in use and is not changed. What was
-written to it after the backup is lost.
+databases in one step. Until then the present database stays in use and is not changed. The replaced
+one is kept as NAME_before_restore_TIME: only it has what was written after the backup.
 
 --yes            replace the database even if it has rows
 --database NAME  the database to replace (default: POSTGRES_DB of the stack)
---keep-old       keep the replaced database as NAME_before_restore_TIME; by default it is dropped
-                 after the swap
+--drop-kept      drop the databases that this run and earlier ones have replaced and kept
 
-Exit codes: 0 good, 1 failed (the database is as it was), 2 wrong usage
+Exit codes: 0 good, 1 failed (the last line says if the database was replaced all the same), 2 wrong
+usage
 TEXT
 }
 say() { echo "restore: $*" >&2; }
@@ -26,11 +27,13 @@ cd "$(dirname "$0")/.."
 . scripts/compose.sh
 . scripts/portable.sh
 
-file='' yes=no database='' keep_old=no
+readonly max_wal_size=$((1 << 30)) # PostgreSQL's default
+
+file='' yes=no database='' drop_kept=no
 while [ $# -gt 0 ]; do
   case $1 in
     --yes) yes=yes ;;
-    --keep-old) keep_old=yes ;;
+    --drop-kept) drop_kept=yes ;;
     --database)
       database=${2:-}
       [ -n "$database" ] || wrong '--database needs a value'
@@ -48,8 +51,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$file" ] || wrong 'FILE is missing'
-[[ $file = /* ]] || file=$caller/$file
+[ -n "$file" ] || [ "$drop_kept" = yes ] || wrong 'FILE is missing'
+[ -z "$file" ] || [[ $file = /* ]] || file=$caller/$file
 need docker sha256sum
 exec </dev/null # nothing below may read from the terminal
 
@@ -102,12 +105,43 @@ check_database() {
   fi
 }
 
-check_file
+# A restored table takes about three times the bytes of its rows in SQL: for each row there is a
+# header, and an entry in each index. The log takes nearly as much again, up to max_wal_size.
+check_space() {
+  local sql_bytes needed free
+  sql_bytes=$(db pg_restore --file - <"$file" | wc -c) || fail "$file is damaged, see above"
+  needed=$((3 * sql_bytes))
+  needed=$((needed + (needed < max_wal_size ? needed : max_wal_size)))
+  free=$(db df -Pk "$(sql postgres -c 'SHOW data_directory')" | awk 'NR == 2 { print $4 * 1024 }')
+  if [ "$free" -lt "$needed" ]; then
+    fail "the restore needs about $((needed / 1048576)) MB, and $((free / 1048576)) MB are free" \
+      "where the database is. $database is as it was. With --drop-kept, and no FILE, this script" \
+      'drops the databases that earlier restores have kept'
+  fi
+}
+
+# --- The databases that earlier runs have kept ---------------------------------------------------
+drop_kept() {
+  local name names like="^${short}_before_restore_[0-9]+T[0-9]+Z\$"
+  local query="SELECT datname FROM pg_database WHERE datname ~ :'like'"
+  names=$(sql postgres -v like="$like" <<<"$query") || return
+  for name in $names; do
+    db dropdb --force -U "$owner" "$name" || return
+    say "dropped $name"
+  done
+}
+
+[ -z "$file" ] || check_file
 find_db
+short=${database:0:30} # PostgreSQL cuts names after 63 bytes
+if [ -z "$file" ]; then
+  drop_kept || fail 'not all could be dropped, see above'
+  exit
+fi
 check_database
+check_space
 
 # --- The new database ----------------------------------------------------------------------------
-short=${database:0:30} # PostgreSQL cuts names after 63 bytes
 new=${short}_restore_${UID}_$$
 old=${short}_before_restore_$(date -u +%Y%m%dT%H%M%SZ)
 swapping=no
@@ -176,18 +210,24 @@ COMMIT;
 SQL
 }
 
+# The connection may be lost between the swap and the server's word that it is done.
+is_swapped() {
+  [ "$(sql postgres -v old="$old" <<<"SELECT 1 FROM pg_database WHERE datname = :'old'")" = 1 ]
+}
+
 drop_leftovers
 make_new
 say "swapping $database"
 swapping=yes
-rename_both || fail "the swap failed, see above. $database is as it was"
+rename_both || is_swapped || fail "the swap failed, see above. $database is as it was"
 swapping=no
 
-if [ "$keep_old" = yes ]; then
-  allow_connections "$old"
-  kept="the replaced database is kept as $old"
+result="$database now has the contents of $file"
+if [ "$drop_kept" = yes ]; then
+  drop_kept || fail "$result, but not all that it replaced could be dropped, see above"
+  echo "restore: $result; what it replaced is dropped"
 else
-  db dropdb --force -U "$owner" "$old"
-  kept='the replaced database is dropped'
+  allow_connections "$old" || fail "$result. The replaced one, $old, refuses connections, see above"
+  echo "restore: $result; the replaced database is kept as $old"
+  echo "restore: to drop it: scripts/restore.sh --drop-kept"
 fi
-echo "restore: $database now has the contents of $file; $kept"

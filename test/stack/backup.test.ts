@@ -149,7 +149,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     ]);
     expect(await contents(stack)).toBe(changed);
 
-    const restore = script(stack, 'restore.sh', file, '--yes');
+    const restore = script(stack, 'restore.sh', file, '--yes', '--drop-kept');
     const failures: number[] = [];
     const statuses = new Set<number>();
     const url = await stack.url();
@@ -177,13 +177,13 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect((await stack.inspect('db')).State.Health?.Status).toBe('healthy');
   });
 
-  it('keep the replaced database on request, and restore an older dump made by hand', async () => {
+  it('keep the replaced database, and restore an older dump made by hand', async () => {
     const file = join(temporaryDirectory(), 'by-hand.dump');
     const older = '--exclude-table=idempotency_keys'; // from before that table was added
     const dump = ['pg_dump', '-Fc', '-U', 'taskapp', older, 'taskdb'];
     fs.writeFileSync(file, stack.composeWithInput(Buffer.from(''), 'exec', '-T', 'db', ...dump));
     const before = await contents(stack);
-    const { code, stderr } = await script(stack, 'restore.sh', file, '--yes', '--keep-old');
+    const { code, stderr } = await script(stack, 'restore.sh', file, '--yes');
     expect(stderr).toContain(`there is no ${file}.sha256`);
     expect(code).toBe(0);
     expect(await contents(stack)).toBe(before);
@@ -191,7 +191,12 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(await psql(stack, 'SELECT count(*) FROM tasks', kept)).toBe(
       await psql(stack, 'SELECT count(*) FROM tasks'),
     );
-    await psql(stack, `DROP DATABASE "${kept}"`);
+    expect(await script(stack, 'restore.sh', '--drop-kept')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: `restore: dropped ${kept}\n`,
+    });
+    expect(await databases(stack)).toBe(only);
     const { headers, ...post } = postJson({ title: 'with a key' });
     const created = await stack.fetch('/api/tasks', {
       ...post,
@@ -374,6 +379,10 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     expect(times()).toEqual([]);
     await good(stack, 'backup.sh', '--output-dir', directory, '--database', 'taskdb');
     expect(times()).toEqual(['backup-taskdb.prom']);
+    const rows = await psql(stack, 'SELECT count(*) FROM tasks');
+    const metrics = fs.readFileSync(join(directory, 'backup-taskdb.prom'), 'utf8');
+    expect(metrics).toContain(`taskapp_backup_rows{database="taskdb"} ${rows}\n`);
+    expect(metrics).toContain(`taskapp_backup_most_rows{database="taskdb"} ${rows}\n`);
   });
 
   it('one of two runs at once makes the backup, the other says so with 3', async () => {
@@ -443,8 +452,80 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     },
   );
 
+  it('refuse to restore where there is too little room', async () => {
+    const volume = join(temporaryDirectory(), 'compose.yml');
+    const small = '{ driver_opts: { type: tmpfs, device: tmpfs, o: size=150m } }';
+    fs.writeFileSync(volume, `volumes: { pgdata: ${small} }`);
+    const full = new Stack({ files: ['compose.yml', volume] });
+    onTestFinished(() => full.destroy());
+    await full.compose('up', '-d', '--wait', 'db');
+    const before = await contents(full);
+    const file = await backup(full, temporaryDirectory());
+    const restored = await script(full, 'restore.sh', file, '--yes', '--drop-kept');
+    expect(restored).toMatchObject({ code: 0 });
+
+    const dump = join(temporaryDirectory(), 'large.dump');
+    const rows = "SELECT 'large ' || n FROM generate_series(1, 300000) AS n";
+    await psql(stack, `INSERT INTO tasks (title) ${rows}`);
+    onTestFinished(async () => {
+      await psql(stack, "DELETE FROM tasks WHERE title LIKE 'large %'");
+    });
+    const command = ['exec', '-T', 'db', 'pg_dump', '-Fc', '-U', 'taskapp', 'taskdb'];
+    fs.writeFileSync(dump, stack.composeWithInput(Buffer.from(''), ...command));
+    expect(await script(full, 'restore.sh', dump, '--yes')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/needs about \d+ MB, and \d+ MB are free/) as string,
+    });
+    expect(await databases(full)).toBe(only);
+    expect(await contents(full)).toBe(before);
+  });
+
+  it('keep the first backup of each week for 5 weeks, and of each month for a year', async () => {
+    const directory = temporaryDirectory();
+    const days = Array.from({ length: 500 }, (_, n) => n + 1);
+    const names = days.map((n) => `taskdb-${stamp(n + 0.01)}.dump`);
+    for (const name of names) fs.writeFileSync(join(directory, name), '');
+    const dry = await good(stack, 'backup.sh', '--output-dir', directory, '--dry-run');
+    const removed = new Set(dry.match(/\S+\.dump/g));
+    const kept = days.filter((_, at) => !removed.has(names[at] ?? ''));
+    const dayOfMonth = (n: number) => Number(names[n - 1]?.slice(13, 15));
+    expect(kept).toEqual(
+      days.filter(
+        (n) =>
+          n < 7 ||
+          (n < 35 && [1, 8, 15, 22, 29].includes(dayOfMonth(n))) ||
+          (n < 372 && dayOfMonth(n) === 1),
+      ),
+    );
+  });
+
+  it('remove no backup while the new one has less than half the rows', async () => {
+    await psql(stack, 'CREATE DATABASE other TEMPLATE template0');
+    onTestFinished(async () => void (await psql(stack, 'DROP DATABASE other')));
+    await psql(stack, 'CREATE TABLE things AS SELECT generate_series(1, 10) AS a', 'other');
+    const directory = temporaryDirectory();
+    const rich = await backup(stack, directory, '--database', 'other');
+    const old = [800, 799, 798, 797].map((n) => `other-${stamp(n)}.dump`);
+    for (const name of old) fs.writeFileSync(join(directory, name), '');
+    const dumps = () => listed(directory).filter((name) => name.endsWith('.dump'));
+
+    await psql(stack, 'DELETE FROM things WHERE a > 4', 'other');
+    const arguments_ = ['--output-dir', directory, '--database', 'other'];
+    expect(await script(stack, 'backup.sh', ...arguments_)).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`has 4 rows, but ${rich} has 10, so no backup is`) as string,
+    });
+    expect(dumps()).toHaveLength(6);
+
+    await psql(stack, 'INSERT INTO things VALUES (5)', 'other');
+    await backup(stack, directory, '--database', 'other');
+    expect(dumps().filter((name) => old.includes(name))).toEqual([]);
+  });
+
   it('keep 7 days and the newest 3, of this database, and only after a good backup', async () => {
     const directory = temporaryDirectory();
+    const daysOnly = ['--retain-weeks', '0', '--retain-months', '0'];
     const others = [
       'taskdb-copy-20200101T000000Z.dump',
       'other-20200101T000000Z.dump',
@@ -464,12 +545,12 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     ]);
     expect(listed(directory)).toEqual(before);
 
-    const dry = await good(stack, 'backup.sh', '--output-dir', directory, '--dry-run');
+    const dry = await good(stack, 'backup.sh', '--output-dir', directory, '--dry-run', ...daysOnly);
     expect(dry).toMatch(/would write .*\.dump and remove 2: /);
     expect(dry).toContain(`${names[0]} ${names[1]}`);
     expect(listed(directory)).toEqual(before);
 
-    const file = await backup(stack, directory);
+    const file = await backup(stack, directory, ...daysOnly);
     const dumps = listed(directory).filter((name) => name.endsWith('.dump'));
     expect(dumps).toEqual([...others, ...names.slice(2), basename(file)].toSorted());
     expect(listed(directory)).toHaveLength(3 * dumps.length);
@@ -498,6 +579,8 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
 
   it.each([
     ['backup.sh', ['--retain-days', '0']],
+    ['backup.sh', ['--retain-weeks', '08']],
+    ['backup.sh', ['--retain-months', '-1']],
     ['backup.sh', ['--output-dir']],
     ['restore.sh', []],
     ['restore.sh', ['--force', 'x.dump']],

@@ -6,9 +6,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/record-run.sh NAME COMMAND [ARGUMENT...]
 
-Runs COMMAND and ends with its exit code. The code and the time go into run-NAME.prom, and the time
-of a success into run-NAME-success.prom, for the alerts RunFailed, RunTooOld and DrillTooOld. The
-systemd units use it.
+Runs COMMAND and ends with its exit code. The code goes into run-NAME.prom, and the time of a
+success into run-NAME-success.prom, for the alerts RunFailed, RunTooOld and DrillTooOld. The systemd
+units use it.
 
 Environment: METRICS_DIR  where these files are (default: monitoring/textfile)
 
@@ -43,14 +43,12 @@ trap : HUP INT TERM
 status=0
 "$@" || status=$?
 
-now=$(date +%s)
 write "run-$name.prom" <<TEXT
 taskapp_run_exit_code{run="$name"} $status
-taskapp_run_end_timestamp_seconds{run="$name"} $now
 TEXT
 if [ "$status" = 0 ]; then
   write "run-$name-success.prom" <<TEXT
-taskapp_run_last_success_timestamp_seconds{run="$name"} $now
+taskapp_run_last_success_timestamp_seconds{run="$name"} $(date +%s)
 TEXT
 fi
 exit "$status"

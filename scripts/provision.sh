@@ -294,8 +294,8 @@ configure_docker() {
   install_file 644 "$file" <"$work/daemon.json"
 }
 
-# merge_into FILE: $work/daemon.json becomes FILE with the settings that it lacks. Another log driver
-# has other options, so what FILE says about logs is not mixed with ours.
+# merge_into FILE: $work/daemon.json becomes FILE with the settings that it lacks. Another log
+# driver has other options, so what FILE says about logs is not mixed with ours.
 merge_into() {
   # shellcheck disable=SC2016 # a variable of jq
   local merged='.[1] as $theirs

@@ -290,7 +290,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     for (const id of after) expect(before).not.toContain(id);
   });
 
-  it('is not disturbed by Ctrl-C pressed again and again, in its undoing and in the end', async () => {
+  it('is not disturbed by Ctrl-C again and again, in its undoing and in the end', async () => {
     const before = await containers('api');
     const starting = script('deploy.sh', 'hangs');
     await starting.says('beside');

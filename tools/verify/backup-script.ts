@@ -28,7 +28,7 @@ const isScript = (path: string) => /\.(?:sh|bash)$/.test(path) || textOf(path).s
 
 const commandsOf = (path: string) => textOf(path).replaceAll(/^\s*#.*$/gm, '');
 
-/** Commands of a release or a restore, which verify must not run, wherever they are in the script. */
+/** Commands of a release or a restore, anywhere in the script: verify must not run it. */
 const changes =
   /\b(?:up|down|start|stop|restart|kill|volume|prune|pg_restore|psql|dropdb|ssh|git|push|migrate|deploy)\b/i;
 

@@ -25,15 +25,20 @@ choose() {
 # Of the contents, because a file may be replaced or written anew.
 checksum() { cat /tmp/tls.crt /tmp/tls.key 2>/dev/null | cksum; }
 
+# What fails is tried again: the reason may have nothing to do with the files. It is said only once.
 reload_on_change() {
+  refused=''
   while sleep 10; do
     choose || continue
     now=$(checksum)
-    [ "$now" != "$seen" ] || continue
-    seen=$now
-    if nginx -s reload; then
+    if [ "$now" = "$seen" ]; then
+      refused=''
+    elif said=$(nginx -s reload 2>&1); then
+      seen=$now refused=''
       say 'the certificate has changed; new connections get the new one'
-    else
+    elif [ "$now" != "$refused" ]; then
+      refused=$now
+      echo "$said" >&2
       say 'the new certificate cannot be used, see above; the old one stays in use'
     fi
   done

@@ -1,5 +1,6 @@
 // nginx/compose.certbot.yml with an ACME server, and the other ways to change the certificate, on
 // the booted production stack under a stream of requests.
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import {
   chmodSync,
@@ -8,18 +9,21 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { Load, Script } from '../lib/live.ts';
 import { newSecrets, Production } from '../lib/production.ts';
 import { docker } from '../lib/stack.ts';
 
 const domain = 'tasks.example.org';
 const patience = { timeout: 90_000, interval: 500 };
+const pair = { 'tls.crt': 'fullchain.pem', 'tls.key': 'privkey.pem' };
 const longer = { timeout: 300_000 };
 
 /** Requests that check the certificate, until `change` has happened. */
@@ -232,7 +236,6 @@ describe.skipIf(inject('notRunBecause'))('a certificate of your own', () => {
       rmSync(made, { recursive: true });
       return added;
     };
-    const pair = { 'tls.crt': 'fullchain.pem', 'tls.key': 'privkey.pem' };
     try {
       const first = replace(pair);
       await stack.up();
@@ -278,5 +281,89 @@ describe.skipIf(inject('notRunBecause'))('a certificate of your own', () => {
     } finally {
       await stack.remove();
     }
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('nginx without the other services', () => {
+  /** Starts it with a certificate in secrets/, and with this directory of certificates. */
+  class Nginx {
+    readonly directory: string;
+    readonly #secrets = newSecrets(domain);
+    #id = '';
+
+    constructor() {
+      this.directory = mkdtempSync(join(this.#secrets, 'tls-'));
+      chmodSync(this.directory, 0o755);
+      onTestFinished(async () => {
+        await docker('rm', '--force', '--volumes', this.#id);
+        rmSync(this.#secrets, { recursive: true });
+      });
+    }
+
+    async start(): Promise<void> {
+      const mounts = [
+        `${this.directory}:/etc/certificates:ro`,
+        `${join(this.#secrets, 'tls.crt')}:/run/secrets/tls_certificate:ro`,
+        `${join(this.#secrets, 'tls.key')}:/run/secrets/tls_key:ro`,
+      ].flatMap((mount) => ['--volume', mount]);
+      const sysctl = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'];
+      const options = ['--detach', '--env', 'TLS=on', ...sysctl, ...mounts];
+      this.#id = (await docker('run', ...options, `${inject('images')}-web`)).trim();
+    }
+
+    /** Puts a new pair into the directory. */
+    replace(): void {
+      const made = newSecrets(domain);
+      for (const [from, to] of Object.entries(pair)) {
+        copyFileSync(join(made, from), join(this.directory, 'part'));
+        chmodSync(join(this.directory, 'part'), 0o444);
+        renameSync(join(this.directory, 'part'), join(this.directory, to));
+      }
+      rmSync(made, { recursive: true });
+    }
+
+    exec = (...command: string[]) => docker('exec', this.#id, ...command);
+    exitCode = async () => Number(await docker('wait', this.#id));
+    log = async () => (await promisify(execFile)('docker', ['logs', this.#id])).stderr;
+  }
+
+  it.each([
+    [
+      'a link that leads out of the container',
+      (directory: string) => symlinkSync('/srv/fullchain.pem', join(directory, 'fullchain.pem')),
+      '/etc/certificates/fullchain.pem cannot be read; is it there, with mode 0444?',
+    ],
+    [
+      'a directory that it may not enter',
+      (directory: string) => chmodSync(directory, 0o700),
+      '/etc/certificates cannot be read; CERTIFICATE_DIR needs mode 0755',
+    ],
+  ])('refuses %s', async (_what, change, message) => {
+    const nginx = new Nginx();
+    change(nginx.directory);
+    await nginx.start();
+    await expect.poll(nginx.log, { timeout: 20_000 }).toContain(message);
+    expect(await nginx.exitCode()).toBe(1);
+  });
+
+  it('tries again what failed for another reason, and says so once', async () => {
+    const nginx = new Nginx();
+    nginx.replace();
+    await nginx.start();
+    await expect.poll(() => nginx.exec('cat', '/tmp/nginx.pid'), patience).not.toBe('');
+    await nginx.exec('mv', '/tmp/nginx.pid', '/tmp/aside');
+    nginx.replace();
+    const refusals = async () => (await nginx.log()).split('cannot be used, see above').length - 1;
+    await expect.poll(refusals, patience).toBe(1);
+    // Each look makes the link anew.
+    const look = () => nginx.exec('stat', '-c', '%i %Z', '/tmp/tls.crt');
+    const before = await look();
+    await expect.poll(look, patience).not.toBe(before);
+    const next = await look();
+    await expect.poll(look, patience).not.toBe(next);
+    expect(await refusals()).toBe(1);
+
+    await nginx.exec('mv', '/tmp/aside', '/tmp/nginx.pid');
+    await expect.poll(nginx.log, patience).toContain('new connections get the new one');
   });
 });

@@ -436,12 +436,13 @@ can_log_in() {
   [ -z "$(find "$home" "$home/.ssh" "$file" -maxdepth 0 \( "${unsafe[@]}" \))" ]
 }
 
-# can_become_root USER: by a rule of sudo, whether it is for the user or for a group. A rule without
-# NOPASSWD does not help a user whose password is locked or empty.
+# can_become_root USER: by a rule of sudo, whether it is for the user or for a group. A rule may
+# have tags such as SETENV, but with NOEXEC a root shell starts no program. A rule without NOPASSWD
+# does not help a user whose password is locked or empty.
 can_become_root() {
   local rules
   rules=$(sudo -n -l -U "$1" 2>/dev/null \
-    | grep -E '^ +\((ALL|root)( : [^)]*)?\) (NOPASSWD: )?ALL$') || return
+    | grep -E '^ +\((ALL|root)( : [^)]*)?\) ([A-Z_]+: )*ALL$' | grep -v ' NOEXEC: ') || return
   [[ $rules == *NOPASSWD* ]] || ! passwd --status "$1" 2>/dev/null | grep -qE '^[^ ]+ (L|LK|NP) '
 }
 

@@ -597,6 +597,10 @@ describe.skipIf(inject('notRunBecause'))('provision.sh', { timeout: 900_000 }, (
     const rule = (line: string) => `echo '${line}' >/etc/sudoers.d/ada`;
     expect(await after(rule('ada ALL=(www-data) NOPASSWD: ALL'))).toMatchObject({ code: 3 });
     expect(await after(rule('ada ALL=(ALL) NOPASSWD: /bin/true'))).toMatchObject({ code: 3 });
+    expect(await after(rule('ada ALL=(ALL) NOPASSWD: NOEXEC: ALL'))).toMatchObject({ code: 3 });
+    expect(await after(rule('ada ALL=(ALL) SETENV: ALL'))).toMatchObject({ code: 0 });
+    const tagged = 'ada ALL=(ALL : ALL) NOPASSWD: SETENV: LOG_OUTPUT: ALL';
+    expect(await after(rule(tagged))).toMatchObject({ code: 0 });
     expect(await after(rule('ada ALL=(ALL) NOPASSWD: ALL'))).toMatchObject({ code: 0 });
     expect(await after('passwd --quiet --lock ada')).toMatchObject({ code: 0 });
     // sshd ignores a key that others may change.

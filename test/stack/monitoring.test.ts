@@ -1,10 +1,19 @@
 // The profile monitoring on the production stack: what Prometheus scrapes, and what the dashboard
 // and the alerts make of it, and that they arrive. Only Grafana's files are checked: without a
 // registry it has no image.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { copyForAll, root } from '../lib/copy.ts';
 import { Script } from '../lib/live.ts';
@@ -121,11 +130,45 @@ describe('the alerts', () => {
   });
 });
 
+/** Alerts that are posted to Alertmanager as Prometheus does it. */
+class Alerts {
+  readonly #url: string;
+
+  constructor(alertmanager: string) {
+    this.#url = `${alertmanager}/api/v2/alerts`;
+  }
+
+  async post(labels: Record<string, string>): Promise<void> {
+    const alert = { labels: { ...labels, by: 'test', severity: 'page' } };
+    const response = await fetch(this.#url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify([alert]),
+    });
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+  }
+
+  /** Which of them are sent, and which are not. */
+  async states(): Promise<Record<string, string>> {
+    const response = await fetch(`${this.#url}?filter=by%3D%22test%22`);
+    const list = (await response.json()) as {
+      labels: { alertname: string };
+      status: { state: string };
+    }[];
+    return Object.fromEntries(list.map(({ labels, status }) => [labels.alertname, status.state]));
+  }
+}
+
 describe.skipIf(inject('notRunBecause'))('the profile monitoring', () => {
   interface Model {
     services: Record<
       string,
-      { image: string; ports?: { host_ip?: string }[]; environment?: Record<string, string> }
+      {
+        image: string;
+        command?: string[];
+        ports?: { host_ip?: string }[];
+        environment?: Record<string, string>;
+      }
     >;
   }
   const model = async (stack: Stack) =>
@@ -218,6 +261,62 @@ describe.skipIf(inject('notRunBecause'))('the profile monitoring', () => {
     const command = ['--entrypoint', 'sh', `${services.alertmanager?.image}`, '/alertmanager.sh'];
     const started = docker('run', '--rm', ...settings, '-v', mount, ...command);
     await expect(started).rejects.toThrow(message);
+  });
+
+  it('measures no filesystem of the kernel or of the firmware', async () => {
+    // What it reads instead of the mounts of this machine, which may have no such filesystem.
+    const directory = mkdtempSync(join(tmpdir(), 'taskapp-proc-'));
+    mkdirSync(join(directory, '1'));
+    const kinds = { '/': 'ext4', '/data': 'xfs', '/sys/firmware/efi/efivars': 'efivarfs' };
+    const lines = (line: (path: string, kind: string) => string) =>
+      Object.entries({ ...kinds, '/run': 'tmpfs', '/sys': 'sysfs' })
+        .map(([path, kind]) => `${line(path, kind)}\n`)
+        .join('');
+    const mounts = lines((path, kind) => `/dev/x ${path} ${kind} rw 0 0`);
+    const mountinfo = lines((path, kind) => `1 1 8:1 / ${path} rw - ${kind} /dev/x rw`);
+    for (const [name, text] of Object.entries({ mounts, mountinfo }))
+      writeFileSync(join(directory, '1', name), text);
+    chmodSync(directory, 0o755);
+
+    const { services } = await model(new Stack());
+    const { image = '', command = [] } = services['node-exporter'] ?? {};
+    const mount = ['--volume', `${directory}:/proc-of-test:ro`];
+    // Compose writes a dollar twice.
+    const options = command.map((option) => option.replaceAll('$$', '$'));
+    const run = ['run', '--detach', ...mount, image, ...options, '--path.procfs=/proc-of-test'];
+    const id = (await docker(...run)).trim();
+    onTestFinished(async () => {
+      await docker('rm', '--force', '--volumes', id);
+      rmSync(directory, { recursive: true });
+    });
+    const measured = async () => {
+      const url = 'http://127.0.0.1:9100/metrics';
+      const metrics = await docker('exec', id, 'wget', '-qO-', url).catch(() => '');
+      const found = metrics.matchAll(/^node_filesystem_device_error\{.*mountpoint="([^"]+)"/gm);
+      return [...found].map(([, path]) => path);
+    };
+    await expect.poll(measured, { timeout: 20_000 }).toEqual(['/', '/data']);
+  });
+
+  it('hides what follows from a node exporter that is down', async () => {
+    const stack = new Stack();
+    onTestFinished(() => stack.destroy());
+    const profile = ['--profile', 'monitoring'];
+    await stack.compose(...profile, 'up', '-d', '--wait', '--no-deps', 'alertmanager');
+    const address = await stack.compose(...profile, 'port', 'alertmanager', '9093');
+    const alerts = new Alerts(`http://${address.trim()}`);
+    const backups = ['BackupTooOld', 'DrillTooOld', 'BaseBackupTooOld'];
+    await alerts.post({ alertname: 'Down', job: 'node' });
+    for (const alertname of [...backups, 'ErrorRate']) await alerts.post({ alertname });
+    await expect
+      .poll(() => alerts.states(), { timeout: 60_000, interval: 1_000 })
+      .toEqual({
+        Down: 'active',
+        BackupTooOld: 'suppressed',
+        DrillTooOld: 'suppressed',
+        BaseBackupTooOld: 'suppressed',
+        ErrorRate: 'active',
+      });
   });
 });
 
@@ -457,24 +556,11 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
   });
 
   it('hides the alerts that follow from another fault', async () => {
-    const alert = (alertname: string) => ({ labels: { alertname, by: 'test', severity: 'page' } });
-    const alerts = `${alertmanager}/api/v2/alerts`;
-    const posted = await fetch(alerts, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify([alert('ApiGone'), alert('ErrorRate'), alert('CertificateExpires')]),
-    });
-    expect(posted.status).toBe(200);
-    const states = async () => {
-      const response = await fetch(`${alerts}?filter=by%3D%22test%22`);
-      const list = (await response.json()) as {
-        labels: { alertname: string };
-        status: { state: string };
-      }[];
-      return Object.fromEntries(list.map(({ labels, status }) => [labels.alertname, status.state]));
-    };
+    const alerts = new Alerts(alertmanager);
+    for (const alertname of ['ApiGone', 'ErrorRate', 'CertificateExpires'])
+      await alerts.post({ alertname });
     await expect
-      .poll(states, { timeout: 60_000, interval: 1_000 })
+      .poll(() => alerts.states(), { timeout: 60_000, interval: 1_000 })
       .toEqual({ ApiGone: 'active', ErrorRate: 'suppressed', CertificateExpires: 'active' });
   });
 

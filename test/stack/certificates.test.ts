@@ -346,7 +346,7 @@ describe.skipIf(inject('notRunBecause'))('nginx without the other services', () 
     expect(await nginx.exitCode()).toBe(1);
   });
 
-  it('tries again what failed for another reason, and says so once', async () => {
+  it('tries again what failed for another reason, and says so once', longer, async () => {
     const nginx = new Nginx();
     nginx.replace();
     await nginx.start();

@@ -65,11 +65,24 @@ production=$(secret_file postgres_password)
 container='' temporary=''
 is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/dev/null 2>&1; }
 
+# A run that is killed leaves the database that it started. While this run has the lock, no other
+# run uses one.
+temporary_label=taskapp.rotate-password=yes
+stop_left_over() {
+  local left
+  left=$(docker ps --quiet --filter "label=com.docker.compose.project=$project" \
+    --filter "label=$temporary_label")
+  [ -n "$left" ] || return 0
+  say 'removing the database that a killed run has left'
+  docker stop --time 60 "$left" >/dev/null || fail "cannot stop the container $left"
+}
+
 # Sets container. If production has refused the volume, the database is not running. Then this
 # starts it for the change only, where the API cannot reach it.
 find_database() {
   local deadline=$((SECONDS + 120))
   find_project || fail 'docker compose failed, see above'
+  stop_left_over
   container=$(containers db)
   if [ -n "$container" ] && is_ready; then
     return
@@ -82,7 +95,8 @@ find_database() {
   say 'the database is not running; starting it for this change only'
   # Only one server may use the volume.
   docker compose stop db 2>/dev/null || fail 'cannot stop the container of db'
-  temporary=$(docker compose run --rm --detach --no-deps -e PASSWORD_CHECK=off db 2>/dev/null) \
+  temporary=$(docker compose run --rm --detach --no-deps --label "$temporary_label" \
+    -e PASSWORD_CHECK=off db 2>/dev/null) \
     || fail 'cannot start the database: docker compose run --rm db says why'
   container=$temporary
   until is_ready; do

@@ -205,8 +205,20 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     expect(await checked('db-1')).toContain(why);
     expect(await checked('web-1')).toMatch(/^\[FAIL\].*created/);
 
+    // A killed run leaves the database that it started.
+    const ofProject = ['--filter', `label=com.docker.compose.project=${name}`];
+    const oneOff = ['--filter', 'label=com.docker.compose.oneoff=True'];
+    const leftOver = () => docker('ps', '--quiet', ...ofProject, ...oneOff);
+    const killed = new Script(directory, env, 'rotate-password.sh', 'all');
+    await expect.poll(leftOver, { timeout: 60_000 }).not.toBe('');
+    killed.kill('SIGKILL');
+    await killed.ended;
+    expect(await leftOver()).not.toBe('');
+
     const { code, output } = await script('rotate-password.sh', 'all');
     expect([code, output]).toEqual([0, expect.stringContaining('now start production')]);
+    expect(output).toContain('removing the database that a killed run has left');
+    await expect.poll(leftOver).toBe('');
     await compose('up', '-d', '--wait');
     expect((await published()).trim()).toBe('');
     expect((await sql('SELECT count(*) FROM tasks')).trim()).toBe('6');

@@ -124,6 +124,7 @@ interface Service {
   deploy?: { resources?: { limits?: { cpus?: number; memory?: string; pids?: number } } };
   ports?: { host_ip?: string; published: string; target: number }[];
   environment?: Record<string, string>;
+  volumes?: { type: string; source: string; target: string; read_only?: boolean }[];
 }
 
 describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
@@ -149,6 +150,25 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
   it('give Grafana what its data sources need as processes of their own', async () => {
     const { grafana } = await allServices();
     expect(Number(grafana?.deploy?.resources?.limits?.memory)).toBe(1024 ** 3);
+  });
+});
+
+describe.skipIf(inject('notRunBecause'))('the certificates of nginx', () => {
+  const files = ['compose.yml', 'compose.prod.yml'];
+  const certbot = [...files, 'nginx/compose.certbot.yml'];
+  const acme = { ACME_DOMAINS: 'tasks.example.org', ACME_EMAIL: 'ops@example.org' };
+  const volume = { type: 'volume', source: 'certificates' };
+  const own = { type: 'bind', source: '/srv/tls' };
+
+  it.each([
+    [files, {}, volume],
+    [files, { CERTIFICATE_DIR: '/srv/tls' }, own],
+    [certbot, { ...acme, CERTIFICATE_DIR: '/srv/tls' }, volume],
+  ])('of the files %j with %j are those in %j', async (names, env, source) => {
+    const config = await new Stack({ files: names, env }).compose('config', '--format', 'json');
+    const { services } = JSON.parse(config) as { services: Record<string, Service> };
+    const mounts = services.web?.volumes?.filter(({ target }) => target === '/etc/certificates');
+    expect(mounts).toEqual([expect.objectContaining({ ...source, read_only: true })]);
   });
 });
 

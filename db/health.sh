@@ -19,7 +19,8 @@ query() {
 # The last init file sets this in the database that it runs in.
 initialised="SELECT string_agg(datname, ', ')
   FROM pg_database JOIN pg_db_role_setting ON setdatabase = pg_database.oid
-  WHERE 'taskapp.initialised=yes' = ANY (setconfig)"
+  WHERE 'taskapp.initialised=yes' = ANY (setconfig)
+    AND datname !~ '_before_restore_[0-9]+T[0-9]+Z$'"
 first_start='takes effect on the first start only, and has been changed since'
 
 answer=$(

@@ -11,22 +11,21 @@ Writes three files: NAME-TIME.dump (pg_dump, custom format), .dump.sums (rows an
 table) and .dump.sha256. The dump is first written as .part and restored into a scratch database.
 The files get their names only if every table has the rows it had at the moment of the dump. Then
 backups that are too old are removed, unless the new one has less than half the rows of an earlier
-one: rows may have been lost, and the earlier one may be needed.
+one: the rows may have been deleted by mistake.
 
 --database NAME         the database (default: POSTGRES_DB of the stack)
 --output-dir DIRECTORY  where the backups are (default: backups/ of the repository); copy them to
                         another machine as well
---retain-days DAYS      keep each backup of this database for so long (default: 7)
---retain-weeks WEEKS    keep the first backup of a week for so long; weeks begin on the 1st, 8th,
-                        15th, 22nd and 29th of a month (default: 5)
---retain-months MONTHS  keep the first backup of a month for so long (default: 12). The newest 3
-                        backups are kept in any case
+--retain-days DAYS      keep each backup of this database for this many days (default: 7)
+--retain-weeks WEEKS    keep the first backup of a week for this many weeks (default: 5). Weeks
+                        begin on the 1st, 8th, 15th, 22nd and 29th of a month
+--retain-months MONTHS  keep the first backup of a month for this many months (default: 12). The
+                        newest 3 backups are kept in any case
 --dry-run               say what would be done, and do nothing
 --verbose               say what is being done, even without a terminal
 
-Environment: METRICS_DIR  where the time of the last success and the numbers of rows are written for
-                          the alerts BackupTooOld and BackupLostRows
-                          (default: monitoring/textfile)
+Environment: METRICS_DIR  where the time of the last success and the row counts are written, for the
+                          alerts BackupTooOld and BackupLostRows (default: monitoring/textfile)
 
 Exit codes: 0 good, 1 failed (earlier backups are untouched), 2 wrong usage, 3 another run holds the
 lock
@@ -126,7 +125,8 @@ find_old() {
 
 if [ "$dry_run" = yes ]; then
   find_old
-  echo "backup: would write $dump and remove ${#old[@]}:" ${old[@]+"${old[@]##*/}"}
+  echo "backup: would write $dump and, unless rows are missing, remove ${#old[@]}:" \
+    ${old[@]+"${old[@]##*/}"}
   exit 0
 fi
 
@@ -226,28 +226,34 @@ name_files() {
   mv "$dump.part" "$dump"
 }
 
-# Sets rows, of the new backup; most_rows, of the one that has most; and its name. Rows of
-# idempotency_keys do not count: they come and go within a day.
+# Sets rows, of the new backup, and most_rows and richer: the newest earlier backup that has more
+# than twice as many, if there is one. Rows of idempotency_keys do not count: they come and go
+# within a day.
 count_rows() {
-  local sums=("$output/$database"-????????T??????Z.dump.sums) # the new one is the last
+  local file sums=()
+  for file in "$output/$database"-????????T??????Z.dump.sums; do
+    if [ "$file" != "$dump.sums" ] && [ -r "$file" ]; then sums+=("$file"); fi
+  done
   # shellcheck disable=SC2016 # fields of awk
-  read -r rows most_rows richest < <(awk -F '|' '
+  read -r rows most_rows richer < <(awk -F '|' '
     $1 != "public.idempotency_keys" { rows[FILENAME] += $2 }
     END {
-      file = ARGV[ARGC - 1]
-      for (name in rows) if (rows[name] > rows[file]) file = name
-      print rows[ARGV[ARGC - 1]] + 0, rows[file] + 0, file
-    }' "${sums[@]}")
-  richest=${richest%.sums}
+      new = ARGV[1]
+      found = new
+      for (n = 2; n < ARGC; n++) if (rows[ARGV[n]] > 2 * rows[new]) found = ARGV[n]
+      printf "%.0f %.0f %s\n", rows[new], rows[found], found
+    }' "$dump.sums" ${sums[@]+"${sums[@]}"})
+  richer=${richer%.sums}
 }
 
 remove_old() {
   local file
   find_old
-  if [ $((rows * 2)) -lt "$most_rows" ]; then
+  if [ "$richer" != "$dump" ]; then
     old=()
-    echo "backup: $database has $rows rows, but $richest has $most_rows, so no backup is removed." \
-      'If rows were lost, restore that one. Otherwise move it to another directory' >&2
+    echo "backup: $database has $rows rows, but $richer has $most_rows, so no backup is removed." \
+      "If rows were lost: scripts/restore.sh $richer --yes. Otherwise move $richer*," \
+      'and all others with as many rows, to another directory' >&2
   fi
   for file in ${old[@]+"${old[@]}"}; do
     say "removing $file"

@@ -71,7 +71,8 @@ owner=restore_test database=restored
 options=(--rm --name "taskapp-restore-test-$$" --network none --memory 1g)
 options+=(--env "POSTGRES_USER=$owner" --env "POSTGRES_DB=$database")
 options+=(--env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)")
-options+=(--env POSTGRES_INITDB_ARGS='--data-checksums --locale-provider=builtin --builtin-locale=C.UTF-8')
+initdb='--data-checksums --locale-provider=builtin --builtin-locale=C.UTF-8' # as in compose.yml
+options+=(--env "POSTGRES_INITDB_ARGS=$initdb")
 # The data is in an anonymous volume, which --rm removes.
 container=$(docker run --detach "${options[@]}" "$image") \
   || fail "cannot start a container of $image"

@@ -16,7 +16,7 @@ one is kept as NAME_before_restore_TIME: only it has what was written after the 
 --database NAME  the database to replace (default: POSTGRES_DB of the stack)
 --drop-kept      drop the databases that this run and earlier ones have replaced and kept
 
-Exit codes: 0 good, 1 failed (the last line says if the database was replaced all the same), 2 wrong
+Exit codes: 0 good, 1 failed (the database is as it was, unless the message says otherwise), 2 wrong
 usage
 TEXT
 }
@@ -45,13 +45,14 @@ while [ $# -gt 0 ]; do
       ;;
     -*) wrong "unknown argument $1" ;;
     *)
+      [ -n "$1" ] || wrong 'FILE is empty'
       [ -z "$file" ] || wrong 'more than one FILE'
       file=$1
       ;;
   esac
   shift
 done
-[ -n "$file" ] || [ "$drop_kept" = yes ] || wrong 'FILE is missing'
+[ -n "$file" ] || [ "$yes$drop_kept" = noyes ] || wrong 'FILE is missing'
 [ -z "$file" ] || [[ $file = /* ]] || file=$caller/$file
 need docker sha256sum
 exec </dev/null # nothing below may read from the terminal
@@ -112,19 +113,20 @@ check_space() {
   sql_bytes=$(db pg_restore --file - <"$file" | wc -c) || fail "$file is damaged, see above"
   needed=$((3 * sql_bytes))
   needed=$((needed + (needed < max_wal_size ? needed : max_wal_size)))
-  free=$(db df -Pk "$(sql postgres -c 'SHOW data_directory')" | awk 'NR == 2 { print $4 * 1024 }')
+  free=$(db df -Pk "$(sql postgres -c 'SHOW data_directory')" | awk 'NR == 2 { print $4 }')
+  free=$((free * 1024))
   if [ "$free" -lt "$needed" ]; then
     fail "the restore needs about $((needed / 1048576)) MB, and $((free / 1048576)) MB are free" \
-      "where the database is. $database is as it was. With --drop-kept, and no FILE, this script" \
-      'drops the databases that earlier restores have kept'
+      "where the database is. $database is as it was. To drop what earlier restores have kept:" \
+      "scripts/restore.sh --drop-kept --database $database"
   fi
 }
 
 # --- The databases that earlier runs have kept ---------------------------------------------------
 drop_kept() {
-  local name names like="^${short}_before_restore_[0-9]+T[0-9]+Z\$"
-  local query="SELECT datname FROM pg_database WHERE datname ~ :'like'"
-  names=$(sql postgres -v like="$like" <<<"$query") || return
+  local name names
+  local query="SELECT datname FROM pg_database WHERE left(datname, length(:'start')) = :'start'"
+  names=$(sql postgres -v start="${short}_before_restore_" <<<"$query") || return
   for name in $names; do
     db dropdb --force -U "$owner" "$name" || return
     say "dropped $name"
@@ -210,9 +212,18 @@ COMMIT;
 SQL
 }
 
-# The connection may be lost between the swap and the server's word that it is done.
+# Succeeds if the swap has happened after all: the server may stop before it can say so. Ends the
+# script if that cannot be found out.
 is_swapped() {
-  [ "$(sql postgres -v old="$old" <<<"SELECT 1 FROM pg_database WHERE datname = :'old'")" = 1 ]
+  local deadline=$((SECONDS + 60)) found
+  local query="SELECT count(*) FROM pg_database WHERE datname = :'old'"
+  until found=$(sql postgres -v old="$old" <<<"$query" 2>/dev/null); do
+    [ $SECONDS -lt $deadline ] \
+      || fail "the database does not answer, so whether it was replaced is unknown: it was, if" \
+        "there is a database $old"
+    sleep 1
+  done
+  [ "$found" = 1 ]
 }
 
 drop_leftovers
@@ -224,10 +235,10 @@ swapping=no
 
 result="$database now has the contents of $file"
 if [ "$drop_kept" = yes ]; then
-  drop_kept || fail "$result, but not all that it replaced could be dropped, see above"
+  drop_kept || fail "$result, but a database that was kept could not be dropped, see above"
   echo "restore: $result; what it replaced is dropped"
 else
   allow_connections "$old" || fail "$result. The replaced one, $old, refuses connections, see above"
-  echo "restore: $result; the replaced database is kept as $old"
-  echo "restore: to drop it: scripts/restore.sh --drop-kept"
+  echo "restore: $result; the replaced database is kept as $old, until" \
+    "scripts/restore.sh --drop-kept --database $database"
 fi

@@ -142,8 +142,10 @@ export function reachedFrom(project: Project, tier: 'web' | 'api'): Promise<Addr
     const from = await runningContainer(project, tier);
     const addresses = addressesOf(db);
     const port = await portOf(project);
+    const ask = (host: string) => accepts(project, from, { host, port });
+    // Twice: while the engine changes networks, its firewall lets packets through for a moment.
     const accepted = await Promise.all(
-      addresses.map((host) => accepts(project, from, { host, port })),
+      addresses.map(async (host) => (await ask(host)) && (await ask(host))),
     );
     return addresses.filter((_host, n) => accepted[n]).map((host) => ({ host, port }));
   });

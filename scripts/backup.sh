@@ -125,8 +125,7 @@ find_old() {
 
 if [ "$dry_run" = yes ]; then
   find_old
-  echo "backup: would write $dump and, unless rows are missing, remove ${#old[@]}:" \
-    ${old[@]+"${old[@]##*/}"}
+  echo "backup: would write $dump and remove ${#old[@]}:" ${old[@]+"${old[@]##*/}"}
   exit 0
 fi
 

@@ -6,8 +6,9 @@ import { LeftOut } from './test/lib/left-out.ts';
 import { LongestFirst } from './test/lib/longest-first.ts';
 import { memoryDirectory } from './test/lib/memory.ts';
 
-// What `npm test` runs: the API on a real PostgreSQL, the booted stack, the page, and the files that
-// people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the faults.
+// What `npm test` runs: the API on a real PostgreSQL, the booted stack, the page, and the files
+// that people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the
+// faults.
 const quick = {
   stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack'],
   verify: [

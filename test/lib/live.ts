@@ -120,9 +120,9 @@ export interface LoadOptions extends Server {
 }
 
 /**
- * An open loop: requests at a fixed rate, every fifth a POST, whether or not answers come. A file in
- * which none may fail is in `later` in vitest.config.ts: another file beside it can stop the machine
- * for seconds.
+ * An open loop: requests at a fixed rate, every fifth a POST, whether or not answers come. A file
+ * in which none may fail is in `later` in vitest.config.ts: another file beside it can stop the
+ * machine for seconds.
  */
 export class Load {
   /** Requests with another answer than an accepted one, or with none. */

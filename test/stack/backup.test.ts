@@ -819,7 +819,7 @@ describe('scripts/record-run.sh', () => {
 });
 
 describe('scripts/systemd/', () => {
-  const units = ['backup', 'restore-test'].flatMap((name) => [
+  const units = ['backup', 'restore-test', 'offsite'].flatMap((name) => [
     `taskapp-${name}.service`,
     `taskapp-${name}.timer`,
   ]);

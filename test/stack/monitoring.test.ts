@@ -104,7 +104,8 @@ describe('the alerts', () => {
   it('link to a runbook each, and each runbook is for an alert', () => {
     const links = rules.map(({ annotations }) => annotations.runbook);
     expect(links).toEqual(names.map((name) => `docs/runbooks.md#${name.toLowerCase()}`));
-    const headings = [...read('docs/runbooks.md').matchAll(/^## (.*)$/gm)].map(([, text]) => text);
+    const [alerts = ''] = read('docs/runbooks.md').split('\n## Disasters\n');
+    const headings = [...alerts.matchAll(/^## (.*)$/gm)].map(([, text]) => text);
     expect(headings).toHaveLength(names.length);
     expect(new Set(headings)).toEqual(new Set(names));
   });

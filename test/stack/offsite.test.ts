@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { copyForAll, root } from '../lib/copy.ts';
 import { Script } from '../lib/live.ts';
-import { psql } from '../lib/stack.ts';
+import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 
@@ -43,6 +43,15 @@ describe.skipIf(inject('notRunBecause') || !isInstalled())('the copy in another 
   const inDirectory = async (file: string, ...args: string[]) =>
     (await run(file, args, { cwd: directory, env })).stdout;
   const compose = (...args: string[]) => inDirectory('docker', 'compose', ...args);
+  async function removeAll() {
+    await compose('down', '--volumes', '--timeout', '0');
+    await docker(
+      'image',
+      'rm',
+      '--force',
+      ...['api', 'web'].map((tier) => `${name}-${tier}:1.0.0`),
+    );
+  }
   const sql = (statement: string) => compose('exec', '-T', 'db', ...psql(), '-c', statement);
   const script = async (file: string, ...args: string[]) => {
     const { code, output } = await new Script(directory, env, file, ...args).ended;
@@ -69,7 +78,7 @@ describe.skipIf(inject('notRunBecause') || !isInstalled())('the copy in another 
     await compose('up', '-d', '--build', '--wait');
   });
   afterAll(async () => {
-    await compose('down', '--volumes', '--rmi', 'all', '--timeout', '0');
+    await removeAll();
     for (const path of [directory, repository]) rmSync(path, { recursive: true });
   });
 
@@ -81,7 +90,7 @@ describe.skipIf(inject('notRunBecause') || !isInstalled())('the copy in another 
     const token = readFileSync(join(directory, 'secrets/api_token'), 'utf8');
     await sql("INSERT INTO tasks (title) VALUES ('after it')");
 
-    await compose('down', '--volumes', '--rmi', 'all', '--timeout', '0');
+    await removeAll();
     rmSync(directory, { recursive: true });
     renameSync(copyForAll(), directory);
     const runbook = readFileSync(join(root, 'docs/runbooks.md'), 'utf8');

@@ -142,6 +142,7 @@ describe.skipIf(inject('notRunBecause'))('from the lab to production in one dire
     await compose('down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '0');
     const images = ['api:dev', 'api:1.0.0', 'web:1.0.0'].map((image) => `${name}-${image}`);
     await docker('image', 'rm', '--force', ...images);
+    await docker('network', 'rm', `${name}_host-access`); // of the lab; production does not know it
     rmSync(directory, { recursive: true });
   });
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes a dump of the database as it was at a given time, recovered from the archive of the service
-# wal (db/compose.pitr.yml).
+# Writes a dump of the database as it was at a given time, recovered from the archive of Barman
+# (db/compose.pitr.yml).
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/restore-to-time.sh TIME|latest [--output FILE] [--stretch NAME]
+Usage: scripts/restore-to-time.sh TIME | latest | --name NAME  [--output FILE] [--system ID]
        scripts/restore-to-time.sh --list
 
 Recovers a copy of the server in a container of its own and dumps the database to FILE; the running
@@ -13,10 +13,11 @@ stack is not touched. To restore FILE then:  scripts/restore.sh FILE --yes
 
 TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: FILE has what was
                 committed until then. latest is the end of the archive, for when the disk is lost
+--name NAME     what was committed when somebody ran SELECT pg_create_restore_point('NAME')
 --output FILE   default: backups/taskapp-at-TIME.dump, which scripts/backup.sh never removes
---stretch NAME  a part of the archive, from --list (default: the newest that begins before TIME).
-                Use this with latest if a new database was started beside an old archive
---list          show the parts of the archive, and the first and last time that each covers
+--system ID     which database to recover, if a new one was started beside an old archive
+--list          the databases in the archive, and the base backups of each; a recovery can go to any
+                time after the end of one
 
 Exit codes: 0 good, 1 failed, 2 wrong usage
 TEXT
@@ -27,12 +28,16 @@ cd "$(dirname "$0")/.."
 . scripts/compose.sh
 . scripts/portable.sh
 
-time='' output='' stretch='' list=no
+target=() output='' system='' list=no
 while [ $# -gt 0 ]; do
   case $1 in
-    --output | --stretch)
+    --output | --system | --name)
       [ -n "${2:-}" ] || wrong "$1 needs a value"
-      if [ "$1" = --output ]; then output=$2; else stretch=$2; fi
+      case $1 in
+        --output) output=$2 ;;
+        --system) system=$2 ;;
+        --name) target+=(name "$2") ;;
+      esac
       shift
       ;;
     --list) list=yes ;;
@@ -41,9 +46,13 @@ while [ $# -gt 0 ]; do
       exit 0
       ;;
     -*) wrong "unknown argument $1" ;;
+    latest) target+=(latest '') ;;
     *)
-      [ -z "$time" ] || wrong 'more than one TIME'
-      time=$1
+      utc='^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00|\+00:00)?$'
+      [[ $1 =~ $utc ]] \
+        || wrong "TIME must be latest, or in UTC as 2026-11-23T18:05:00Z, not '$1'"
+      time=${1%Z}
+      target+=(time "${time%+00*}+00:00")
       ;;
   esac
   shift
@@ -51,26 +60,19 @@ done
 need docker sha256sum
 exec </dev/null
 
-# The archive is a volume of wal. The commands on it run in another container of that service, so
-# neither db nor wal has to be running.
-wal() { docker compose --profile pitr run --rm --no-deps -T wal "$@"; }
-docker compose --profile pitr config --services | grep -x wal >/dev/null \
-  || fail 'this stack has no service wal: add db/compose.pitr.yml to the Compose files,' \
+# In another container of barman, so neither it nor db has to be running.
+archive() { docker compose --profile pitr run --rm --no-deps -T barman "$@"; }
+docker compose --profile pitr config --services | grep -x barman >/dev/null \
+  || fail 'this stack has no service barman: add db/compose.pitr.yml to the Compose files,' \
     'for example in COMPOSE_FILE'
 if [ "$list" = yes ]; then
-  wal list
+  archive list
   exit 0
 fi
 
-[[ $stretch =~ ^[0-9]*$ ]] || wrong '--stretch must be a name from --list'
-if [ "$time" != latest ]; then
-  utc='^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00|\+00:00)?$'
-  [[ $time =~ $utc ]] \
-    || wrong "TIME must be latest, or in UTC as 2026-11-23T18:05:00Z, not '$time'"
-  time=${time%+*}
-  time=${time//[!0-9.]/}
-fi
-output=${output:-$PWD/backups/taskapp-at-$time.dump}
+[ ${#target[@]} -eq 2 ] || wrong 'one of TIME, latest and --name is needed'
+label=${target[1]%+00:00}
+output=${output:-$PWD/backups/taskapp-at-$(tr -dc '0-9A-Za-z.' <<<"${label:-latest}").dump}
 [[ $output = /* ]] || output=$caller/$output
 [ ! -e "$output" ] || fail "$output is there already"
 
@@ -83,7 +85,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
-wal restore "$time" "$stretch" >"$output.part" || fail 'nothing was recovered, see above'
+archive restore "${target[@]}" "$system" >"$output.part" || fail 'nothing was recovered, see above'
 hash=$(sha256sum "$output.part")
 echo "${hash%% *}  ${output##*/}" >"$output.sha256"
 sync "$output.part" "$output.sha256"

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { copyOfRepository, root } from '../lib/copy.ts';
-import { docker, postJson, psql as psqlCommand, Stack } from '../lib/stack.ts';
+import { docker, postJson, Stack } from '../lib/stack.ts';
 
 interface Result {
   code: number | null;
@@ -586,12 +586,10 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     ['restore.sh', ['--force', 'x.dump']],
     ['restore.sh', ['', '--yes', '--drop-kept']],
     ['restore-test.sh', ['--max-age-hours', 'x']],
-    ['restore-to-time.sh', ['yesterday']],
   ])('%s %j is answered with usage and 2, --help with 0', async (name, args) => {
-    const pitr = new Stack({ files: ['compose.yml', 'db/compose.pitr.yml'] });
-    const { code, stderr } = await script(pitr, name, ...args);
+    const { code, stderr } = await script(stack, name, ...args);
     expect([code, stderr]).toEqual([2, expect.stringContaining('see --help')]);
-    expect(await good(pitr, name, '--help')).toContain(`Usage: scripts/${name}`);
+    expect(await good(stack, name, '--help')).toContain(`Usage: scripts/${name}`);
   });
 
   describe('scripts/restore-test.sh', () => {
@@ -622,159 +620,6 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
         stderr: expect.stringContaining('is older than 26 hours') as string,
       });
     });
-  });
-});
-
-describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml, on production', () => {
-  let secrets = '';
-  const stack = new Stack({
-    files: ['compose.yml', 'compose.prod.yml', 'db/compose.pitr.yml'],
-    env: { COMPOSE_PROFILES: 'pitr' },
-  });
-  beforeAll(async () => {
-    secrets = fs.mkdtempSync(join(tmpdir(), 'taskapp-backup-secrets-'));
-    stack.env.SECRETS_DIR = secrets;
-    execFileSync(join(root, 'scripts/make-secrets.sh'), [
-      '--self-signed',
-      'localhost',
-      '--dir',
-      secrets,
-    ]);
-    await stack.compose('up', '-d', '--wait', 'db', 'wal');
-  });
-  afterAll(async () => {
-    await stack.destroy();
-    fs.rmSync(secrets, { recursive: true });
-  });
-
-  const recovered = async (time: string) => {
-    const output = join(temporaryDirectory(), 'recovered.dump');
-    await good(stack, 'restore-to-time.sh', time, '--output', output);
-    return output;
-  };
-
-  it('is hardened: no network, no root, a read-only root file system', async () => {
-    const { HostConfig, Config, NetworkSettings } = await stack.inspect('wal');
-    expect([HostConfig.ReadonlyRootfs, HostConfig.CapDrop, Config.User]).toEqual([
-      true,
-      ['ALL'],
-      'postgres',
-    ]);
-    expect(Object.keys(NetworkSettings.Networks)).toEqual(['none']);
-  });
-
-  it('says when its last base backup was', async () => {
-    const read = async () =>
-      /_timestamp_seconds (\d+)\n/.exec(
-        await docker('exec', `${stack.project}-wal-1`, 'cat', '/metrics/base-backup.prom'),
-      )?.[1];
-    await expect.poll(read, { timeout: 15_000 }).toBeDefined();
-    expect(Math.abs(Date.now() / 1_000 - Number(await read()))).toBeLessThan(600);
-  });
-
-  it('backs up and restores production', async () => {
-    const file = await backup(stack, temporaryDirectory());
-    const before = await contents(stack);
-    await psql(stack, 'DELETE FROM tasks');
-    await good(stack, 'restore.sh', file);
-    expect(await contents(stack)).toBe(before);
-    expect(
-      await psql(stack, "SELECT has_database_privilege('taskapp_api', 'taskdb', 'CONNECT')"),
-    ).toBe('t');
-  });
-
-  it('recovers to a moment between two writes', async () => {
-    await psql(stack, "INSERT INTO tasks (title) VALUES ('first write')");
-    await sleep(1_000); // a base backup that ended in the same second does not count
-    const between = await psql(
-      stack,
-      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC',
-                      'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
-    );
-    const before = await contents(stack);
-    await psql(stack, "INSERT INTO tasks (title) VALUES ('second write')");
-    await psql(stack, 'DELETE FROM tasks WHERE id < 4');
-
-    const file = await recovered(between);
-    await good(stack, 'restore.sh', file, '--yes');
-    // A sequence is logged 32 values ahead, so that after a recovery it goes on with a later one.
-    const withoutSequence = (sql: string) => sql.replace(/setval\(.*\)/, '');
-    expect(withoutSequence(await contents(stack))).toBe(withoutSequence(before));
-    expect(
-      await psql(stack, "SELECT string_agg(title, ',') FROM tasks WHERE title LIKE '% write'"),
-    ).toBe('first write');
-  });
-
-  it('says what to do about a time that it cannot recover', async () => {
-    const [early, late] = await Promise.all(
-      ['2001-01-01 00:00:00', '2099-01-01 00:00:00'].map((time) =>
-        script(
-          stack,
-          'restore-to-time.sh',
-          time,
-          '--output',
-          join(tmpdir(), `never-${time.slice(0, 4)}.dump`),
-        ),
-      ),
-    );
-    expect(early).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('there is no base backup before') as string,
-    });
-    expect(late).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(
-        /no commit after that time; use 'latest' to recover all of it/,
-      ) as string,
-    });
-    expect(fs.existsSync(join(tmpdir(), 'never-2099.dump'))).toBe(false);
-  });
-
-  it('loses less than a second when server and disk die at 50 writes per second', async () => {
-    // One connection, an INSERT every 20 ms. The map has what the server confirmed, and when.
-    const confirmed = new Map<number, number>();
-    const files = stack.files.flatMap((file) => ['-f', file]);
-    const exec = ['exec', '-T', 'db', ...psqlCommand()];
-    const args = ['compose', '-p', stack.project, ...files, ...exec];
-    const writer = spawn('docker', args, { cwd: root, env: { ...process.env, ...stack.env } });
-    const closed = once(writer, 'close');
-    writer.stdin.on('error', () => {}); // it ends with the server
-    writer.stdout.on('data', (chunk: Buffer) => {
-      for (const id of chunk.toString().trim().split('\n')) confirmed.set(Number(id), Date.now());
-    });
-    const timer = setInterval(
-      () => writer.stdin.write("INSERT INTO tasks (title) VALUES ('load') RETURNING id;\n"),
-      20,
-    );
-    await expect.poll(() => confirmed.size, { timeout: 20_000 }).toBeGreaterThan(100);
-    await stack.compose('kill', '--signal', 'SIGKILL', 'db');
-    clearInterval(timer);
-    await stack.compose('rm', '--force', '--stop', 'db');
-    await docker('volume', 'rm', `${stack.project}_pgdata`);
-    await closed;
-
-    const file = await recovered('latest');
-    await stack.compose('up', '-d', '--wait', 'db');
-    await good(stack, 'restore.sh', file, '--yes');
-    const last = Number(await psql(stack, 'SELECT max(id) FROM tasks'));
-    const newest = Math.max(...confirmed.keys());
-    const lost = (confirmed.get(newest) ?? 0) - (confirmed.get(last) ?? confirmed.get(newest) ?? 0);
-    console.log(
-      `lost: ${Math.max(0, newest - last)} of ${confirmed.size} confirmed writes, ${lost} ms`,
-    );
-    expect(last).toBeGreaterThan(Math.min(...confirmed.keys()));
-    expect(lost).toBeLessThan(1_000);
-
-    // The new server has its own archive beside the old one, which stays.
-    await expect
-      .poll(async () => (await good(stack, 'restore-to-time.sh', '--list')).trim().split('\n'), {
-        timeout: 40_000,
-        interval: 1_000,
-      })
-      .toEqual([
-        expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
-        expect.stringMatching(/^stretch \d+: from \d+ to \d+$/),
-      ]);
   });
 });
 

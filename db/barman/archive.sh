@@ -186,7 +186,7 @@ restore() { # restore latest '' [SYSTEM] | restore time|name VALUE [SYSTEM]
   work=$archive/.restore
   rm -rf "$work" # left by a recovery that was killed
   trap 'pg_ctl -D "$work" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-  room_for "$(du -sk "$home"/main/base/* | sort -n | awk 'END { print $1 + 0 }')" || exit 1
+  room_for "$(largest_base_backup)" || exit 1
   barman restore --get-wal "${target[@]}" main "$backup" "$work" >&2 \
     || {
       list >&2
@@ -202,6 +202,11 @@ restore() { # restore latest '' [SYSTEM] | restore time|name VALUE [SYSTEM]
   # 8>&-: the lock ends with this script.
   pg_ctl -D "$work" -w -o '-c listen_addresses= -k /tmp' start >"$restore_log" 8>&-
   pg_dump --format=custom -h /tmp -d "$POSTGRES_DB"
+}
+
+largest_base_backup() { # in kB
+  find "$home/main/base" -mindepth 1 -maxdepth 1 -exec du -sk {} + \
+    | sort -n | awk 'END { print $1 + 0 }'
 }
 
 last_commit() { grep -o 'last completed transaction was at log time.*' "$restore_log"; }

@@ -664,7 +664,7 @@ describe('scripts/record-run.sh', () => {
 });
 
 describe('scripts/systemd/', () => {
-  const units = ['backup', 'restore-test', 'offsite'].flatMap((name) => [
+  const units = ['backup', 'restore-test', 'offsite', 'offsite-restore-test'].flatMap((name) => [
     `taskapp-${name}.service`,
     `taskapp-${name}.timer`,
   ]);
@@ -695,6 +695,7 @@ describe('scripts/systemd/', () => {
       fs.readFileSync(join(root, `scripts/systemd/taskapp-${name}.timer`), 'utf8');
     expect(timer('backup')).toContain('OnCalendar=*-*-* 02:00:00');
     expect(timer('restore-test')).toContain('OnCalendar=Sun *-*-* 04:00:00');
+    expect(timer('offsite-restore-test')).toContain('OnCalendar=Sun *-*-* 05:00:00');
     for (const name of ['backup', 'restore-test'])
       expect(timer(name)).toMatch(/RandomizedDelaySec=\d+min[^]*Persistent=true/);
   });

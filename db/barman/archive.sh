@@ -46,6 +46,7 @@ description = taskapp
 conninfo = dbname=postgres connect_timeout=5
 streaming_conninfo = connect_timeout=5
 backup_method = postgres
+immediate_checkpoint = true
 streaming_archiver = on
 slot_name = barman
 compression = gzip

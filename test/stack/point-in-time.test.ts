@@ -148,13 +148,16 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml', { timeout: 300_0
     expect(await log()).toContain('the base backup is damaged, so it is removed');
     expect(await baseBackups()).toHaveLength(1);
 
-    // A stop interrupts the next one.
-    await sql(
-      'CREATE TABLE large AS SELECT repeat(random()::text, 400) FROM generate_series(1, 2e4)',
-    );
+    // A kill interrupts the next one.
+    const lines =
+      "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 200 + n * 0))";
+    await sql(`CREATE TABLE large AS SELECT ${lines} FROM generate_series(1, 20000) AS n`);
     await stack.compose('restart', 'barman');
-    const isUnderWay = 'grep -q STARTED /var/lib/barman/*/main/base/*/backup.info';
-    await expect.poll(() => barman('sh', '-c', isUnderWay), { ...patient, interval: 50 }).toBe('');
+    await barman(
+      'sh',
+      '-c',
+      'until grep -q STARTED /var/lib/barman/*/main/meta/*-backup.info; do sleep 0.02; done',
+    );
     await stack.compose('kill', 'barman');
     await stack.compose('up', '-d', 'barman');
     await hasBaseBackups(2);

@@ -225,7 +225,7 @@ name_files() {
   mv "$dump.part" "$dump"
 }
 
-# Sets rows, of the new backup, and most_rows and richer: the newest earlier backup that has more
+# Sets rows, of the new backup, and rows_before and richer: the newest earlier backup that has more
 # than twice as many, if there is one. Rows of idempotency_keys do not count: they come and go
 # within a day.
 count_rows() {
@@ -234,7 +234,7 @@ count_rows() {
     if [ "$file" != "$dump.sums" ] && [ -r "$file" ]; then sums+=("$file"); fi
   done
   # shellcheck disable=SC2016 # fields of awk
-  read -r rows most_rows richer < <(awk -F '|' '
+  read -r rows rows_before richer < <(awk -F '|' '
     $1 != "public.idempotency_keys" { rows[FILENAME] += $2 }
     END {
       new = ARGV[1]
@@ -250,7 +250,7 @@ remove_old() {
   find_old
   if [ "$richer" != "$dump" ]; then
     old=()
-    echo "backup: $database has $rows rows, but $richer has $most_rows, so no backup is removed." \
+    echo "backup: $database has $rows rows, but $richer has $rows_before, so no backup is removed." \
       "If rows were lost: scripts/restore.sh $richer --yes. Otherwise move $richer*," \
       'and all others with as many rows, to another directory' >&2
   fi
@@ -265,7 +265,7 @@ write_metrics() { # write_metrics FILE
   cat >"$1.part" <<TEXT || return
 taskapp_backup_last_success_timestamp_seconds$of $(date +%s)
 taskapp_backup_rows$of $rows
-taskapp_backup_most_rows$of $most_rows
+taskapp_backup_rows_before_loss$of $rows_before
 TEXT
   chmod 644 "$1.part" && mv "$1.part" "$1"
 }

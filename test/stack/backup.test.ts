@@ -382,7 +382,7 @@ describe.skipIf(inject('notRunBecause'))('scripts/backup.sh and scripts/restore.
     const rows = await psql(stack, 'SELECT count(*) FROM tasks');
     const metrics = fs.readFileSync(join(directory, 'backup-taskdb.prom'), 'utf8');
     expect(metrics).toContain(`taskapp_backup_rows{database="taskdb"} ${rows}\n`);
-    expect(metrics).toContain(`taskapp_backup_most_rows{database="taskdb"} ${rows}\n`);
+    expect(metrics).toContain(`taskapp_backup_rows_before_loss{database="taskdb"} ${rows}\n`);
   });
 
   it('one of two runs at once makes the backup, the other says so with 3', async () => {

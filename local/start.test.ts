@@ -210,11 +210,16 @@ describe('npm start', () => {
     const directory = installedCopy();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    await changeData(directory, 'DROP TABLE idempotency_keys; DELETE FROM tasks');
-    const schema = join(directory, 'db/init/01_schema.sql');
-    const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
-    const text = readFileSync(schema, 'utf8');
-    writeFileSync(schema, text.replace('COMMIT;', `${column}\nCOMMIT;`));
+    // As the versions before db/migrations made it.
+    await changeData(
+      directory,
+      'DROP SCHEMA dbmate CASCADE; DROP TABLE idempotency_keys; DELETE FROM tasks',
+    );
+    const migration = (version: string, sql: string) => {
+      const file = join(directory, `db/migrations/${version}_note.sql`);
+      writeFileSync(file, `-- migrate:up\n${sql}\n\n-- migrate:down\n`);
+    };
+    migration('29990101000000', 'ALTER TABLE tasks ADD COLUMN note TEXT;');
 
     const run = start(directory, port);
     await expect.poll(() => run.output, ready).toContain('ready on');
@@ -229,12 +234,11 @@ describe('npm start', () => {
     expect(await run.ended).toBe(0);
     await changeData(directory, `UPDATE tasks SET note = 'there is such a column'`);
 
-    writeFileSync(schema, text.replace('COMMIT;', 'SELECT\nno_such_column;\nCOMMIT;'));
+    migration('29990101000001', 'SELECT\nno_such_column;');
     const broken = start(directory, port);
     expect(await broken.ended).toBe(1);
-    const line = readFileSync(schema, 'utf8').split('\n').indexOf('no_such_column;') + 1;
     expect(broken.output).toMatch(
-      new RegExp(`^taskapp: db/init/01_schema.sql line ${line}: .*"no_such_column".+$`, 'm'),
+      /^taskapp: db\/migrations\/29990101000001_note.sql line 3: .*"no_such_column".+$/m,
     );
     expect(broken.output).not.toMatch(/^ +at /m);
     expect(existsSync(join(directory, '.data/postgres/postmaster.pid'))).toBe(false);

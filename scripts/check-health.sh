@@ -281,16 +281,15 @@ sql_in_db() {
     'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
 }
 
-# Whether the database lacks something that db/init makes, or that the API uses. The API looks for
-# what it uses at each /healthz.
+# Whether the database lacks a migration, or something that db/init makes or that the API uses. The
+# API looks for what it uses at each /healthz.
 check_schema() {
-  local names query missing
+  local names versions missing pending mend="$as_typed run --rm migrate"
   names=$(
-    sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) IF NOT EXISTS ([a-z_]+).*/\3/p' db/init/*.sql \
-      | paste -s -d , -
+    sed -nE 's/^CREATE (UNIQUE )?(TABLE|INDEX) ([a-z_]+) .*/\3/p' db/init/*.sql | paste -s -d , -
   )
-  query="SELECT name FROM unnest('{$names}'::text[]) AS name WHERE to_regclass(name) IS NULL"
-  if ! missing=$(sql_in_db <<<"$query"); then
+  names="SELECT name FROM unnest('{$names}'::text[]) AS name WHERE to_regclass(name) IS NULL"
+  if ! missing=$(sql_in_db <<<"$names"); then
     report SKIP schema 'db does not answer'
     return
   fi
@@ -299,8 +298,15 @@ check_schema() {
       | sed -n 's/.*SchemaOutdated: \(.*\) does not exist.*/\1/p' | tail -n 1) || true
     missing=${missing:-what docker compose logs api names}
   fi
-  if [ -n "$missing" ]; then
-    report FAIL schema "lacks ${missing//$'\n'/, }; scripts/apply-schema.sh adds it"
+  versions=$(cd db/migrations && printf '%s\n' [0-9]*.sql | sed 's/[^0-9].*//' | paste -s -d , -)
+  versions="SELECT unnest('{$versions}'::text[]) EXCEPT SELECT version"
+  pending=$(sql_in_db <<<"$versions FROM dbmate.schema_migrations ORDER BY 1") || pending=any
+  missing=${missing//$'\n'/, }
+  if [ -n "$pending" ]; then
+    missing=${missing:+lacks $missing and }
+    report FAIL schema "${missing}has not had ${pending//$'\n'/, } of db/migrations; $mend runs them"
+  elif [ -n "$missing" ]; then
+    report FAIL schema "lacks $missing, although it has had all of db/migrations"
   else
     report OK schema 'has what db/init makes'
   fi
@@ -316,7 +322,7 @@ check_sequence() {
     f) report OK "$name" 'is past all rows' ;;
     t)
       report FAIL "$name" \
-        'is behind the rows, so new tasks fail; scripts/apply-schema.sh sets it past them'
+        "is behind the rows, so new tasks fail; $as_typed run --rm migrate sets it past them"
       ;;
     *) report SKIP "$name" 'db does not answer or has no such table' ;;
   esac

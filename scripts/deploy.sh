@@ -9,8 +9,9 @@ Usage: scripts/deploy.sh [--timeout SECONDS] [--force] TAG
 
 Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this machine has them.
 Otherwise pulls them if IMAGE_PREFIX names a registry, or else builds them from the working tree.
-Starts the new API replicas beside the old ones, waits until they are healthy, connects them to
-nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
+Runs the migrations that the database has not had, from the working tree; if one fails, nothing is
+replaced. Starts the new API replicas beside the old ones, waits until they are healthy, connects
+them to nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
 .env.prod, so that `docker compose up -d` starts that version as well. The logs of the removed
 containers stay in logs/ for 30 days.
 
@@ -27,8 +28,8 @@ From then on both are ignored, and the release finishes.
 There is one nginx container, because only one can bind the port. If its image or settings have
 changed, a trial container that publishes no port must first become healthy beside it. Replacing it
 then interrupts the service for about a second. An unchanged nginx keeps running under its old tag,
-and the next `docker compose up -d` replaces it. The database is not touched. If the schema changes,
-run scripts/apply-schema.sh first.
+and the next `docker compose up -d` replaces it. The container of the database is not touched.
+--rollback and --restart run no migrations.
 While a replica drains, /healthz can answer 503 through nginx as well: a monitor from outside should
 ask twice.
 
@@ -223,14 +224,30 @@ record() {
     || fail "cannot write TAG=$tag into $settings: is it set in another file?"
 }
 
-start_all() {
+# The old version goes on serving meanwhile, and works with the new schema: docs/migrations.md.
+migrate() {
+  [ -z "$action" ] || return 0
+  say 'running the migrations that the database has not had'
+  # Without its dependencies: Compose might replace the container of db.
+  docker compose run --rm --no-deps --no-TTY migrate </dev/null \
+    || fail 'the database is not migrated, see above; nothing was replaced'
+}
+
+start() { # start SERVICE
   local why
-  say 'no API is running; starting the whole stack'
-  # web needs all that serves. The others, such as certbot, must not make a release fail.
-  if ! docker compose up -d --wait --wait-timeout "$timeout" web; then
+  if ! docker compose up -d --wait --wait-timeout "$timeout" "$1"; then
     why=$(refusal_of_db 'docker compose ps and docker compose logs say why')
     fail "the stack does not become healthy: $why"
   fi
+}
+
+start_all() {
+  say 'no API is running; starting the whole stack'
+  # The database may be elsewhere.
+  if docker compose config --services | grep -x db >/dev/null; then start db; fi
+  migrate
+  # web needs all that serves. The others, such as certbot, must not make a release fail.
+  start web
   docker compose up -d
   record
   say "version $tag is running"
@@ -391,6 +408,7 @@ remove_old() {
   return "$status"
 }
 
+migrate
 if [ -n "$web_changed" ] && [ -n "$old_web" ]; then try_web; fi
 stage=starting
 start_new

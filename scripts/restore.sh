@@ -89,7 +89,7 @@ tables_with_rows() {
   sql "$database" <<'SQL'
 SELECT format('SELECT %L FROM (SELECT FROM %I.%I LIMIT 1)', tablename, schemaname, tablename)
 FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'dbmate')
 \gexec
 SQL
 }
@@ -171,12 +171,9 @@ tables_named_tasks() {
     "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'"
 }
 
-# db/init adds what the backup is too old to have.
-apply_init() {
-  {
-    echo 'SET client_min_messages = warning;'
-    cat db/init/01_schema.sql db/init/02_indexes.sql
-  } | sql "$new" >/dev/null
+# Adds what the backup is too old to have. The backup says which migrations it has had.
+migrate() {
+  docker compose run --rm --no-deps --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-
 }
 
 make_new() {
@@ -194,7 +191,7 @@ make_new() {
   [ "$(tables_named_tasks)" = 1 ] \
     || fail "$file has no table tasks: it is not a backup of this application"
   if [ -e "$file.sums" ]; then compare_tables "$new" "$file"; fi
-  apply_init || fail 'db/init could not be applied, see above'
+  migrate || fail "the backup could not be migrated, see above. $database is as it was"
   say 'computing the statistics for the planner'
   sql "$new" -c 'VACUUM ANALYZE'
 }

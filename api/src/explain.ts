@@ -1,5 +1,5 @@
 const wrongCa = "DB_SSL_CA must hold the CA certificate that signed the server's certificate";
-const oldSchema = 'run scripts/apply-schema.sh';
+const oldSchema = 'run docker compose run --rm migrate';
 
 /** What to do, by SQLSTATE or by Node's error code. */
 const advice: Record<string, string> = {

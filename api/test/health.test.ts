@@ -43,7 +43,9 @@ it('/healthz is 503 while a column of db/init is missing, and the log names it',
     const { status, body } = await health();
     expect([table, column, status]).toEqual([table, column, 503]);
     expect(body).toEqual(outdated);
-    expect(log).toContain(`SchemaOutdated: column ${table}.${column} does not exist: run scripts/`);
+    expect(log).toContain(
+      `SchemaOutdated: column ${table}.${column} does not exist: run docker compose `,
+    );
     await sql.query(`ALTER TABLE ${table} RENAME elsewhere TO ${column}`);
     await health().expect(200);
   }

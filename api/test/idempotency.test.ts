@@ -1,12 +1,12 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
 import { hash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { migrate } from '../../local/migrate.ts';
 import { startDeletingOldKeys } from '../src/tasks/idempotency.ts';
 import {
   api,
   createTask,
   database,
-  initFile,
   owner,
   ownDatabase,
   silent,
@@ -268,7 +268,8 @@ describe('a database of the last release, whose keys have title and status', () 
       const prepared = { name: hash('md5', text), text, values }; // as in the API
       return (await other.query<Record<string, unknown>>(prepared)).rows;
     };
-    return { client: api({ db }), other, ask, apply: () => other.query(initFile('01_schema.sql')) };
+    await other.query('DROP SCHEMA dbmate CASCADE');
+    return { client: api({ db }), other, ask, apply: () => migrate(other) };
   }
 
   it("goes on: old and new API know each other's keys, and the change can run again", async () => {

@@ -1,7 +1,9 @@
 // Rows imported by SQL bring their own ids, and the sequence does not know them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { api, createTask, initFile, owner, ownDatabase } from './helper.ts';
+import { api, createTask, owner, ownDatabase } from './helper.ts';
 
 type Own = Awaited<ReturnType<typeof ownDatabase>>;
 
@@ -11,7 +13,8 @@ const importRows = (own: Own, from: number, to: number) =>
      SELECT n, $1 FROM generate_series($2::int, $3::int) AS n`,
     ['imported', from, to],
   );
-const applySchema = (own: Own) => own.owner.query(initFile('01_schema.sql'));
+const repair = (own: Own) =>
+  own.owner.query(readFileSync(join(import.meta.dirname, '../../db/repair.sql'), 'utf8'));
 
 async function nextId(own: Own): Promise<number> {
   const { rows } = await own.owner.query<{ next: number }>(
@@ -43,12 +46,12 @@ describe('ids that the sequence is still to give', () => {
       ]);
     }
     expect(lines.find(({ cause }) => cause !== undefined)?.cause).toMatch(
-      /tasks_pkey.*scripts\/apply-schema\.sh/,
+      /tasks_pkey.*docker compose run --rm migrate/,
     );
     const { rows } = await own.owner.query(`SELECT FROM tasks WHERE title <> 'imported'`);
     expect(rows).toEqual([]);
 
-    await applySchema(own);
+    await repair(own);
     expect((await createTask(client)).id).toBe(201);
     await client
       .post('/api/tasks')
@@ -60,26 +63,26 @@ describe('ids that the sequence is still to give', () => {
   it('are 503 as well when none is left', async () => {
     const own = await ownDatabase();
     await importRows(own, 2_147_483_647, 2_147_483_647);
-    await applySchema(own);
+    await repair(own);
     await api({ db: own.db }).post('/api/tasks').send({ title: 'one too many' }).expect(503);
   });
 });
 
-describe('01_schema.sql', () => {
+describe('repair.sql', () => {
   it('sets the sequence past all rows, never back, and takes no id', async () => {
     const own = await ownDatabase();
     expect(await nextId(own)).toBe(1);
-    await applySchema(own);
+    await repair(own);
     expect(await nextId(own)).toBe(1);
     await importRows(own, 1, 1);
-    await applySchema(own);
+    await repair(own);
     expect(await nextId(own)).toBe(2);
     await importRows(own, 900, 900);
-    await applySchema(own);
-    await applySchema(own);
+    await repair(own);
+    await repair(own);
     expect(await nextId(own)).toBe(901);
     await own.owner.query('DELETE FROM tasks');
-    await applySchema(own);
+    await repair(own);
     expect(await nextId(own)).toBe(901);
   });
 
@@ -89,11 +92,11 @@ describe('01_schema.sql', () => {
     await importRows(own, 1, 10);
     await other.query('BEGIN');
     await other.query(`INSERT INTO tasks (id, title) VALUES (500, 'imported')`);
-    const applied = applySchema(own);
+    const repaired = repair(own);
     const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'tasks'::regclass`;
     await expect.poll(async () => (await other.query(waiting)).rowCount).toBe(1);
     await other.query('COMMIT');
-    await applied;
+    await repaired;
     expect(await nextId(own)).toBe(501);
   });
 
@@ -111,8 +114,8 @@ describe('01_schema.sql', () => {
     for (let n = 1; n <= 20; n++) {
       const next = await nextId(own);
       await importRows(own, next + 30, next + 31); // creations hit these, or the file is faster
-      await applySchema(own);
-      await applySchema(own);
+      await repair(own);
+      await repair(own);
     }
     ended = true;
     const statuses = (await Promise.all(load)).flat();

@@ -236,15 +236,15 @@ export interface Ended {
   output: string;
 }
 
-/** A running script of scripts/, in a process group of its own, as a terminal would start it. */
-export class Script {
+/** A running command, in a process group of its own, as a terminal would start it. */
+export class Command {
   output = '';
   readonly ended: Promise<Ended>;
   readonly #pid: number | undefined;
 
-  constructor(directory: string, env: NodeJS.ProcessEnv, name: string, ...args: string[]) {
-    const child = spawn(`${directory}/scripts/${name}`, args, {
-      cwd: '/',
+  constructor(cwd: string, env: NodeJS.ProcessEnv, command: string, ...args: string[]) {
+    const child = spawn(command, args, {
+      cwd,
       env: { ...process.env, ...env },
       detached: true,
     });
@@ -292,5 +292,12 @@ export class Script {
   async pressCtrlC(): Promise<Ended> {
     const timer = setInterval(() => this.kill('SIGINT'), 200);
     return this.ended.finally(() => clearInterval(timer));
+  }
+}
+
+/** A running script of scripts/, started from elsewhere. */
+export class Script extends Command {
+  constructor(directory: string, env: NodeJS.ProcessEnv, name: string, ...args: string[]) {
+    super('/', env, `${directory}/scripts/${name}`, ...args);
   }
 }

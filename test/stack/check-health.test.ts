@@ -224,12 +224,24 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       const { lines, output } = await check({ env });
       expect(lines).toContain('/healthz: FAIL');
       const both = 'idempotency_keys, tasks_title_search';
-      expect(output).toContain(`schema: lacks ${both}; scripts/apply-schema.sh`);
+      const mends = 'docker compose run --rm migrate runs them';
+      expect(output).toContain(`schema: lacks ${both}, although it has had all`);
       await stack.sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
-      expect(await schema()).toContain('lacks tasks_title_search; scripts/apply-schema.sh');
+      await stack.sql('ALTER TABLE dbmate.schema_migrations RENAME TO elsewhere');
+      expect(await schema()).toContain(
+        `lacks tasks_title_search and has not had any of db/migrations; ${mends}`,
+      );
+      await stack.sql('ALTER TABLE dbmate.elsewhere RENAME TO schema_migrations');
       await stack.sql('ALTER INDEX search_elsewhere RENAME TO tasks_title_search');
       await stack.sql('ALTER TABLE idempotency_keys RENAME task_id TO elsewhere');
-      expect(await schema()).toContain('lacks column idempotency_keys.task_id; scripts/apply');
+      expect(await schema()).toContain('lacks column idempotency_keys.task_id, although');
+      const [last] = (
+        await stack.sql(`
+        DELETE FROM dbmate.schema_migrations
+        WHERE version = (SELECT max(version) FROM dbmate.schema_migrations) RETURNING version`)
+      ).split('\n');
+      expect(await schema()).toContain(`and has not had ${last} of db/migrations; ${mends}`);
+      await stack.sql(`INSERT INTO dbmate.schema_migrations VALUES ('${last}')`);
     } finally {
       await stack.sql('ALTER TABLE idempotency_keys RENAME elsewhere TO task_id');
     }
@@ -241,7 +253,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
     try {
       const { lines, output, code } = await check({ env });
       expect(lines).toContain('tasks_id_seq: FAIL');
-      expect(output).toContain('so new tasks fail; scripts/apply-schema.sh sets it past them');
+      expect(output).toContain('so new tasks fail; docker compose run --rm migrate sets');
       expect(code).toBe(1);
     } finally {
       await stack.sql('DELETE FROM tasks WHERE id = 1000');

@@ -59,7 +59,7 @@ describe('the documents', () => {
     expect(places).not.toContain(-1);
   });
 
-  it.each(['README.md', 'docs/labs.md'])('%s says how an edited db/init gets in', (file) => {
-    expect(read(file)).toContain('scripts/apply-schema.sh');
+  it.each(['README.md', 'docs/labs.md'])('%s says how a change of the schema gets in', (file) => {
+    expect(read(file)).toContain('docker compose run --rm migrate');
   });
 });

@@ -17,7 +17,6 @@ import { copyForAll, root } from '../lib/copy.ts';
 import { Stack } from '../lib/stack.ts';
 
 const labScripts = [
-  'apply-schema',
   'backup',
   'check-health',
   'compose',
@@ -138,7 +137,6 @@ describe('the scripts of the lab on macOS', () => {
     ['docker', 'restore.sh', 'x.dump'],
     ['docker', 'restore-test.sh'],
     ['docker', 'rotate-password.sh'],
-    ['docker', 'apply-schema.sh'],
     ['shasum', 'backup.sh'],
     ['shasum', 'restore.sh', 'x.dump'],
     ['shasum', 'restore-test.sh'],
@@ -265,8 +263,7 @@ describe.skipIf(inject('notRunBecause'))(
       expect(code).toBe(0);
     });
 
-    it('apply the schema and change a password', async () => {
-      expect(await lab('apply-schema.sh')).toMatchObject({ code: 0 });
+    it('change a password', async () => {
       expect(await lab('rotate-password.sh', '--stdin', 'api')).toMatchObject(says(0, 'done'));
       const settings = readFileSync(join(directory, '.env'), 'utf8');
       expect(settings).toContain("DB_PASS='the new password'");

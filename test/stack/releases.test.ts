@@ -18,7 +18,7 @@ import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyForAll, root } from '../lib/copy.ts';
-import { Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
+import { type Call, Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
@@ -405,6 +405,77 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect([web.length, await health(web[0] ?? '')]).toEqual([1, 'healthy']);
     expect(web).not.toEqual(before.web);
   });
+
+  it('replaces nothing when a migration fails, and goes on where it stopped', async () => {
+    const before = { api: await containers('api'), settings: settings() };
+    const file = join(directory, 'db/migrations/20261231000000_broken.sql');
+    const migration = (statements: string) =>
+      writeFileSync(file, `-- migrate:up\n${statements};\n-- migrate:down\n`);
+    onTestFinished(() => rmSync(file));
+    migration('CREATE TABLE half (); SELECT no_such_column');
+    const running = new Load(await target());
+    const { code, output } = await deploy('2');
+    expect([code, output]).toEqual([1, expect.stringContaining('column "no_such_column"')]);
+    expect(output).toContain('deploy: the database is not migrated, see above');
+    expect({ api: await containers('api'), settings: settings() }).toEqual(before);
+    expect((await sql(`SELECT to_regclass('half')`)).trim()).toBe('');
+
+    migration('SELECT no_such_column');
+    expect(await deploy('--restart')).toMatchObject({ code: 0 }); // runs no migration
+    migration('CREATE TABLE whole ()');
+    expect(await deploy('2')).toMatchObject({ code: 0 });
+    await running.stop();
+    expect(running.failures).toEqual([]);
+    expect((await sql(`SELECT to_regclass('whole')`)).trim()).toBe('whole');
+  });
+
+  // The last test: no version of the API but these works on the database that it leaves.
+  it(
+    'renames a column in three releases, as docs/migrations.md does, without a failed request',
+    { timeout: 240_000 },
+    async () => {
+      await sql(`
+        INSERT INTO tasks (title, status)
+        SELECT 'many', 'status ' || n FROM generate_series(1, 50000) n`);
+      const example = join(directory, 'docs/migrations');
+      const files = readdirSync(example).toSorted();
+      const migrationsOf = (release: number) =>
+        files.filter((file) =>
+          readFileSync(join(example, file), 'utf8').includes(`\n-- Release ${release}.`),
+        );
+      expect([1, 2, 3].flatMap(migrationsOf)).toEqual(files);
+      // The API of the second release has state wherever it had status.
+      const renamed = 'dist/tasks/list.js dist/tasks/schema.js dist/tasks/store.js';
+      const rename = `USER root\nRUN sed -i s/status/state/g ${renamed}\nUSER node`;
+      makeImage('release-1', 'LABEL release=1');
+      makeImage('release-2', rename);
+      makeImage('release-3', `${rename}\nLABEL release=3`);
+
+      const running = new Load(await target());
+      for (const release of [1, 2, 3]) {
+        for (const file of migrationsOf(release))
+          cpSync(join(example, file), join(directory, 'db/migrations', file));
+        const { code, output } = await deploy(`release-${release}`);
+        expect([code, output]).toEqual([0, expect.stringContaining('is running')]);
+        if (release === 1) continue;
+        const task = { method: 'POST', path: '/api/tasks', body: { title: 'a', state: 'new' } };
+        const visitor = new Connection(await target());
+        const { status, text } = await visitor.send(task as Call);
+        visitor.close();
+        expect([status, JSON.parse(text)]).toMatchObject([201, { task: { state: 'new' } }]);
+      }
+      await running.stop();
+      expect(running.failures).toEqual([]);
+      expect(running.sent).toBeGreaterThan(2_000);
+
+      const columns = await sql(`
+        SELECT string_agg(column_name, ' ' ORDER BY ordinal_position)
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'tasks'`);
+      expect(columns.trim()).toBe('id title created_at state');
+      const kept = await sql(`SELECT count(DISTINCT state) FROM tasks WHERE title = 'many'`);
+      expect(kept.trim()).toBe('50000');
+    },
+  );
 
   /** Whether the server takes the password of a client in the network of the API. */
   async function fits(role: string, password: string): Promise<boolean> {

@@ -1,10 +1,9 @@
-// scripts/apply-schema.sh on a live database, and scripts/rotate-password.sh where .env has the
-// password.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+// db/migrations on a live database, and scripts/rotate-password.sh where .env has the password.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { copyForAll } from '../lib/copy.ts';
-import { Load, Script } from '../lib/live.ts';
+import { Command, Load, Script } from '../lib/live.ts';
 import { Stack } from '../lib/stack.ts';
 
 describe.skipIf(inject('notRunBecause'))('the lab', () => {
@@ -23,21 +22,85 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const script = (name: string, ...args: string[]) => {
-    const env = {
-      ...stack.env,
-      COMPOSE_PROJECT_NAME: stack.project,
-      COMPOSE_FILE: 'compose.yml',
-      COMPOSE_ENV_FILES: undefined,
-    };
-    return new Script(directory, env, name, ...args);
+  const environment = () => ({
+    ...stack.env,
+    COMPOSE_PROJECT_NAME: stack.project,
+    COMPOSE_FILE: 'compose.yml',
+    COMPOSE_ENV_FILES: undefined,
+  });
+  const script = (name: string, ...args: string[]) =>
+    new Script(directory, environment(), name, ...args);
+  const startMigrating = (...options: string[]) => {
+    const args = ['compose', 'run', '--rm', '--no-TTY', ...options, 'migrate'];
+    return new Command(directory, environment(), 'docker', ...args);
+  };
+  const migrate = (...options: string[]) => startMigrating(...options).ended;
+  const writeMigration = (name: string, statement: string) => {
+    const file = join(directory, 'db/migrations', `${name}.sql`);
+    const text = `-- migrate:up\nSET LOCAL lock_timeout = '500ms';\n${statement};\n`;
+    writeFileSync(file, `${text}-- migrate:down\n`);
   };
   const sql = async (statement: string) => (await stack.sql(statement)).trim();
   const storedPassword = () =>
     sql(`SELECT rolpassword FROM pg_authid WHERE rolname = 'taskapp_api'`);
 
+  it('is the same after the migrations as in a new database, but for what is still in use', async () => {
+    const inFile = (name: string) =>
+      readFileSync(join(import.meta.dirname, 'schema', name), 'utf8');
+    const file = '/docker-entrypoint-initdb.d/04_roles.sh';
+    const printed = ['bash', file, '--print', '--keep-password'];
+    const roles = await stack.compose('exec', '-T', 'db', ...printed);
+    /** Makes a database as an earlier version did, and migrates it. Returns its schema. */
+    const migrated = async (name: string, init: string) => {
+      await sql(`CREATE DATABASE ${name}`);
+      await stack.sql(roles, name);
+      await stack.sql(init, name);
+      expect(await migrate('--env', `PGDATABASE=${name}`)).toMatchObject({ code: 0 });
+      return (await stack.sql(inFile('catalogue.sql'), name)).trim().split('\n');
+    };
+    const now = (await stack.sql(inFile('catalogue.sql'))).trim().split('\n');
+    expect(now).toContain('column idempotency_keys.request bytea NOT NULL');
+    expect(now).toContain('extension pg_trgm');
+
+    // The version before this directory had today's tables, and no list of migrations.
+    const init = ['01_schema.sql', '02_indexes.sql'].map((name) =>
+      readFileSync(join(directory, 'db/init', name), 'utf8'),
+    );
+    const last = await migrated('last', [...init, 'DROP SCHEMA dbmate CASCADE'].join(';\n'));
+    expect(last).toEqual(now);
+
+    const old = await migrated('old', inFile('before-migrations.sql'));
+    const only = (lines: string[], others: string[]) =>
+      lines.filter((line) => !others.includes(line));
+    // What the API of that version uses. A later version will remove it, and then this list.
+    expect(only(old, now)).toEqual([
+      expect.stringMatching(/^CREATE INDEX tasks_title_parts /),
+      expect.stringMatching(/^CREATE TRIGGER hash_idempotency_request /),
+      'column idempotency_keys.request bytea',
+      'column idempotency_keys.status character varying(50)',
+      'column idempotency_keys.title character varying(255)',
+      'function hash_idempotency_request()',
+    ]);
+    expect(only(now, old)).toEqual(['column idempotency_keys.request bytea NOT NULL']);
+  });
+
+  it('lets no migration keep the API waiting', () => {
+    const texts = ['db/migrations', 'docs/migrations'].flatMap((path) =>
+      readdirSync(join(directory, path)).map((file) => {
+        return readFileSync(join(directory, path, file), 'utf8');
+      }),
+    );
+    const limited = /SET LOCAL lock_timeout = '500ms';/;
+    const concurrent =
+      /^-- migrate:up transaction:false\n(?:--.*\n)*(?:CREATE|DROP) INDEX CONCURRENTLY/;
+    expect(texts.filter((text) => limited.test(text)).length).toBeGreaterThan(1);
+    expect(texts.filter((text) => !limited.test(text) && !concurrent.test(text))).toEqual([]);
+    expect(texts.filter((text) => /\bCREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)/.test(text))).toEqual([]);
+  });
+
   it('brings columns and indexes to 200 000 rows under load, and does nothing twice', async () => {
     // As in the last release, but with a small index: a full one would take minutes.
+    await sql('DROP SCHEMA dbmate CASCADE');
     await sql('DROP INDEX tasks_title_search');
     await sql(`
       CREATE INDEX tasks_title_parts ON tasks
@@ -60,14 +123,12 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     await sql(`
       UPDATE pg_index SET indisvalid = false
       WHERE indexrelid = 'tasks_status_newest_first'::regclass`);
-    const schema = join(directory, 'db/init/01_schema.sql');
-    const column = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT;';
-    writeFileSync(schema, readFileSync(schema, 'utf8').replace('COMMIT;', `${column}\n\nCOMMIT;`));
+    writeMigration('20280101000000_note', 'ALTER TABLE tasks ADD COLUMN note TEXT');
 
     const load = new Load({ url: await stack.url() });
-    // A long read delays the lock for the new column, and a waiting lock would block all others.
+    // A long read delays the lock for the index, and a waiting lock would block all others.
     const reader = sql('BEGIN; SELECT FROM tasks LIMIT 1; SELECT pg_sleep(4); COMMIT');
-    const first = script('apply-schema.sh');
+    const first = startMigrating();
     // What the API of the last release does with a key.
     const key = 'INSERT INTO idempotency_keys VALUES (gen_random_uuid(), 1, $$a$$, $$b$$)';
     const keys = async () => {
@@ -75,8 +136,8 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     };
     let hasEnded = false;
     const keyed = keys();
-    await first.says('02_indexes.sql');
-    expect(await script('apply-schema.sh').ended).toMatchObject({
+    await first.says('tasks_title_search');
+    expect(await migrate()).toMatchObject({
       code: 3,
       output: expect.stringContaining('another run is under way'),
     });
@@ -113,32 +174,23 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(await sql(`SELECT nextval('tasks_id_seq') > 1000000`)).toBe('t');
 
     await sql('TRUNCATE tasks');
-    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    expect(await migrate()).toMatchObject({ code: 0 });
     expect(await indexes()).toBe(before);
     expect(await sql('SELECT count(*) FROM tasks')).toBe('0'); // the seed is for a new database
   });
 
-  it('says what is wrong with a file, and applies the rest of it once it is mended', async () => {
-    const schema = join(directory, 'db/init/01_schema.sql');
-    const text = readFileSync(schema, 'utf8');
-    writeFileSync(
-      schema,
-      text.replace(
-        'COMMIT;',
-        'CREATE TABLE IF NOT EXISTS a (b int);\nSELECT no_such_column;\nCOMMIT;',
-      ),
-    );
-    expect(await script('apply-schema.sh').ended).toMatchObject({
+  it('says what is wrong with a migration, undoes it, and runs it once it is mended', async () => {
+    writeMigration('20280101000001_a', 'CREATE TABLE a (b int);\nSELECT no_such_column');
+    expect(await migrate()).toMatchObject({
       code: 1,
       output: expect.stringContaining('no_such_column'),
     });
     expect(await sql(`SELECT to_regclass('a')`)).toBe('');
-    writeFileSync(
-      schema,
-      text.replace('COMMIT;', 'CREATE TABLE IF NOT EXISTS a (b int);\nCOMMIT;'),
-    );
-    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    writeMigration('20280101000001_a', 'CREATE TABLE a (b int)');
+    expect(await migrate()).toMatchObject({ code: 0 });
     expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
+    const may = `SELECT has_schema_privilege('taskapp_api', 'dbmate', 'USAGE')`;
+    expect(await sql(may)).toBe('f');
   });
 
   it('changes role and .env together, and a later schema change keeps the password', async () => {
@@ -153,7 +205,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(after).not.toBe(before);
     expect((await stack.fetch('/healthz')).status).toBe(200);
 
-    expect(await script('apply-schema.sh').ended).toMatchObject({ code: 0 });
+    expect(await migrate()).toMatchObject({ code: 0 });
     expect(await storedPassword()).toBe(after);
   });
 

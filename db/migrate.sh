@@ -1,0 +1,58 @@
+#!/bin/sh
+# The command of the service migrate: runs the files of db/migrations that the database has not had.
+# dbmate does that, and this script adds what it lacks: a lock, and another attempt. With arguments,
+# runs that command of dbmate instead, for example `status`.
+# Exit codes: 0 all have run, 1 failed, 3 another run is under way
+set -eu
+
+if [ -n "${PGPASSWORD_FILE:-}" ]; then
+  PGPASSWORD=$(cat "$PGPASSWORD_FILE")
+  export PGPASSWORD
+fi
+[ $# = 0 ] || exec dbmate "$@"
+
+# The lock ends with the session of psql, and dbmate runs within it.
+migrate() {
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse "$DATABASE_URL" <<'SQL'
+DO $$
+BEGIN
+    IF NOT pg_try_advisory_lock(hashtext('taskapp schema')) THEN
+        RAISE EXCEPTION 'another run is under way';
+    END IF;
+END
+$$;
+SET lock_timeout = '500ms';
+\i /db/repair.sql
+\! dbmate migrate </dev/null
+\if :SHELL_ERROR
+DO $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;
+\endif
+SQL
+}
+
+errors=/tmp/errors
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  if migrate 2>"$errors"; then
+    echo 'migrate: all migrations have run'
+    exit 0
+  fi
+  case $(cat "$errors") in
+    *'another run is under way'*)
+      echo 'migrate: another run is under way; wait for it' \
+        '(the database has its lock in pg_locks, with locktype advisory)' >&2
+      exit 3
+      ;;
+    *'lock timeout'*)
+      echo "migrate: a lock was not free (attempt $attempt of 20); trying again" >&2
+      sleep 1
+      ;;
+    *)
+      cat "$errors" >&2
+      echo 'migrate: stopped at the error above; the migrations before it have run' >&2
+      exit 1
+      ;;
+  esac
+done
+echo 'migrate: a lock was never free. To find the transaction that holds it:' \
+  'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start' >&2
+exit 1

@@ -133,7 +133,7 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
       name,
       deploy?.resources?.limits?.cpus ?? Infinity,
     ]);
-    expect(cpus).toHaveLength(12);
+    expect(cpus).toHaveLength(13);
     expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
   });
 

@@ -95,7 +95,9 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
       /^-- migrate:up transaction:false\n(?:--.*\n)*(?:CREATE|DROP) INDEX CONCURRENTLY/;
     expect(texts.filter((text) => limited.test(text)).length).toBeGreaterThan(1);
     expect(texts.filter((text) => !limited.test(text) && !concurrent.test(text))).toEqual([]);
-    expect(texts.filter((text) => /\bCREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)/.test(text))).toEqual([]);
+    expect(
+      texts.filter((text) => /\bCREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)/.test(text)),
+    ).toEqual([]);
   });
 
   it('brings columns and indexes to 200 000 rows under load, and does nothing twice', async () => {

@@ -24,6 +24,18 @@ from_file() { # from_file NAME: sets NAME from the file that NAME_FILE points to
   unset "$file_variable"
 }
 
+# From 18 on, the official image starts no new database beside one of another version, or where the
+# volume is mounted elsewhere.
+if [ "$PG_MAJOR" -ge 18 ] && [ "$PGDATA" = "/var/lib/postgresql/$PG_MAJOR/docker" ] \
+  && [ ! -s "$PGDATA/PG_VERSION" ]; then
+  for other in /var/lib/postgresql /var/lib/postgresql/data /var/lib/postgresql/*/docker; do
+    if [ -s "$other/PG_VERSION" ] || grep -q ' /var/lib/postgresql/data ' /proc/mounts; then
+      echo "Error: in 18+, these Docker images store the data in $PGDATA; there is $other" >&2
+      exit 1
+    fi
+  done
+fi
+
 mkdir -p "$PGDATA"
 chmod 700 "$PGDATA"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then

@@ -36,6 +36,38 @@ setting() {
   printf '%s\n' "${image#a}"
 }
 
+# write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line. The
+# file changes in one step: it is never half written.
+write_settings() {
+  local file=$settings target line
+  while [ -L "$file" ]; do # a link stays a link
+    target=$(readlink "$file")
+    [[ $target = /* ]] || target=${file%"${file##*/}"}$target
+    file=$target
+  done
+  [ -f "$file" ] || (umask 077 && : >"$file")
+  cp -p "$file" "$file.part" # for its mode
+  awk '
+    BEGIN {
+      for (n = 1; n < ARGC - 1; n++) {
+        name = ARGV[n]; sub(/=.*/, "", name)
+        order[n] = name; line[name] = ARGV[n]; count = n; ARGV[n] = ""
+      }
+    }
+    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*[=:].*/, "", name) }
+    !(name in line) { print; next }
+    !written[name]++ && line[name] != name "=" { print line[name] }
+    END {
+      for (n = 1; n <= count; n++)
+        if (!written[order[n]] && line[order[n]] != order[n] "=") print line[order[n]]
+    }' "$@" "$file" >"$file.part"
+  mv "$file.part" "$file"
+  for line; do
+    [ "$(unset "${line%%=*}" && setting "${line%%=*}")" = "${line#*=}" ] \
+      || fail "cannot write $line into $settings: is it set in another file?"
+  done
+}
+
 # find_project: sets project, its name. From then on, containers does not read the Compose files,
 # which may be edited meanwhile.
 find_project() {

@@ -204,24 +204,9 @@ compare_web() {
   fi
 }
 
-# Writes the tag into the settings. The file changes in one step: it is never half written.
+# Writes the tag into the settings.
 record() {
-  local file=$settings target
-  [ "$tag" != "$current" ] || return 0
-  while [ -L "$file" ]; do # a link stays a link
-    target=$(readlink "$file")
-    [[ $target = /* ]] || target=${file%"${file##*/}"}$target
-    file=$target
-  done
-  cp -p "$file" "$file.part" # for its mode
-  awk -v tag="$tag" -v previous="$current" '
-    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*[=:].*/, "", name) }
-    name == "PREVIOUS_TAG" { next }
-    name == "TAG" { $0 = "TAG=" tag "\nPREVIOUS_TAG=" previous }
-    { print }' "$file" >"$file.part"
-  mv "$file.part" "$file"
-  [ "$(unset TAG && setting TAG)" = "$tag" ] \
-    || fail "cannot write TAG=$tag into $settings: is it set in another file?"
+  [ "$tag" = "$current" ] || write_settings "TAG=$tag" "PREVIOUS_TAG=$current"
 }
 
 # The old version goes on serving meanwhile, and works with the new schema: docs/migrations.md.

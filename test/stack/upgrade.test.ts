@@ -1,0 +1,299 @@
+// scripts/upgrade-postgres.sh on production, under load, and what refuses a volume of another
+// version.
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { copyForAll, root } from '../lib/copy.ts';
+import { Load, Script } from '../lib/live.ts';
+import { docker, psql, Stack } from '../lib/stack.ts';
+
+const run = promisify(execFile);
+const from = 'postgres:17-alpine';
+const to = 'postgres:18-alpine';
+
+/** Whether the image is here, or can be pulled; `.ci/images` makes it where there is no registry. */
+function has(image: string): boolean {
+  const works = (...args: string[]) => {
+    try {
+      execFileSync('docker', args, { stdio: 'pipe' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return works('image', 'inspect', image) || works('pull', '--quiet', image);
+}
+
+const notRunBecause =
+  inject('notRunBecause') || (has(to) ? '' : `.ci/images ${to} has not been run`);
+if (notRunBecause) console.warn(`NOT RUN: the upgrade of PostgreSQL: ${notRunBecause}`);
+
+describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
+  const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
+  const env = {
+    COMPOSE_PROJECT_NAME: name,
+    COMPOSE_FILE: undefined,
+    COMPOSE_ENV_FILES: undefined,
+    TAG: undefined,
+  };
+  let directory: string;
+
+  const upgrade = (...args: string[]) => new Script(directory, env, 'upgrade-postgres.sh', ...args);
+  const compose = async (...args: string[]) => {
+    const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
+    const options = { cwd: directory, env: { ...process.env, ...env } };
+    return (await run('docker', ['compose', ...files, ...args], options)).stdout;
+  };
+  const sql = async (statement: string, database?: string) =>
+    (await compose('exec', '-T', 'db', ...psql(database), '-c', statement)).trim();
+  const lines = (text: string) => text.split('\n').filter(Boolean).toSorted();
+  const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
+  const version = async () =>
+    Math.floor(Number(await sql('SHOW server_version_num', 'postgres')) / 10_000);
+  const volumes = async () =>
+    lines(await docker('volume', 'ls', '--format', '{{.Name}}', '--filter', `name=${name}_pgdata`));
+  const containers = async () =>
+    lines(await docker('ps', '--all', '--format', '{{.Names}}', '--filter', `name=${name}-db`));
+  /** What every table has, as the backups compare it. */
+  const sums = async (database?: string) => {
+    const input = readFileSync(join(root, 'scripts/table-sums.sql'));
+    const args = ['exec', '-i', `${name}-db-1`, ...psql(database)];
+    return execFileSync('docker', args, { input }).toString();
+  };
+
+  /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
+  async function target() {
+    const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
+    const address = (await docker('inspect', '--format', format, `${name}-web-1`)).trim();
+    const token = readFileSync(join(directory, 'secrets/api_token'), 'utf8');
+    const ca = readFileSync(join(directory, 'secrets/tls.crt'));
+    return { url: `https://${address}`, headers: { Authorization: `Bearer ${token}` }, ca };
+  }
+  // 503: not stored. 504: the outcome is unknown, because the connection ended with the server.
+  const load = async () =>
+    new Load({ ...(await target()), perSecond: 50, accepted: [200, 201, 503, 504] });
+  const stored = async () => lines(await sql("SELECT title FROM tasks WHERE title LIKE 'load %'"));
+  const takesWrites = (title: string) =>
+    sql(`SET ROLE taskapp_api; INSERT INTO tasks (title) VALUES ('${title}')`);
+
+  /** PostgreSQL 17 serves and takes writes, and nothing else is left of an upgrade. */
+  async function isAsBefore(): Promise<void> {
+    expect(await version()).toBe(17);
+    await takesWrites('still writable');
+    expect(await volumes()).toEqual([`${name}_pgdata`]);
+    expect(await containers()).toEqual([`${name}-db-1`]);
+    expect(settings()).not.toMatch(/^(PREVIOUS_)?POSTGRES_/m);
+  }
+
+  beforeAll(async () => {
+    directory = copyForAll();
+    const example = readFileSync(join(root, '.env.prod.example'), 'utf8');
+    const more = `IMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`;
+    writeFileSync(join(directory, '.env.prod'), `${example}\n${more}`);
+    for (const image of ['web', 'api'])
+      await docker('tag', `${inject('images')}-${image}`, `${name}-${image}:1.0.0`);
+    await new Script(directory, env, 'make-secrets.sh', '--self-signed', 'localhost').ended;
+    await compose('up', '-d', '--wait', '--no-build');
+
+    await sql(String.raw`
+      INSERT INTO tasks (title, status) VALUES
+        ('née "ß" ''\t'' 日本', E'a\tb'), (repeat('🙂', 255), '\N'), (E'two\nlines', 'x|y');
+      CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 2000000) AS n;
+      CREATE ROLE reader LOGIN PASSWORD 'of the reader'; GRANT SELECT ON tasks TO reader`);
+    await sql('CREATE DATABASE other', 'postgres');
+    await sql("CREATE TABLE more AS SELECT 'CREATE ROLE taskapp;' AS text", 'other');
+  });
+  afterAll(async () => {
+    await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
+    for (const volume of await volumes()) await docker('volume', 'rm', volume);
+    await docker('image', 'rm', '--force', `${name}-web:1.0.0`, `${name}-api:1.0.0`);
+    rmSync(directory, { recursive: true });
+  });
+
+  it('refuses before anything: a held lock, no space, a version that is not newer', async () => {
+    const holder = spawn('bash', ['-c', 'exec 9<"$0"; flock 9; echo; exec sleep 600', directory]);
+    await once(holder.stdout, 'data');
+    const locked = await upgrade('18').ended;
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    expect(locked).toMatchObject({ code: 3, output: expect.stringContaining('wait') as string });
+
+    // The size of a database is that of its files, of which this one takes no space.
+    const file =
+      '/var/lib/postgresql/data/base/$(psql -At -U taskapp -d taskdb -c "SELECT oid FROM pg_database WHERE datname = \'taskdb\'")/1';
+    await compose('exec', '-T', 'db', 'sh', '-c', `truncate -s 8000G ${file}`);
+    const full = await upgrade('18').ended;
+    await compose('exec', '-T', 'db', 'sh', '-c', `rm ${file}`);
+    expect(full.output).toMatch(/^upgrade-postgres: not enough space: .* 8\d{6} MB, .* nothing/);
+    expect(full.code).toBe(1);
+
+    expect(await upgrade('17').ended).toEqual({
+      code: 1,
+      output: 'upgrade-postgres: the database is PostgreSQL 17 already\n',
+    });
+    expect((await upgrade('--back').ended).output).toContain('there is nothing to go back to');
+    await isAsBefore();
+  });
+
+  it('leaves the old version serving if the copy fails or is stopped', async () => {
+    const during = async (action: (script: Script) => unknown, message: string) => {
+      const script = upgrade('18');
+      await script.says('copying from');
+      await expect(takesWrites('refused')).rejects.toThrow('read-only transaction');
+      await action(script);
+      const { code, output } = await script.ended;
+      expect(output).toContain(message);
+      expect(code).not.toBe(0);
+      await isAsBefore();
+    };
+    await during(() => docker('kill', `${name}-db-upgrade`), 'the copy failed');
+    await during((script) => script.pressCtrlC(), 'PostgreSQL 17 goes on serving');
+    await during((script) => script.hangUp(), '');
+    await during(() => sql('SELECT pg_reload_conf()'), 'writes were possible');
+    const inCopy = (statement: string) =>
+      docker('exec', `${name}-db-upgrade`, ...psql('other'), '-c', statement).catch(String);
+    await during(async () => {
+      await expect
+        .poll(() => inCopy('SELECT count(*) FROM more'), { timeout: 60_000, interval: 20 })
+        .toBe('1\n');
+      await sql('BEGIN READ WRITE; INSERT INTO more VALUES (1); COMMIT', 'other');
+    }, 'the copy of other differs');
+  });
+
+  it('makes the old version take writes again after a run that was killed', async () => {
+    const killed = upgrade('18');
+    await killed.says('copying from');
+    killed.kill('SIGKILL');
+    await killed.ended;
+    await expect(takesWrites('refused')).rejects.toThrow('read-only transaction');
+    const { code, output } = await upgrade('17').ended;
+    expect([code, output]).toEqual([1, expect.stringContaining('PostgreSQL 17 already')]);
+    await isAsBefore();
+  });
+
+  it('leaves the old version serving if the new one does not start after the copy', async () => {
+    const broken = `${name}-postgres:18`;
+    execFileSync('docker', ['build', '--quiet', '--tag', broken, '-'], {
+      input: [
+        `FROM ${to}`,
+        'RUN cd /usr/local/bin && mv docker-entrypoint.sh entrypoint.sh \\',
+        `  && printf '#!/bin/sh\\n[ ! -s "$PGDATA/PG_VERSION" ] && exec entrypoint.sh "$@"\\n' \\`,
+        '    >docker-entrypoint.sh && chmod +x docker-entrypoint.sh',
+      ].join('\n'),
+    });
+    onTestFinished(async () => void (await docker('image', 'rm', '--force', broken)));
+    const { code, output } = await upgrade('18', '--image', broken).ended;
+    expect(output).toContain('PostgreSQL 18 does not become healthy');
+    expect(code).toBe(1);
+    expect(await version()).toBe(17);
+    await takesWrites('still writable');
+    expect(await volumes()).toEqual([`${name}_pgdata`]);
+  });
+
+  it('refuses the other image on the old volume, and says what to do', async () => {
+    const before = settings();
+    appendFileSync(join(directory, '.env.prod'), `POSTGRES_IMAGE=${to}\n`);
+    await compose('up', '-d', '--no-deps', 'db');
+    const log = () => compose('logs', '--no-log-prefix', 'db');
+    const said =
+      'taskapp db: refused: the volume is of PostgreSQL 17, but the image is of 18: set ' +
+      'POSTGRES_IMAGE back; to upgrade, start db, then run scripts/upgrade-postgres.sh 18\n';
+    await expect.poll(log, { timeout: 30_000 }).toContain(said);
+    writeFileSync(join(directory, '.env.prod'), before);
+    await compose('up', '-d', '--no-deps', '--wait', 'db');
+    await takesWrites('still writable');
+  });
+
+  it('moves every row to PostgreSQL 18 under load, and loses no acknowledged write', async () => {
+    await expect
+      .poll(
+        async () => await compose('exec', '-T', 'web', 'wget', '-qO-', 'http://api:8080/healthz'),
+      )
+      .toContain('healthy');
+    const other = await sums('other');
+    const running = await load();
+    const { code, output } = await upgrade('18').ended;
+    expect([code, output]).toEqual([0, expect.stringContaining('PostgreSQL 18 is running')]);
+    const after = running.acknowledged.length;
+    await expect
+      .poll(() => running.acknowledged.length, { timeout: 30_000 })
+      .toBeGreaterThan(after);
+    await running.stop();
+    console.log(`the upgrade: ${output.split('\n').at(-2)}`, running.answers);
+
+    expect(running.failures).toEqual([]);
+    const titles = await stored();
+    expect(running.acknowledged.filter((title) => !titles.includes(title))).toEqual([]);
+    expect(await version()).toBe(18);
+    expect(await sums('other')).toBe(other);
+    expect(await sql("SELECT title FROM tasks WHERE status = 'x|y'")).toBe('two\nlines');
+    expect(await sql('SELECT count(*) FROM bulk')).toBe('2000000');
+    expect(
+      await sql("SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'reader'"),
+    ).toBe('t');
+    expect(await sql("SELECT has_table_privilege('reader', 'tasks', 'SELECT')")).toBe('t');
+    expect(await sql("SELECT has_database_privilege('reader', 'postgres', 'CONNECT')")).toBe('f');
+    expect(await volumes()).toEqual([`${name}_pgdata`, `${name}_pgdata-18`]);
+    expect(await containers()).toEqual([`${name}-db-1`]);
+    const mounts = await docker('inspect', '--format', '{{json .Mounts}}', `${name}-db-1`);
+    expect(mounts).toContain(`"Name":"${name}_pgdata-18"`);
+  });
+
+  it('is what Compose runs from then on, and scripts/backup.sh works with it', async () => {
+    const id = await compose('ps', '--quiet', 'db');
+    await compose('up', '-d', '--wait', '--no-build');
+    expect(await compose('ps', '--quiet', 'db')).toBe(id);
+    const metrics = { ...env, METRICS_DIR: directory };
+    const { code, output } = await new Script(directory, metrics, 'backup.sh').ended;
+    expect([code, output]).toEqual([0, expect.stringContaining('verified')]);
+    const drill = await new Script(directory, env, 'restore-test.sh').ended;
+    expect([drill.code, drill.output]).toEqual([0, expect.stringContaining('is good')]);
+  });
+
+  it('goes back with one command, and keeps both volumes', async () => {
+    await takesWrites('written on 18');
+    const { code, output } = await upgrade('--back').ended;
+    expect([code, output]).toEqual([0, expect.stringContaining(`${from} is running`)]);
+    expect(await version()).toBe(17);
+    await takesWrites('written on 17 again');
+    expect(await sql("SELECT count(*) FROM tasks WHERE title = 'written on 18'")).toBe('0');
+    expect(await volumes()).toEqual([`${name}_pgdata`, `${name}_pgdata-18`]);
+    expect((await upgrade('--back').ended).output).toContain('there is nothing to go back to');
+    const again = await upgrade('18').ended;
+    expect([again.code, again.output]).toEqual([
+      1,
+      expect.stringContaining(`docker volume rm ${name}_pgdata-18`),
+    ]);
+    expect(await version()).toBe(17);
+  });
+});
+
+describe.skipIf(notRunBecause)('a volume and an image of two versions, in development', () => {
+  it.each([
+    [{ POSTGRES_IMAGE: to }, 'set POSTGRES_MOUNT=/var/lib/postgresql'],
+    [
+      { POSTGRES_IMAGE: from, POSTGRES_MOUNT: '/var/lib/postgresql' },
+      'the volume is of PostgreSQL 18, but the image is of 17: set POSTGRES_IMAGE to 18',
+    ],
+    [
+      { POSTGRES_IMAGE: from },
+      'the volume is of PostgreSQL 18, but the image is of 17: set POSTGRES_IMAGE to 18',
+    ],
+  ])('%o after 18: refused in one line', async (change, message) => {
+    const stack = new Stack({ files: ['compose.yml', 'compose.override.yml'] });
+    onTestFinished(() => stack.destroy());
+    const newer = { POSTGRES_IMAGE: to, POSTGRES_MOUNT: '/var/lib/postgresql' };
+    Object.assign(stack.env, newer);
+    await stack.compose('up', '-d', '--wait', 'db');
+    await stack.compose('rm', '--stop', '--force', 'db'); // otherwise Compose keeps its mounts
+    for (const setting of Object.keys(newer)) delete stack.env[setting];
+    Object.assign(stack.env, change);
+    await stack.compose('up', '-d', 'db');
+    const log = () => stack.compose('logs', '--no-log-prefix', 'db');
+    await expect.poll(log, { timeout: 30_000 }).toContain(`taskapp db: refused: `);
+    expect(await log()).toContain(message);
+  });
+});

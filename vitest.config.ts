@@ -28,6 +28,7 @@ const later = {
   // No request may fail. What runs beside it waits most of the time.
   releases: ['test/stack/releases.test.ts', 'test/stack/settings.test.ts'],
   certificates: ['test/stack/certificates.test.ts'], // no request may fail, for minutes
+  upgrade: ['test/stack/upgrade.test.ts'], // no request may fail during an upgrade
   schema: ['test/stack/schema.test.ts'], // no request may take a second
   class: ['tools/verify/test/class.test.ts'], // hostile submissions take all that they may
   graded: ['tools/verify/test/class-graded.test.ts'],

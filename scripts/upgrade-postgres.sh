@@ -14,10 +14,9 @@ old volume.
 From the start of the copy on, the API still reads, but answers every write with 503, so no
 acknowledged write is lost. It answers everything with 503 while db is replaced, for some seconds.
 If anything fails, the old version goes on serving and takes writes again. If this script is killed,
-writes are refused until it runs again or db is restarted.
+run it again, or restart db: until then, writes are refused or db is stopped.
 
-Edits of pg_hba.conf and settings made with ALTER SYSTEM are not copied. An archive of WAL starts
-anew with the new server. Make a backup after the upgrade.
+Not copied: edits of pg_hba.conf, and settings made with ALTER SYSTEM.
 
 --image IMAGE  the new image; by default the present one with VERSION in its tag
 --back         goes back to the old volume. What was written since the upgrade stays in the new
@@ -67,105 +66,100 @@ unset POSTGRES_IMAGE POSTGRES_VOLUME POSTGRES_MOUNT # those of the settings coun
 docker compose config --quiet || fail 'the Compose files or settings are wrong, see above'
 find_project
 
-volume_name() { echo "${project}_$1"; }
-volume_exists() { docker volume inspect "$(volume_name "$1")" >/dev/null 2>&1; }
+# Each is an image, a volume, and where the image expects the volume.
+present=("$(docker compose config --images db)" "$(setting POSTGRES_VOLUME)" "$(setting POSTGRES_MOUNT)")
+present[1]=${present[1]:-pgdata}
+present[2]=${present[2]:-/var/lib/postgresql/data}
+previous=("$(setting PREVIOUS_POSTGRES_IMAGE)" "$(setting PREVIOUS_POSTGRES_VOLUME)"
+"$(setting PREVIOUS_POSTGRES_MOUNT)")
+
 get_image() {
   docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null \
     || fail "cannot get the image $1; nothing was changed"
 }
+volume_exists() { docker volume inspect "${project}_$1" >/dev/null 2>&1; }
 
-old_image=$(docker compose config --images db) || fail 'docker compose failed, see above'
-old_volume=$(setting POSTGRES_VOLUME)
-old_volume=${old_volume:-pgdata}
-old_mount=$(setting POSTGRES_MOUNT)
-old_mount=${old_mount:-/var/lib/postgresql/data}
+# The container of the copy stays until db has its volume: it is the mark of an unfinished run.
+new=$project-db-upgrade
+remove_new() {
+  local volume
+  volume=$(docker inspect --format '{{range .Mounts}}{{.Name}}{{end}}' "$new" 2>/dev/null) || return 0
+  docker rm --force "$new" >/dev/null
+  [ "$volume" = "${project}_$(setting POSTGRES_VOLUME)" ] || docker volume rm "$volume" >/dev/null
+}
 
-# use IMAGE VOLUME MOUNT [SETTING...]: writes them into the settings, and makes db use them.
+# use IMAGE VOLUME MOUNT PREVIOUS...: writes them into the settings, and makes db use them. db is
+# stopped first, so that whenever this is killed, no write reaches a volume that is about to go.
 use() {
-  export POSTGRES_IMAGE=$1 POSTGRES_VOLUME=$2 POSTGRES_MOUNT=$3
-  write_settings "POSTGRES_IMAGE=$1" "POSTGRES_VOLUME=$2" "POSTGRES_MOUNT=$3" "${@:4}"
+  docker compose stop db || return
+  (write_settings "POSTGRES_IMAGE=$1" "POSTGRES_VOLUME=$2" "POSTGRES_MOUNT=$3" \
+    "PREVIOUS_POSTGRES_IMAGE=$4" "PREVIOUS_POSTGRES_VOLUME=$5" "PREVIOUS_POSTGRES_MOUNT=$6") || return
   docker compose up -d --no-deps --no-build --wait --wait-timeout 60 db
 }
-none=(PREVIOUS_POSTGRES_IMAGE= PREVIOUS_POSTGRES_VOLUME= PREVIOUS_POSTGRES_MOUNT=)
-old=("PREVIOUS_POSTGRES_IMAGE=$old_image" "PREVIOUS_POSTGRES_VOLUME=$old_volume"
-  "PREVIOUS_POSTGRES_MOUNT=$old_mount")
 
-# --- Back ----------------------------------------------------------------------------------------
-go_back() {
+# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was.
+replace_db() {
   local why
-  if ! use "$image" "$volume" "$mount" "${none[@]}"; then
-    why=$(refusal_of_db 'docker compose logs db says why')
-    use "$old_image" "$old_volume" "$old_mount" \
-      "PREVIOUS_POSTGRES_IMAGE=$image" "PREVIOUS_POSTGRES_VOLUME=$volume" \
-      "PREVIOUS_POSTGRES_MOUNT=$mount" || true
-    fail "$image on the volume $(volume_name "$volume") does not become healthy: $why." \
-      "$old_image runs again"
+  if use "$@"; then
+    remove_new
+    return
   fi
+  why=$(refusal_of_db 'docker compose logs db says why')
+  use "${present[@]}" "${previous[@]}" || say "start ${present[0]} with $as_typed up -d --wait db" >&2
+  remove_new
+  fail "$1 on the volume ${project}_$2 does not become healthy: $why. ${present[0]} runs again"
 }
 
 if [ -n "$back" ]; then
-  image=$(setting PREVIOUS_POSTGRES_IMAGE)
-  volume=$(setting PREVIOUS_POSTGRES_VOLUME)
-  mount=$(setting PREVIOUS_POSTGRES_MOUNT)
-  [[ -n $image && -n $volume && -n $mount ]] \
+  [ -n "${previous[0]}" ] \
     || fail "there is nothing to go back to: $settings has no PREVIOUS_POSTGRES_IMAGE;" \
       'an upgrade writes it'
-  volume_exists "$volume" || fail "the volume $(volume_name "$volume") is no longer there"
-  get_image "$image"
+  volume_exists "${previous[1]}" || fail "the volume ${project}_${previous[1]} is no longer there"
+  get_image "${previous[0]}"
   trap '' HUP INT TERM PIPE
-  undisturbed go_back || exit 1
-  say "$image is running on the volume $(volume_name "$volume"). The volume" \
-    "$(volume_name "$old_volume") is kept; it has what was written since the upgrade"
+  remove_new
+  undisturbed replace_db "${previous[@]}" '' '' '' || exit 1
+  say "${previous[0]} is running on the volume ${project}_${previous[1]}. The volume" \
+    "${project}_${present[1]} is kept; it has what was written since the upgrade"
   exit 0
 fi
 
 # --- What is there -------------------------------------------------------------------------------
-major_of() { # major_of IMAGE
-  docker run --rm --network none --entrypoint postgres "$1" --version \
-    | sed 's/^[^0-9]*\([0-9]*\).*/\1/'
-}
-
-volume=pgdata-$to
-new=$project-db-upgrade
 database=''
 find_db
 [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ] \
   || fail "the database is not healthy; see $as_typed ps db"
 
-old_db=$container
+old=$container
 take_writes() {
-  local container=$old_db # this may run after a failure in in_new
+  local container=$old # this may run after a failure in in_new
   sql postgres -c 'ALTER SYSTEM RESET default_transaction_read_only' \
     -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
-remove_new() {
-  docker rm --force --volumes "$new" >/dev/null 2>&1 || true
-  docker volume rm --force "$(volume_name "$volume")" >/dev/null || true
-}
-
 if docker inspect "$new" >/dev/null 2>&1; then
   say 'removing what a run that was killed has left'
-  remove_new
   take_writes
+  remove_new
 fi
 
 from=$(($(sql postgres -c 'SHOW server_version_num') / 10000))
 [ "$to" -gt "$from" ] || fail "the database is PostgreSQL $from already"
-image=${image:-$(sed -E "s/:$from([.][0-9]+)*/:$to/" <<<"$old_image")}
-[ "$image" != "$old_image" ] \
-  || fail "cannot tell the name of the new image from $old_image; give it with --image"
+image=${image:-$(sed -E "s/:$from([.][0-9]+)*/:$to/" <<<"${present[0]}")}
+[ "$image" != "${present[0]}" ] \
+  || fail "cannot tell the name of the new image from $image; give it with --image"
 get_image "$image"
-[ "$(major_of "$image")" = "$to" ] || fail "$image is not PostgreSQL $to"
+environment=$(docker image inspect --format '{{join .Config.Env "\n"}}' "$image")
+grep -qx "PG_MAJOR=$to" <<<"$environment" || fail "$image is not PostgreSQL $to"
 # The official images from 18 on have their data in a directory below this one.
 mount=/var/lib/postgresql
-docker image inspect --format '{{.Config.Env}}' "$image" \
-  | grep -q "PGDATA=$mount/data\b" && mount+=/data
+! grep -qx "PGDATA=$mount/data" <<<"$environment" || mount+=/data
 
+volume=pgdata-$to
 ! volume_exists "$volume" \
-  || fail "there is already a volume $(volume_name "$volume"), from an earlier upgrade; if nothing" \
-    "in it is needed: docker volume rm $(volume_name "$volume")"
-device=$(docker volume inspect --format '{{index .Options "device"}}' "$(volume_name "$old_volume")")
+  || fail "there is already a volume ${project}_$volume, from an earlier upgrade; if nothing" \
+    "in it is needed: docker volume rm ${project}_$volume"
+device=$(docker volume inspect --format '{{index .Options "device"}}' "${project}_${present[1]}")
 [ -z "$device" ] \
   || fail "the volume is on $device, where the new one cannot be as well; give the volume pgdata" \
     'another device in the Compose files, restore a backup into it, and start it with the new image'
@@ -180,19 +174,15 @@ free=$(db sh -c 'df -Pm "$PGDATA"' | awk 'NR == 2 { print $4 }')
     'volume; nothing was changed'
 
 # --- The copy ------------------------------------------------------------------------------------
-stage='' work=$(mktemp -d)
 undo() {
-  if [ "$stage" = copying ] && ! take_writes; then
-    say "cannot make db take writes again; run: $as_typed restart db" >&2
-  fi
+  take_writes || say "cannot make db take writes again; run: $as_typed restart db" >&2
   remove_new
   say "not upgraded; PostgreSQL $from goes on serving" >&2
 }
 finish() {
   local status=$?
   trap '' HUP INT TERM
-  rm -rf "$work"
-  [ -z "$stage" ] || undisturbed undo || true
+  undisturbed undo || true
   exit "$status"
 }
 trap finish EXIT
@@ -205,75 +195,72 @@ in_new() { # in_new COMMAND...: a function that uses $container, on the new serv
 
 # Not with `docker compose run`: `docker compose exec db` would then find two containers.
 start_new() {
-  local deadline=$((SECONDS + 300)) labels=com.docker.compose
-  local options=(--rm --detach --name "$new" --network none --memory 1g)
-  options+=(--volume "$(volume_name "$volume"):$mount")
-  options+=(--env "POSTGRES_USER=$owner" --env POSTGRES_DB=postgres)
-  options+=(--env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)") # until the copy has it
-  options+=(--env "POSTGRES_INITDB_ARGS=$(db printenv POSTGRES_INITDB_ARGS)")
-  options+=(--env "DB_USER=$(db printenv DB_USER)")
-  say "starting PostgreSQL $to on the new volume $(volume_name "$volume")"
-  docker volume create --label "$labels.project=$project" --label "$labels.volume=pgdata" \
-    "$(volume_name "$volume")" >/dev/null
-  docker run "${options[@]}" "$image" >/dev/null || fail "cannot start a container of $image"
+  local label=volume-label=com.docker.compose
+  local source=type=volume,source=${project}_$volume,target=$mount
+  say "starting PostgreSQL $to on the new volume ${project}_$volume"
+  docker run --detach --name "$new" --network none --memory 1g \
+    --mount "$source,$label.project=$project,$label.volume=pgdata" \
+    --env "POSTGRES_USER=$owner" --env POSTGRES_DB=postgres \
+    --env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)" \
+    --env "POSTGRES_INITDB_ARGS=$(db printenv POSTGRES_INITDB_ARGS)" \
+    --env "DB_USER=$(db printenv DB_USER)" "$image" >/dev/null \
+    || fail "cannot start a container of $image"
   # Over TCP: during its first start the server listens on its socket only.
-  until in_new db pg_isready -q -h 127.0.0.1 2>/dev/null; do
-    docker inspect "$new" >/dev/null 2>&1 || fail 'it has ended'
-    [ $SECONDS -lt $deadline ] || fail "it does not start: $(docker logs --tail 5 "$new" 2>&1)"
-    sleep 0.5
-  done
+  timeout 300 docker exec "$new" sh -c 'until pg_isready -q -h 127.0.0.1; do sleep 0.5; done' 9>&- \
+    || fail "it does not start: $(docker logs --tail 5 "$new" 2>&1)"
 }
 
-read_only() { [ "$(sql postgres -c 'SHOW default_transaction_read_only')" = on ]; }
-settings_read_at() { sql postgres -c 'SELECT pg_conf_load_time()'; }
-
-# Later sessions can only read. Writes under way may end; then the other sessions are closed.
-# The setting is removed from the file at once, so that it ends when the server restarts.
-refuse_writes() {
-  local deadline=$((SECONDS + 10))
-  say 'refusing writes from here on'
-  held_at=$SECONDS
-  sql postgres -c 'ALTER SYSTEM SET default_transaction_read_only = on' \
-    -c 'SELECT pg_reload_conf()' >/dev/null
-  until read_only; do sleep 0.1; done
-  while [ "$(writing)" != 0 ] && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
-  sql postgres >/dev/null <<'SQL'
-SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
-ALTER SYSTEM RESET default_transaction_read_only;
-SQL
-  read_at=$(settings_read_at)
+# Whether sessions can only read, and since when these settings apply.
+state() {
+  sql postgres -c "SELECT current_setting('default_transaction_read_only'), pg_conf_load_time()"
 }
 writing() {
   sql postgres -c "SELECT count(*) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND backend_xid IS NOT NULL"
 }
 
+# Later sessions can only read. Writes under way may end; then the other sessions are closed.
+# The setting is removed from the file at once, so that it ends when the server restarts.
+refuse_writes() {
+  local deadline=$((SECONDS + 10))
+  say 'refusing writes from here on'
+  refused_at=$SECONDS
+  sql postgres -c 'ALTER SYSTEM SET default_transaction_read_only = on' \
+    -c 'SELECT pg_reload_conf()' >/dev/null
+  until [[ $(state) = on* ]]; do sleep 0.1; done
+  while [ "$(writing)" != 0 ] && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
+  sql postgres >/dev/null <<'SQL'
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
+ALTER SYSTEM RESET default_transaction_read_only;
+SQL
+  refusing=$(state)
+}
+
 # With the old version's pg_dumpall: the new one also dumps the option pg_attver, with which Debian's
 # PostgreSQL 17.12 marks each column, and no other server accepts it. The owner is there already.
 copy() {
-  local owners_line
-  owners_line=$(in_new sql postgres -c "SELECT format('CREATE ROLE %I;', current_user)")
+  local create_owner
+  create_owner=$(sql postgres -c "SELECT format('CREATE ROLE %I;', current_user)")
   db pg_dumpall -U "$owner" \
-    | LC_ALL=C awk -v owner="$owners_line" '!seen && $0 == owner { seen = 1; next } { print }' \
+    | LC_ALL=C awk -v line="$create_owner" '!seen && $0 == line { seen = 1; next } { print }' \
     | in_new sql postgres >/dev/null
 }
 
-databases() {
-  sql postgres -c "SELECT datname FROM pg_database
-    WHERE datallowconn AND NOT datistemplate ORDER BY datname"
-}
-
-compare() {
+sums() { # database.table|rows|checksum
   local name names
-  names=$(databases)
-  [ "$names" = "$(in_new databases)" ] || fail 'the new server has other databases'
+  names=$(sql postgres -c "SELECT datname FROM pg_database
+    WHERE datallowconn AND NOT datistemplate ORDER BY datname") || return
   while IFS= read -r name; do
-    sql "$name" <scripts/table-sums.sql >"$work/old" || fail "cannot read $name, see above"
-    in_new sql "$name" <scripts/table-sums.sql >"$work/new" || fail 'cannot read the copy, see above'
-    diff "$work/old" "$work/new" >&2 \
-      || fail "the copy of $name differs, see above (name|rows|checksum)"
+    sql "$name" <scripts/table-sums.sql | awk -v name="$name" '{ print name "." $0 }' || return
   done <<<"$names"
+}
+compare() {
+  local before after
+  before=$(sums) || fail 'cannot read the database, see above'
+  after=$(in_new sums) || fail 'cannot read the copy, see above'
+  diff - <(echo "$after") <<<"$before" >&2 \
+    || fail 'the copy differs, see above (name|rows|checksum)'
 }
 
 # What pg_dumpall leaves out: rights on the databases that every server has, and the statistics.
@@ -284,38 +271,22 @@ complete() {
     && in_new db vacuumdb --all --analyze --quiet -U "$owner"
 }
 
-make_copy() {
-  stage=starting
-  start_new
-  stage=copying
-  refuse_writes
-  say "copying from PostgreSQL $from to $to"
-  copy || fail 'the copy failed, see above'
-  say 'comparing every table'
-  compare
-  complete || fail 'the new database could not be completed, see above'
-  docker stop --time 300 "$new" >/dev/null
-}
+start_new
+refuse_writes
+say "copying from PostgreSQL $from to $to"
+copy || fail 'the copy failed, see above'
+say 'comparing every table'
+compare
+complete || fail 'the new database could not be completed, see above'
+docker stop --time 300 "$new" >/dev/null
+[ "$(state)" = "$refusing" ] \
+  || fail 'db has read its settings again, so that writes were possible; try again'
 
 # --- The switch ----------------------------------------------------------------------------------
-switch() {
-  local why
-  if ! use "$image" "$volume" "$mount" "${old[@]}"; then
-    why=$(refusal_of_db 'docker compose logs db says why')
-    use "$old_image" "$old_volume" "$old_mount" "${none[@]}" || true
-    remove_new
-    fail "PostgreSQL $to does not become healthy: $why. PostgreSQL $from runs again"
-  fi
-}
-
-make_copy
-if ! read_only || [ "$(settings_read_at)" != "$read_at" ]; then
-  fail 'db has read its settings again, so that writes were possible; try again'
-fi
 trap '' HUP INT TERM
-stage=''
+trap - EXIT
 say "replacing PostgreSQL $from"
-undisturbed switch || exit 1
-say "PostgreSQL $to is running; writes were refused for $((SECONDS - held_at)) s. The old volume," \
-  "$(volume_name "$old_volume"), is kept: scripts/upgrade-postgres.sh --back goes back to it." \
+undisturbed replace_db "$image" "$volume" "$mount" "${present[@]}" || exit 1
+say "PostgreSQL $to is running; writes were refused for $((SECONDS - refused_at)) s. The old volume," \
+  "${project}_${present[1]}, is kept: scripts/upgrade-postgres.sh --back goes back to it." \
   'Now run scripts/backup.sh'

@@ -37,31 +37,29 @@ setting() {
 }
 
 # write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line. The
-# file changes in one step: it is never half written.
+# file changes in one step: it is never half written, not even on a full disk.
 write_settings() {
-  local file=$settings target line
+  local file=$settings target line text
   while [ -L "$file" ]; do # a link stays a link
     target=$(readlink "$file")
     [[ $target = /* ]] || target=${file%"${file##*/}"}$target
     file=$target
   done
   [ -f "$file" ] || (umask 077 && : >"$file")
-  cp -p "$file" "$file.part" # for its mode
-  awk '
-    BEGIN {
-      for (n = 1; n < ARGC - 1; n++) {
-        name = ARGV[n]; sub(/=.*/, "", name)
-        order[n] = name; line[name] = ARGV[n]; count = n; ARGV[n] = ""
-      }
-    }
-    { name = $0; sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*[=:].*/, "", name) }
-    !(name in line) { print; next }
-    !written[name]++ && line[name] != name "=" { print line[name] }
-    END {
-      for (n = 1; n <= count; n++)
-        if (!written[order[n]] && line[order[n]] != order[n] "=") print line[order[n]]
-    }' "$@" "$file" >"$file.part"
-  mv "$file.part" "$file"
+  text=$(cat "$file") || fail "cannot read $file"
+  for line; do
+    text=$(LINE=$line awk '
+      BEGIN { line = ENVIRON["LINE"]; name = line; sub(/=.*/, "", name); done = line == name "=" }
+      { found = $0; sub(/^[ \t]*(export[ \t]+)?/, "", found); sub(/[ \t]*[=:].*/, "", found) }
+      found != name { print; next }
+      !done { print line; done = 1 }
+      END { if (!done) print line }' <<<"$text") || fail "cannot change $line in $file"
+  done
+  # The copy has the mode of the file.
+  if ! { cp -p "$file" "$file.part" && printf '%s\n' "$text" >"$file.part" \
+    && mv "$file.part" "$file"; }; then
+    fail "cannot write $file"
+  fi
   for line; do
     [ "$(unset "${line%%=*}" && setting "${line%%=*}")" = "${line#*=}" ] \
       || fail "cannot write $line into $settings: is it set in another file?"

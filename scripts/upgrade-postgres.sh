@@ -88,26 +88,30 @@ remove_new() {
   [ "$volume" = "${project}_$(setting POSTGRES_VOLUME)" ] || docker volume rm "$volume" >/dev/null
 }
 
-# use IMAGE VOLUME MOUNT PREVIOUS...: writes them into the settings, and makes db use them. db is
-# stopped first, so that whenever this is killed, no write reaches a volume that is about to go.
+# use IMAGE VOLUME MOUNT PREVIOUS...: writes them into the settings.
 use() {
-  docker compose stop db || return
-  (write_settings "POSTGRES_IMAGE=$1" "POSTGRES_VOLUME=$2" "POSTGRES_MOUNT=$3" \
-    "PREVIOUS_POSTGRES_IMAGE=$4" "PREVIOUS_POSTGRES_VOLUME=$5" "PREVIOUS_POSTGRES_MOUNT=$6") || return
-  docker compose up -d --no-deps --no-build --wait --wait-timeout 60 db
+  write_settings "POSTGRES_IMAGE=$1" "POSTGRES_VOLUME=$2" "POSTGRES_MOUNT=$3" \
+    "PREVIOUS_POSTGRES_IMAGE=$4" "PREVIOUS_POSTGRES_VOLUME=$5" "PREVIOUS_POSTGRES_MOUNT=$6"
 }
+start_db() { docker compose up -d --no-deps --no-build --wait --wait-timeout 60 db; }
 
-# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was.
+# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. db is stopped
+# first, so that whenever this is killed, no write reaches a volume that is about to go.
 replace_db() {
-  local why
-  if use "$@"; then
-    remove_new
-    return
+  local why='the settings could not be written, see above'
+  docker compose stop db || true
+  if (use "$@"); then
+    if start_db; then
+      remove_new
+      return
+    fi
+    why=$(refusal_of_db 'docker compose logs db says why')
+    docker compose stop db || true
+    (use "${present[@]}" "${previous[@]}") || true
   fi
-  why=$(refusal_of_db 'docker compose logs db says why')
-  use "${present[@]}" "${previous[@]}" || say "start ${present[0]} with $as_typed up -d --wait db" >&2
+  start_db || say "db does not start; see $as_typed logs db" >&2
   remove_new
-  fail "$1 on the volume ${project}_$2 does not become healthy: $why. ${present[0]} runs again"
+  fail "$1 does not run on the volume ${project}_$2: $why. ${present[0]} runs again"
 }
 
 if [ -n "$back" ]; then
@@ -126,6 +130,10 @@ fi
 
 # --- What is there -------------------------------------------------------------------------------
 database=''
+if docker inspect "$new" >/dev/null 2>&1; then
+  say 'a run that was killed has left something; starting db and removing it'
+  start_db || fail "db does not start; see $as_typed logs db"
+fi
 find_db
 [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ] \
   || fail "the database is not healthy; see $as_typed ps db"
@@ -138,7 +146,6 @@ take_writes() {
 }
 
 if docker inspect "$new" >/dev/null 2>&1; then
-  say 'removing what a run that was killed has left'
   take_writes
   remove_new
 fi
@@ -198,7 +205,8 @@ start_new() {
   local label=volume-label=com.docker.compose
   local source=type=volume,source=${project}_$volume,target=$mount
   say "starting PostgreSQL $to on the new volume ${project}_$volume"
-  docker run --detach --name "$new" --network none --memory 1g \
+  docker run --detach --name "$new" --network none --memory 1g --pids-limit 256 \
+    --user postgres --cap-drop ALL --security-opt no-new-privileges \
     --mount "$source,$label.project=$project,$label.volume=pgdata" \
     --env "POSTGRES_USER=$owner" --env POSTGRES_DB=postgres \
     --env "POSTGRES_PASSWORD=$(head -c 16 /dev/urandom | base64)" \

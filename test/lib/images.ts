@@ -11,6 +11,19 @@ declare module 'vitest' {
   }
 }
 
+/** Whether the image is here, or can be pulled; `.ci/images` makes it where there is no registry. */
+export function has(image: string): boolean {
+  const works = (...args: string[]) => {
+    try {
+      execFileSync('docker', args, { stdio: 'pipe' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return works('image', 'inspect', image) || works('pull', '--quiet', image);
+}
+
 const variable = 'TASKAPP_TEST_IMAGES'; // set while one project has made them for all
 
 function build(project: string): void {

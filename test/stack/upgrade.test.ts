@@ -2,30 +2,18 @@
 // version.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { copyForAll, root } from '../lib/copy.ts';
+import { has } from '../lib/images.ts';
 import { Load, Script } from '../lib/live.ts';
 import { docker, psql, Stack } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 const from = 'postgres:17-alpine';
 const to = 'postgres:18-alpine';
-
-/** Whether the image is here, or can be pulled; `.ci/images` makes it where there is no registry. */
-function has(image: string): boolean {
-  const works = (...args: string[]) => {
-    try {
-      execFileSync('docker', args, { stdio: 'pipe' });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  return works('image', 'inspect', image) || works('pull', '--quiet', image);
-}
 
 const notRunBecause =
   inject('notRunBecause') || (has(to) ? '' : `.ci/images ${to} has not been run`);
@@ -42,6 +30,23 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
   let directory: string;
 
   const upgrade = (...args: string[]) => new Script(directory, env, 'upgrade-postgres.sh', ...args);
+  /** The same with another `docker`, which kills the script after this command. */
+  function upgradeKilledAfter(command: string): Script {
+    const tools = mkdtempSync(join(directory, 'tools-'));
+    const program = execFileSync('sh', ['-c', 'command -v docker']).toString().trim();
+    writeFileSync(
+      join(tools, 'docker'),
+      [
+        '#!/bin/sh',
+        `case "$*" in "${command}"*) ;; *) exec "${program}" "$@" ;; esac`,
+        `"${program}" "$@"`,
+        'kill -KILL $PPID',
+      ].join('\n'),
+      { mode: 0o755 },
+    );
+    const PATH = `${tools}:${process.env.PATH}`;
+    return new Script(directory, { ...env, PATH }, 'upgrade-postgres.sh', '18');
+  }
   const compose = async (...args: string[]) => {
     const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
     const options = { cwd: directory, env: { ...process.env, ...env } };
@@ -186,7 +191,7 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     });
     onTestFinished(async () => void (await docker('image', 'rm', '--force', broken)));
     const { code, output } = await upgrade('18', '--image', broken).ended;
-    expect(output).toContain(`${broken} on the volume ${name}_pgdata-18 does not become healthy`);
+    expect(output).toContain(`${broken} does not run on the volume ${name}_pgdata-18`);
     expect(code).toBe(1);
     expect(await version()).toBe(17);
     await takesWrites('still writable');
@@ -207,7 +212,25 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     await takesWrites('still writable');
   });
 
-  it('moves every row to PostgreSQL 18 under load, and loses no acknowledged write', async () => {
+  it('leaves every row in the old version whenever it is killed', async () => {
+    const rows = await sums();
+    const copying = upgrade('18');
+    await copying.says('copying from');
+    copying.kill('SIGKILL');
+    await copying.ended;
+    expect([await version(), await sums()]).toEqual([17, rows]);
+
+    const stopped = await upgradeKilledAfter('compose stop db').ended;
+    expect(stopped.output).toContain('replacing');
+    expect(await containers()).toEqual([`${name}-db-1`, `${name}-db-upgrade`]);
+
+    const copied = await upgradeKilledAfter('stop --time 300').ended;
+    expect(copied.code).toBeNull();
+    expect(copied.output).toContain('comparing every table');
+    expect([await version(), await sums()]).toEqual([17, rows]);
+  });
+
+  it('then moves every row to PostgreSQL 18 under load, and loses no acknowledged write', async () => {
     await expect
       .poll(
         async () => await compose('exec', '-T', 'web', 'wget', '-qO-', 'http://api:8080/healthz'),

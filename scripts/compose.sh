@@ -36,8 +36,8 @@ setting() {
   printf '%s\n' "${image#a}"
 }
 
-# write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line. The
-# file changes in one step: it is never half written, not even on a full disk.
+# write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line.
+# The file changes in one step: it is never half written, not even on a full disk.
 write_settings() {
   local file=$settings target line text
   while [ -L "$file" ]; do # a link stays a link

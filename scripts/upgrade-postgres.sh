@@ -58,7 +58,7 @@ need docker
 exec </dev/null
 
 take_lock . || {
-  echo 'upgrade-postgres: a release, a password change or another upgrade is running; wait for it' >&2
+  echo 'upgrade-postgres: a release, password change or another upgrade is running; wait for it' >&2
   exit 3
 }
 
@@ -67,11 +67,12 @@ docker compose config --quiet || fail 'the Compose files or settings are wrong, 
 find_project
 
 # Each is an image, a volume, and where the image expects the volume.
-present=("$(docker compose config --images db)" "$(setting POSTGRES_VOLUME)" "$(setting POSTGRES_MOUNT)")
+present=("$(docker compose config --images db)" "$(setting POSTGRES_VOLUME)"
+  "$(setting POSTGRES_MOUNT)")
 present[1]=${present[1]:-pgdata}
 present[2]=${present[2]:-/var/lib/postgresql/data}
 previous=("$(setting PREVIOUS_POSTGRES_IMAGE)" "$(setting PREVIOUS_POSTGRES_VOLUME)"
-"$(setting PREVIOUS_POSTGRES_MOUNT)")
+  "$(setting PREVIOUS_POSTGRES_MOUNT)")
 
 get_image() {
   docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null \
@@ -82,8 +83,8 @@ volume_exists() { docker volume inspect "${project}_$1" >/dev/null 2>&1; }
 # The container of the copy stays until db has its volume: it is the mark of an unfinished run.
 new=$project-db-upgrade
 remove_new() {
-  local volume
-  volume=$(docker inspect --format '{{range .Mounts}}{{.Name}}{{end}}' "$new" 2>/dev/null) || return 0
+  local volume of='{{range .Mounts}}{{.Name}}{{end}}'
+  volume=$(docker inspect --format "$of" "$new" 2>/dev/null) || return 0
   docker rm --force "$new" >/dev/null
   [ "$volume" = "${project}_$(setting POSTGRES_VOLUME)" ] || docker volume rm "$volume" >/dev/null
 }
@@ -245,8 +246,9 @@ SQL
   refusing=$(state)
 }
 
-# With the old version's pg_dumpall: the new one also dumps the option pg_attver, with which Debian's
-# PostgreSQL 17.12 marks each column, and no other server accepts it. The owner is there already.
+# With the old version's pg_dumpall: the new one also dumps the option pg_attver, with which
+# Debian's PostgreSQL 17.12 marks each column, and no other server accepts it. The owner is there
+# already.
 copy() {
   local create_owner
   create_owner=$(sql postgres -c "SELECT format('CREATE ROLE %I;', current_user)")
@@ -295,6 +297,6 @@ trap '' HUP INT TERM
 trap - EXIT
 say "replacing PostgreSQL $from"
 undisturbed replace_db "$image" "$volume" "$mount" "${present[@]}" || exit 1
-say "PostgreSQL $to is running; writes were refused for $((SECONDS - refused_at)) s. The old volume," \
-  "${project}_${present[1]}, is kept: scripts/upgrade-postgres.sh --back goes back to it." \
+say "PostgreSQL $to is running; writes were refused for $((SECONDS - refused_at)) s. The old" \
+  "volume, ${project}_${present[1]}, is kept: scripts/upgrade-postgres.sh --back goes back to it." \
   'Now run scripts/backup.sh'

@@ -230,7 +230,7 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     expect([await version(), await sums()]).toEqual([17, rows]);
   });
 
-  it('then moves every row to PostgreSQL 18 under load, and loses no acknowledged write', async () => {
+  it('then moves every row to PostgreSQL 18, and loses no acknowledged write of a load', async () => {
     await expect
       .poll(
         async () => await compose('exec', '-T', 'web', 'wget', '-qO-', 'http://api:8080/healthz'),

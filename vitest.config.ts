@@ -29,6 +29,7 @@ const later = {
   releases: ['test/stack/releases.test.ts', 'test/stack/settings.test.ts'],
   certificates: ['test/stack/certificates.test.ts'], // no request may fail, for minutes
   upgrade: ['test/stack/upgrade.test.ts'], // no request may fail during an upgrade
+  updates: ['test/stack/updates.test.ts'], // nor during an update
   schema: ['test/stack/schema.test.ts'], // no request may take a second
   class: ['tools/verify/test/class.test.ts'], // hostile submissions take all that they may
   graded: ['tools/verify/test/class-graded.test.ts'],

@@ -4,16 +4,18 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/deploy.sh [--timeout SECONDS] [--force] TAG
+Usage: scripts/deploy.sh [--timeout SECONDS] [--force] [--pull] TAG
        scripts/deploy.sh [--timeout SECONDS] --rollback | --restart
 
-Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this machine has them.
-Otherwise pulls them if IMAGE_PREFIX names a registry, or else builds them from the working tree.
+Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this machine has them, unless
+they come from a release of TAG that failed. Otherwise pulls them if IMAGE_PREFIX names a registry,
+or else builds them from the working tree.
 Runs the migrations that the database has not had, from the working tree; if one fails, nothing is
 replaced. Starts the new API replicas beside the old ones, waits until they are healthy, connects
 them to nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
 .env.prod, so that `docker compose up -d` starts that version as well. The logs of the removed
-containers stay in logs/ for 30 days.
+containers stay in logs/ for 30 days. Images of earlier versions are removed after 30 days, but
+never one that a container uses or that of the version before, and so is unused build cache.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
 code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
@@ -23,13 +25,16 @@ From then on both are ignored, and the release finishes.
 --restart          replaces the API replicas with new ones of the same version, for example to read
                    a changed secret
 --force            releases TAG even if it is the running version
+--pull             updates the base images: builds TAG, a new name, on the newest ones that the
+                   registry has. Then pulls the images that are not built here, and restarts db and
+                   the other services whose image is newer; meanwhile the API answers 503
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 There is one nginx container, because only one can bind the port. If its image or settings have
 changed, a trial container that publishes no port must first become healthy beside it. Replacing it
 then interrupts the service for about a second. An unchanged nginx keeps running under its old tag,
-and the next `docker compose up -d` replaces it. The container of the database is not touched.
---rollback and --restart run no migrations.
+and the next `docker compose up -d` replaces it. Without --pull, the container of the database is
+not touched. --rollback and --restart run no migrations.
 While a replica drains, /healthz can answer 503 through nginx as well: a monitor from outside should
 ask twice.
 
@@ -43,7 +48,7 @@ cd "$(dirname "$0")/.."
 . scripts/compose.sh
 . scripts/portable.sh
 
-tag='' action='' force='' timeout=60
+tag='' action='' force='' pull='' timeout=60
 while [ $# -gt 0 ]; do
   case $1 in
     --rollback | --restart)
@@ -51,6 +56,7 @@ while [ $# -gt 0 ]; do
       action=$1
       ;;
     --force) force=yes ;;
+    --pull) pull=yes ;;
     --timeout)
       timeout=${2:-}
       shift
@@ -69,6 +75,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$action$tag" ] || misused
+[ -z "$action" ] || [ -z "$pull" ] || misused
 need docker
 
 [ -f "$settings" ] || [ -n "${COMPOSE_ENV_FILES:-}" ] \
@@ -89,10 +96,11 @@ wrong_settings='the Compose files or settings are wrong, see above; nothing was 
 current=$(setting TAG) || fail "$wrong_settings"
 [ -n "$current" ] \
   || fail "TAG is not set in $settings; set it to the version that runs now, or to the first one"
+previous=$(setting PREVIOUS_TAG)
 case $action in
   --restart) tag=$current force=yes ;;
   --rollback)
-    tag=$(setting PREVIOUS_TAG)
+    tag=$previous
     [ -n "$tag" ] \
       || fail "there is nothing to go back to: $settings has no PREVIOUS_TAG; a release writes it"
     ;;
@@ -113,10 +121,21 @@ replicas=$(docker compose config | sed -n 's/^ *replicas: *//p' | head -n 1)
 replicas=${replicas:-1}
 
 # --- Images --------------------------------------------------------------------------------------
+# The second name of an image whose version has not been released yet.
+unreleased() { echo "${1%:*}-unreleased:$tag"; }
+
+is_here() { # is_here IMAGE: and not from a release that failed
+  local id
+  id=$(id_of_image "$1" 2>/dev/null) || return
+  [ -n "$action" ] || [ "$id" != "$(id_of_image "$(unreleased "$1")" 2>/dev/null)" ]
+}
+
 get_images() {
   local prefix=${api_image%-api:*} image
-  if docker image inspect "$api_image" "$web_image" >/dev/null 2>&1; then
+  if is_here "$api_image" && is_here "$web_image"; then
+    [ -z "$pull" ] || fail "--pull needs a new TAG: this machine has the images of $tag already"
     say "using the images $api_image and $web_image of this machine"
+    return
   elif [[ $prefix == *[./]* ]]; then
     say "pulling $api_image and $web_image"
     for image in "$api_image" "$web_image"; do
@@ -127,8 +146,29 @@ get_images() {
       'check that version out and release it under a new TAG'
   else
     say "building $api_image and $web_image from the working tree"
-    docker compose build --quiet api web || fail 'cannot build; nothing was changed'
+    REVISION=$(git describe --always --abbrev=40 --exclude '*' --dirty 2>/dev/null) || true
+    export REVISION
+    docker compose build --quiet ${pull:+--pull} api web \
+      || fail "cannot build${pull:+, or the registry does not answer}; nothing was changed"
   fi
+  for image in "$api_image" "$web_image"; do docker tag "$image" "$(unreleased "$image")"; done
+}
+
+# Removes images of old versions, and what no build has used for as long.
+prune() {
+  local image name filters=() until=until=720h ours=label=com.docker.compose.project=$project
+  for name in api web api-unreleased web-unreleased; do
+    filters+=(--filter "reference=${api_image%-api:*}-$name")
+  done
+  filters+=(--filter "$until" --format '{{.Repository}}:{{.Tag}}')
+  for image in $(docker image ls "${filters[@]}"); do
+    case ${image##*:} in
+      "$tag" | "$current" | "$previous") ;;
+      *) docker image rm "$image" >/dev/null 2>&1 || true ;; # refused if a container uses it
+    esac
+  done
+  docker image prune --force --filter "$until" --filter "$ours" >/dev/null
+  docker builder prune --force --filter "$until" >/dev/null
 }
 
 # --- What runs -----------------------------------------------------------------------------------
@@ -189,6 +229,11 @@ runs_already() {
     && [ ${#old[@]} = "$replicas" ] && [ "$up_to_date" = "$replicas" ]
 }
 
+content_of_image() { # content_of_image IMAGE: the same for all commits that do not change it
+  docker image inspect --format '{{json .RootFS}} {{json .Config}}' "$1" \
+    | sed 's/"org.opencontainers.image.revision":"[^"]*"//'
+}
+
 # Sets web_changed: whether nginx must be replaced, because its image or its settings have changed.
 # The hash of the settings includes the tag, so it is computed with the tag that nginx runs under.
 web_changed=yes
@@ -197,16 +242,46 @@ compare_web() {
   local old_image made_with now
   [ -n "$old_web" ] || return 0
   old_image=$(field '{{.Config.Image}}' "$old_web")
-  made_with=$(field "{{.Image}} web $hash" "$old_web")
-  now="$(id_of_image "$web_image") $(TAG=${old_image##*:} docker compose config --hash web)"
+  made_with="$(content_of_image "$(field '{{.Image}}' "$old_web")") $(field "web $hash" "$old_web")"
+  now="$(content_of_image "$web_image") $(TAG=${old_image##*:} docker compose config --hash web)"
   if [ "$made_with" = "$now" ]; then
     web_changed=
   fi
 }
 
-# Writes the tag into the settings.
+# Writes the tag into the settings. From now on, the images are those of a released version.
 record() {
   [ "$tag" = "$current" ] || write_settings "TAG=$tag" "PREVIOUS_TAG=$current"
+  docker image rm "$(unreleased "$api_image")" "$(unreleased "$web_image")" >/dev/null 2>&1 || true
+}
+
+# Pulls what is not built here, and restarts what has a newer image.
+update_services() {
+  local services image before=''
+  services=$(docker compose ps --services | grep -vx -e api -e web) || return 0
+  if grep -qx db <<<"$services"; then before=$(field '{{.Image}}' "$(containers db)"); fi
+  say "pulling the images of the other services"
+  # shellcheck disable=SC2086 # names of services
+  docker compose pull --quiet --ignore-buildable $services || return
+  if [ -n "$before" ] && ! start_db; then
+    docker compose logs --no-color --tail 10 db >&2
+    image=$(docker compose config --images db)
+    docker tag "$before" "$image" && start_db
+    say "the newer $image did not become healthy, see above; the older one runs again" >&2
+    return 1
+  fi
+  # shellcheck disable=SC2086
+  docker compose up -d --no-deps --no-build $services
+}
+start_db() { docker compose up -d --no-deps --no-build --wait --wait-timeout "$timeout" db; }
+
+complete() {
+  if [ -n "$pull" ]; then
+    undisturbed update_services \
+      || fail "version $tag is running, but other images are not the newest ones, see above"
+  fi
+  undisturbed prune || say 'could not remove old images, see above' >&2
+  say "version $tag is running"
 }
 
 # The old version goes on serving meanwhile, and works with the new schema: docs/migrations.md.
@@ -235,7 +310,7 @@ start_all() {
   start web
   docker compose up -d
   record
-  say "version $tag is running"
+  complete
 }
 
 get_images
@@ -406,4 +481,4 @@ stage=draining
 undisturbed remove_old \
   || fail "version $tag is running, but so are old replicas, see above;" \
     "scripts/deploy.sh $tag removes them"
-say "version $tag is running"
+complete

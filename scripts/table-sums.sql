@@ -1,6 +1,6 @@
 -- Input for psql: prints name|rows|checksum of every table, except for dbmate's list of migrations.
--- The same rows give the same output on every server. A row is hashed as text, so these settings fix how values are written. The sum of
--- the hashes does not depend on their order.
+-- The same rows give the same output on every server. A row is hashed as text, so these settings
+-- fix how values are written. The sum of the hashes does not depend on their order.
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 SET intervalstyle = 'postgres';

@@ -68,11 +68,11 @@ find_project
 
 # Each is an image, a volume, and where the image expects the volume.
 present=("$(docker compose config --images db)" "$(setting POSTGRES_VOLUME)"
-  "$(setting POSTGRES_MOUNT)")
+"$(setting POSTGRES_MOUNT)")
 present[1]=${present[1]:-pgdata}
 present[2]=${present[2]:-/var/lib/postgresql/data}
 previous=("$(setting PREVIOUS_POSTGRES_IMAGE)" "$(setting PREVIOUS_POSTGRES_VOLUME)"
-  "$(setting PREVIOUS_POSTGRES_MOUNT)")
+"$(setting PREVIOUS_POSTGRES_MOUNT)")
 
 get_image() {
   docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null \

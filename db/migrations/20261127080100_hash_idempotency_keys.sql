@@ -1,5 +1,6 @@
 -- migrate:up
--- Gives the rows of the earlier version their hash, through the trigger. This locks only these rows.
+-- Gives the rows of the earlier version their hash, through the trigger. This locks only these
+-- rows.
 SET LOCAL lock_timeout = '500ms';
 
 DO $$

@@ -18,7 +18,7 @@ import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyForAll, root } from '../lib/copy.ts';
-import { type Call, Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
+import { Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
 const run = promisify(execFile);
@@ -67,12 +67,12 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     return { url: `https://${address}`, headers, ca };
   }
 
-  /** Another version: the first image with this change. */
-  function makeImage(tag: string, change: string): void {
+  /** Another version: the first image of the API with this change, and an image of nginx. */
+  function makeImage(tag: string, change: string, web = '1'): void {
     execFileSync('docker', ['build', '--quiet', '--tag', `${name}-api:${tag}`, '-'], {
       input: `FROM ${name}-api:1\n${change}\n`,
     });
-    execFileSync('docker', ['tag', `${name}-web:1`, `${name}-web:${tag}`]);
+    execFileSync('docker', ['tag', `${name}-web:${web}`, `${name}-web:${tag}`]);
   }
 
   beforeAll(async () => {
@@ -382,6 +382,29 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(await fits('taskapp_api', before.password)).toBe(true);
   });
 
+  it('replaces nothing when a migration fails, and goes on where it stopped', async () => {
+    const before = { api: await containers('api'), settings: settings() };
+    const file = join(directory, 'db/migrations/20261231000000_broken.sql');
+    const migration = (statements: string) =>
+      writeFileSync(file, `-- migrate:up\n${statements};\n-- migrate:down\n`);
+    onTestFinished(() => rmSync(file));
+    migration('CREATE TABLE half (); SELECT no_such_column');
+    const running = new Load(await target());
+    const { code, output } = await deploy('2');
+    expect([code, output]).toEqual([1, expect.stringContaining('column "no_such_column"')]);
+    expect(output).toContain('deploy: the database is not migrated, see above');
+    expect({ api: await containers('api'), settings: settings() }).toEqual(before);
+    expect((await sql(`SELECT to_regclass('half')`)).trim()).toBe('');
+
+    migration('SELECT no_such_column');
+    expect(await deploy('--restart')).toMatchObject({ code: 0 }); // runs no migration
+    migration('CREATE TABLE whole ()');
+    expect(await deploy('2')).toMatchObject({ code: 0 });
+    await running.stop();
+    expect(running.failures).toEqual([]);
+    expect((await sql(`SELECT to_regclass('whole')`)).trim()).toBe('whole');
+  });
+
   it('tries a changed nginx beside the old one, which stays if the new one fails', async () => {
     for (const [tag, change] of [
       ['sick', 'HEALTHCHECK CMD ["false"]'],
@@ -406,33 +429,10 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(web).not.toEqual(before.web);
   });
 
-  it('replaces nothing when a migration fails, and goes on where it stopped', async () => {
-    const before = { api: await containers('api'), settings: settings() };
-    const file = join(directory, 'db/migrations/20261231000000_broken.sql');
-    const migration = (statements: string) =>
-      writeFileSync(file, `-- migrate:up\n${statements};\n-- migrate:down\n`);
-    onTestFinished(() => rmSync(file));
-    migration('CREATE TABLE half (); SELECT no_such_column');
-    const running = new Load(await target());
-    const { code, output } = await deploy('2');
-    expect([code, output]).toEqual([1, expect.stringContaining('column "no_such_column"')]);
-    expect(output).toContain('deploy: the database is not migrated, see above');
-    expect({ api: await containers('api'), settings: settings() }).toEqual(before);
-    expect((await sql(`SELECT to_regclass('half')`)).trim()).toBe('');
-
-    migration('SELECT no_such_column');
-    expect(await deploy('--restart')).toMatchObject({ code: 0 }); // runs no migration
-    migration('CREATE TABLE whole ()');
-    expect(await deploy('2')).toMatchObject({ code: 0 });
-    await running.stop();
-    expect(running.failures).toEqual([]);
-    expect((await sql(`SELECT to_regclass('whole')`)).trim()).toBe('whole');
-  });
-
   // The last test: no version of the API but these works on the database that it leaves.
   it(
     'renames a column in three releases, as docs/migrations.md does, without a failed request',
-    { timeout: 240_000 },
+    { timeout: 300_000 },
     async () => {
       await sql(`
         INSERT INTO tasks (title, status)
@@ -447,22 +447,27 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       // The API of the second release has state wherever it had status.
       const renamed = 'dist/tasks/list.js dist/tasks/schema.js dist/tasks/store.js';
       const rename = `USER root\nRUN sed -i s/status/state/g ${renamed}\nUSER node`;
-      makeImage('release-1', 'LABEL release=1');
-      makeImage('release-2', rename);
-      makeImage('release-3', `${rename}\nLABEL release=3`);
+      makeImage('release-1', 'LABEL release=1', version());
+      makeImage('release-2', rename, version());
+      makeImage('release-3', `${rename}\nLABEL release=3`, version());
 
       const running = new Load(await target());
-      for (const release of [1, 2, 3]) {
+      for (const [release, args, column] of [
+        [1, ['release-1'], 'status'],
+        [2, ['release-2'], 'state'],
+        [2, ['--rollback'], 'status'],
+        [2, ['release-2'], 'state'],
+        [3, ['release-3'], 'state'],
+      ] as const) {
         for (const file of migrationsOf(release))
           cpSync(join(example, file), join(directory, 'db/migrations', file));
-        const { code, output } = await deploy(`release-${release}`);
+        const { code, output } = await deploy(...args);
         expect([code, output]).toEqual([0, expect.stringContaining('is running')]);
-        if (release === 1) continue;
-        const task = { method: 'POST', path: '/api/tasks', body: { title: 'a', state: 'new' } };
+        const body = { title: 'a', [column]: `by ${args[0]}` };
         const visitor = new Connection(await target());
-        const { status, text } = await visitor.send(task as Call);
+        const made = await visitor.send({ method: 'POST', path: '/api/tasks', body });
         visitor.close();
-        expect([status, JSON.parse(text)]).toMatchObject([201, { task: { state: 'new' } }]);
+        expect([made.status, JSON.parse(made.text)]).toMatchObject([201, { task: body }]);
       }
       await running.stop();
       expect(running.failures).toEqual([]);

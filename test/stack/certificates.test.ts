@@ -10,13 +10,13 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { follow, runbook } from '../lib/documents.ts';
 import { Load, Script } from '../lib/live.ts';
 import { newSecrets, Production } from '../lib/production.ts';
 import { docker } from '../lib/stack.ts';
@@ -47,6 +47,19 @@ async function shown(stack: Production): Promise<X509Certificate> {
   return certificate;
 }
 const serial = async (stack: Production) => (await shown(stack)).serialNumber;
+/** Runs commands of the runbook about an expired certificate. */
+function followed(stack: Production, ...words: string[]): Promise<string> {
+  const commands = runbook('Certificate expired', ...words)
+    .replaceAll('secrets/', `${stack.secrets}/`)
+    .replaceAll('new.', `${stack.secrets}/new.`);
+  return follow(commands, stack.directory, settings(stack));
+}
+/** What makes a plain `docker compose`, or a script, use this stack. */
+const settings = ({ env, project, files }: Production) => ({
+  ...env,
+  COMPOSE_PROJECT_NAME: project,
+  COMPOSE_FILE: files.join(':'),
+});
 const serialIn = (file: string) => new X509Certificate(readFileSync(file)).serialNumber;
 
 /** The production stack whose first certificate is for the domain. */
@@ -80,14 +93,14 @@ describe.skipIf(inject('notRunBecause'))('a certificate from an ACME server', ()
   const renew = ['certbot', 'renew', '--force-renewal', '--no-random-sleep-on-renew'];
   let stack: Site;
 
-  /** The root that pebble made when it started. */
-  async function root(): Promise<string> {
+  /** What pebble says to those who run it. */
+  async function askPebble(path: string): Promise<string> {
     const port = (await stack.compose('port', 'pebble', '15000')).trim().split(':').at(-1);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const options = {
       host: '127.0.0.1',
       port,
-      path: '/roots/0',
+      path,
       servername: 'pebble',
       ca: readFileSync(join(pebble, 'tls.crt')),
     };
@@ -109,7 +122,7 @@ describe.skipIf(inject('notRunBecause'))('a certificate from an ACME server', ()
     stack = new Site({ files, env });
     await stack.nameImages();
     await stack.compose('up', '-d', '--wait', 'web', 'pebble');
-    stack.authority = await root();
+    stack.authority = await askPebble('/roots/0'); // which it made when it started
   });
   afterAll(async () => {
     await stack.remove();
@@ -153,14 +166,30 @@ describe.skipIf(inject('notRunBecause'))('a certificate from an ACME server', ()
       expect([path, (await ask(path)).status]).toEqual([path, 308]);
   });
 
-  it('is renewed by the command of the documents, and no request fails', async () => {
+  it('is renewed by the commands of the documents, and no request fails', async () => {
     const before = await serial(stack);
+    expect(await followed(stack, 'readlink')).toBe(
+      '/etc/certificates/live/taskapp/fullchain.pem\n',
+    );
     await withoutAFailedRequest(stack, async () => {
-      await inCertbot(...renew);
+      await followed(stack, 'certbot renew');
       await expect.poll(() => serial(stack), patience).not.toBe(before);
     });
     expect((await shown(stack)).issuer).toMatch(/Pebble/);
     expect((await stack.inspect('web')).RestartCount).toBe(0);
+  });
+
+  it('is revoked and replaced when its key has leaked, by the commands of the runbook', async () => {
+    const leaked = await shown(stack);
+    const status = () => askPebble(`/cert-status-by-serial/${leaked.serialNumber.toLowerCase()}`);
+    expect(JSON.parse(await status())).toMatchObject({ Status: 'Valid' });
+    const commands = runbook('Leaked token or password', 'certbot revoke');
+    await withoutAFailedRequest(stack, async () => {
+      await follow(commands, stack.directory, settings(stack));
+      await expect.poll(() => serial(stack), patience).not.toBe(leaked.serialNumber);
+    });
+    expect(JSON.parse(await status())).toMatchObject({ Status: 'Revoked', Reason: 1 });
+    expect((await shown(stack)).publicKey.equals(leaked.publicKey)).toBe(false);
   });
 
   it('is renewed by itself when it is due, and the token is sent only to its holder', async () => {
@@ -208,12 +237,7 @@ describe.skipIf(inject('notRunBecause'))('a certificate from an ACME server', ()
   });
 
   async function checkHealth(): Promise<string> {
-    const env = {
-      ...stack.env,
-      COMPOSE_PROJECT_NAME: stack.project,
-      COMPOSE_FILE: stack.files.join(':'),
-    };
-    return (await new Script(stack.directory, env, 'check-health.sh').ended).output;
+    return (await new Script(stack.directory, settings(stack), 'check-health.sh').ended).output;
   }
 });
 
@@ -255,7 +279,7 @@ describe.skipIf(inject('notRunBecause'))('a certificate of your own', () => {
     }
   });
 
-  it('in secrets/ is seen when it is written anew, or replaced and web recreated', async () => {
+  it('in secrets/ is seen when it is written anew as documented, or web recreated', async () => {
     const stack = new Site({});
     const names = ['tls.crt', 'tls.key'];
     const path = (name: string) => join(stack.secrets, name);
@@ -265,12 +289,12 @@ describe.skipIf(inject('notRunBecause'))('a certificate of your own', () => {
       const made = newSecrets(domain);
       stack.authority = readFileSync(join(made, 'tls.crt'), 'utf8');
       await withoutAFailedRequest(stack, async () => {
-        for (const name of names) {
-          chmodSync(path(name), 0o644);
-          writeFileSync(path(name), readFileSync(join(made, name))); // the same file
-        }
+        for (const name of names) copyFileSync(join(made, name), path(name.replace('tls', 'new')));
+        const used = await followed(stack, 'readlink', 'cat new.crt');
+        expect(used).toBe('/run/secrets/tls_certificate\n');
         await expect.poll(() => serial(stack), patience).toBe(serialIn(join(made, 'tls.crt')));
       });
+      expect(await followed(stack, 'grep')).toContain('the certificate has changed');
 
       const again = newSecrets(domain);
       for (const name of names) renameSync(join(again, name), path(name));

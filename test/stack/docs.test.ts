@@ -1,7 +1,7 @@
 // What the documents tell people to type. .ci/readme checks that it works.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from '../lib/copy.ts';
 
@@ -14,6 +14,26 @@ const filesLike = (...patterns: string[]) =>
 
 describe('the documents', () => {
   const documents = filesLike('*.md', '*.example');
+
+  it('link to files and headings that are there', () => {
+    const anchor = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-');
+    const anchorsOf = (file: string) =>
+      [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchor(heading));
+    const broken = filesLike('*.md').flatMap((document) =>
+      [...read(document).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].filter(
+        ([, path = '', heading]) => {
+          const file = path ? join(dirname(document), path) : document;
+          if (!existsSync(join(root, file))) return true;
+          return heading !== undefined && !anchorsOf(file).includes(heading);
+        },
+      ),
+    );
+    expect(broken.map(([link]) => link)).toEqual([]);
+  });
 
   it('use curl so that it says why nothing came', () => {
     const files = [...documents, ...filesLike('scripts/*', '*.ts')];

@@ -6,6 +6,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { verify } from '../../tools/verify/run.ts';
 import { differences, idsOf } from '../../tools/verify/test/expected.ts';
+import { follow, runbook } from '../lib/documents.ts';
 import { makeSecrets, newSecrets, Production } from '../lib/production.ts';
 import { docker, Stack, untilAllowed } from '../lib/stack.ts';
 
@@ -270,11 +271,35 @@ describe.skipIf(inject('notRunBecause'))('the production stack', () => {
       })
       .toBe(200);
 
+    const clients = await followed('uniq -c');
+    expect(clients).toMatch(/^ *\d+ "client":"[\d.]+"\n/);
+
     stack.env.RATE_LIMIT = '0';
-    await recreateWeb();
+    await followed('up -d --wait web');
+    stack.forgetTarget();
     const free = await Promise.all(Array.from({ length: 40 }, () => https('/api/tasks?limit=1')));
     expect(free.filter(({ status }) => status !== 200)).toEqual([]);
   });
+
+  it('takes a third replica, by the command of the runbook', async () => {
+    const before = (await stack.inspectAll('api')).map(({ Id }) => Id);
+    expect(await followed('docker stats')).toContain(`${stack.project}-api-1`);
+    await followed('--scale');
+    const after = (await stack.inspectAll('api')).map(({ Id }) => Id);
+    expect(after).toHaveLength(3);
+    expect(after).toEqual(expect.arrayContaining(before));
+    const servedBy = async () => (await https('/api/tasks?limit=1')).headers['x-served-by'];
+    const added = after.find((id) => !before.includes(id)) ?? '';
+    await expect.poll(servedBy, { timeout: 20_000 }).toBe(added.slice(0, 12));
+    await stack.compose('up', '-d', '--no-recreate', '--wait', 'api');
+  });
+
+  /** Runs a command of the runbook about much traffic. */
+  function followed(words: string): Promise<string> {
+    const settings = { COMPOSE_PROJECT_NAME: stack.project, COMPOSE_FILE: stack.files.join(':') };
+    const commands = runbook('Ten times the traffic', words);
+    return follow(commands, stack.directory, { ...stack.env, ...settings });
+  }
 
   it('does not start with a wrong setting or certificate, and says why', async () => {
     const logOfFailure = async () => {

@@ -1,4 +1,5 @@
-// scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example.
+// scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example, and the
+// documents that say when to use them.
 import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -18,6 +19,7 @@ import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
 import { copyForAll, root } from '../lib/copy.ts';
+import { blocks, follow, runbook } from '../lib/documents.ts';
 import { Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
@@ -429,6 +431,52 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     expect(web).not.toEqual(before.web);
   });
 
+  it('goes back from a bad release by the commands of the runbook', async () => {
+    const bad = 'q.url.endsWith("z") ? 200 : 500'; // it looks healthy
+    const server = `require('http').createServer((q, s) => s.writeHead(${bad}).end()).listen(8080)`;
+    makeImage('bad', `CMD ${JSON.stringify(['node', '-e', server])}`);
+    const before = version();
+    expect(await deploy('bad')).toMatchObject({ code: 0 });
+    expect(await statusFor(secret('api_token'))).toBe(500);
+    const text = runbook('Bad release', '--rollback', 'logs --since');
+    const output = await followed(text.replace('scripts/check-health.sh\n', ''));
+    expect(output).toContain(`version ${before} is running`);
+    expect(await statusFor(secret('api_token'))).toBe(200);
+  });
+
+  it('replaces leaked secrets by the commands of the runbook', async () => {
+    const leaked = { token: secret('api_token'), password: secret('db_pass') };
+    await followed(runbook('Leaked token or password', 'api_token', 'rotate-password.sh'));
+    expect([await statusFor(leaked.token), await statusFor(secret('api_token'))]).toEqual([
+      401, 200,
+    ]);
+    expect(await fits('taskapp_api', leaked.password)).toBe(false);
+    expect(await fits('taskapp_api', secret('db_pass'))).toBe(true);
+    const clients = await followed(runbook('Leaked token or password', 'logs'));
+    expect(clients).toMatch(/^ *\d+ "client":"[\d.]+"\n/);
+  });
+
+  it('takes two tokens while clients change theirs, by the commands of the documents', async () => {
+    const text = (words: string) => blocks('operations.md', 'Change a password', words);
+    const before = secret('api_token').trim();
+    await followed(text('openssl rand'));
+    const [added = '', kept] = lines(secret('api_token'));
+    expect(kept).toBe(before);
+    expect([await statusFor(before), await statusFor(added)]).toEqual([200, 200]);
+    await followed(text('umask 222; head'));
+    expect([await statusFor(before), await statusFor(added)]).toEqual([401, 200]);
+  });
+
+  const followed = (commands: string) => follow(commands, directory, env);
+
+  /** The status for a client with this token. */
+  async function statusFor(token: string): Promise<number> {
+    const headers = { Authorization: `Bearer ${token.trim()}` };
+    const connection = new Connection({ ...(await target()), headers });
+    const { status } = await connection.send({ method: 'GET', path: '/api/tasks?limit=1' });
+    connection.close();
+    return status;
+  }
   // The last test: no version of the API but these works on the database that it leaves.
   it(
     'renames a column in three releases, as docs/migrations.md does, without a failed request',

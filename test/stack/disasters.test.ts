@@ -1,7 +1,7 @@
 // The disasters of docs/runbooks.md that concern the database, on production as on a server: each
 // test runs the commands of the text.
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -154,7 +154,16 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     await run('restic', ['init'], { env: { ...env, ...restic } });
     await sql("INSERT INTO tasks (title) VALUES ('before the last backup')");
     await script('backup.sh');
-    await runOffsiteUnit(restic);
+    const also = join(repository, 'archive');
+    mkdirSync(also);
+    writeFileSync(join(also, 'a-file-of-the-archive'), '');
+    await runUnit('taskapp-offsite', { ...restic, ALSO: also }, repository);
+    const { RESTIC_REPOSITORY, ...rest } = restic;
+    const listed = await run('restic', ['ls', 'latest', '--repo', RESTIC_REPOSITORY], {
+      env: { ...env, ...rest },
+    });
+    expect(listed.stdout).toContain('/a-file-of-the-archive');
+    await runUnit('taskapp-offsite-restore-test', restic, repository);
     const before = { rows: await sql('SELECT * FROM tasks ORDER BY id'), token: token() };
     await sql("INSERT INTO tasks (title) VALUES ('after it')");
 
@@ -174,15 +183,19 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     expect(await tasks('limit=5')).toContain('before the last backup');
   });
 
-  /** Runs what the unit of the nightly copy runs, one command after the other. */
-  async function runOffsiteUnit(restic: NodeJS.ProcessEnv) {
-    const unit = readFileSync(join(root, 'scripts/systemd/taskapp-offsite.service'), 'utf8');
-    const found = [...unit.replaceAll('\\\n', '').matchAll(/^ExecStart=(.*)$/gm)];
-    expect(found).toHaveLength(3);
+  /** Runs what a unit runs, one command after the other, with this directory instead of /tmp. */
+  async function runUnit(unit: string, variables: NodeJS.ProcessEnv, temporary: string) {
+    const text = readFileSync(join(root, 'scripts/systemd', `${unit}.service`), 'utf8');
+    const found = [...text.replaceAll('\\\n', '').matchAll(/^ExecStart=(.*)$/gm)];
+    expect(found).not.toEqual([]);
     for (const [, command = ''] of found) {
-      const [file = '', ...args] = command.replaceAll('%%', '%').split(/ +/);
-      const options = { cwd: directory, env: { ...env, ...restic } };
-      await run(file.replace('/opt/taskapp', directory), args, options);
+      const here = command
+        .replaceAll('%%', '%')
+        .replaceAll('/tmp', temporary)
+        .replaceAll('/opt/taskapp', directory);
+      // As systemd, Bash splits the value of a variable into words; -f keeps * as it is.
+      const options = { cwd: directory, env: { ...env, ...variables } };
+      await run('bash', ['-efc', here], options);
     }
   }
 

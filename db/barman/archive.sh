@@ -9,7 +9,8 @@ usage() {
 Usage: archive run | list | restore latest|time TIME|name NAME [SYSTEM]
 
 run       receives WAL, makes a base backup per day and verifies it, until it is stopped
-list      the base backups; a recovery can go to any time after the end of one
+list      the base backups; a recovery can go to any time after the end of one, unless the archive
+          has a gap there
 restore   recovers, and writes a dump of the database to standard output
 
 Environment: PGHOST, PGUSER         how to reach the server, and its owner
@@ -19,8 +20,9 @@ TEXT
 }
 
 archive=/var/lib/barman
-restore_log=/tmp/restore.log
-pause=900 # seconds until a failed base backup is tried again
+restore_log=/tmp/restore.log get_wal_log=/tmp/get-wal.log
+failed=/tmp/base-backup-failed # when the last one failed; the next try is 15 minutes later
+backup_job=''
 
 say() { echo "archive: $*" >&2; }
 fail() {
@@ -28,13 +30,16 @@ fail() {
   exit 1
 }
 
-# use SYSTEM: from here on, `barman … main` is about the archive of this cluster.
+# use SYSTEM: from here on, `barman … main` is about the archive of this cluster. The service has
+# its configuration in /tmp/barman.conf, where /etc/barman.conf leads, and each other command has a
+# file of its own.
 use() {
   home=$archive/$1
   base_backup_done=$home/base-backup-done
+  export home conf
   umask 077
   mkdir -p "$home"
-  cat >/tmp/barman.conf.new <<CONF
+  cat >"$conf" <<CONF
 [barman]
 barman_user = barman
 barman_home = $home
@@ -51,11 +56,11 @@ streaming_archiver = on
 slot_name = barman
 compression = gzip
 retention_policy = RECOVERY WINDOW OF ${RECOVERY_WINDOW_DAYS:-7} DAYS
-minimum_redundancy = 1
 last_backup_maximum_age = 26 HOURS
 CONF
-  mv /tmp/barman.conf.new /tmp/barman.conf # where /etc/barman.conf leads
 }
+
+barman() { command barman -c "$conf" "$@"; }
 
 systems() { find "$archive" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort; }
 
@@ -63,6 +68,7 @@ query() { PGCONNECT_TIMEOUT=5 psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -d postgr
 
 this_system() { query 'SELECT system_identifier FROM pg_control_system()'; }
 
+# --- Receiving WAL -------------------------------------------------------------------------------
 # Begins to receive WAL at the server's current position if there is no slot, or if the server has
 # dropped WAL that the slot needs. A new base backup then ends the gap.
 ensure_slot() {
@@ -71,17 +77,20 @@ ensure_slot() {
     || return 1
   case $status in lost | '') ;; *) return 0 ;; esac
   say 'receiving WAL from here on, with a new slot'
+  rm -f "$base_backup_done"
   barman receive-wal --stop main >/dev/null 2>&1 || true
-  # The newest file counts as it is, because nothing will complete it.
+  # The newest file counts as it is, because nothing will complete it: the server goes on with the
+  # next one.
+  query 'SELECT pg_switch_wal()' >/dev/null || return 1
   for file in "$home"/main/streaming/*.partial; do
     if [ -s "$file" ]; then mv "$file" "${file%.partial}"; fi
   done
   if [ -e "$home/main" ]; then barman archive-wal main; fi
   if [ "$status" = lost ]; then barman receive-wal --drop-slot main || return 1; fi
-  barman receive-wal --create-slot main && barman receive-wal --reset main || return 1
-  rm -f "$base_backup_done"
+  barman receive-wal --create-slot main && barman receive-wal --reset main
 }
 
+# --- Base backups --------------------------------------------------------------------------------
 # room_for KB: fails unless the archive has that much room and a tenth more.
 room_for() {
   local free
@@ -97,52 +106,79 @@ room_for() {
 # idle server would not complete a file for long.
 complete_wal_file() { barman switch-wal --force --archive --archive-timeout 60 main; }
 
-# Called with ||, which switches set -e off inside.
-base_backup() {
+remove_unfinished() {
   local id
   for id in $(barman list-backups main | awk '/ - (EMPTY|STARTED|FAILED)/ { print $2 }'); do
     barman delete main "$id" || return 1
   done
-  room_for "$(query 'SELECT sum(pg_database_size(oid))::bigint / 1024 FROM pg_database')" \
-    && complete_wal_file && barman backup main \
-    && complete_wal_file && barman check-backup main latest || return 1
-  if ! barman verify-backup main latest; then
-    say 'the base backup is damaged, so it is removed'
-    barman delete main latest
-    return 1
-  fi
-  touch "$base_backup_done"
 }
 
-base_backup_is_due() {
-  [ -z "$(find "$base_backup_done" -mmin -1440 2>/dev/null)" ] && [ "$SECONDS" -ge "$try_at" ]
+base_backup() {
+  remove_unfinished || return 1
+  room_for "$(query 'SELECT sum(pg_database_size(oid))::bigint / 1024 FROM pg_database')" \
+    && complete_wal_file && barman backup main || return 1
+  if complete_wal_file && barman check-backup main latest && barman verify-backup main latest; then
+    touch "$base_backup_done"
+  else
+    barman delete main latest && say 'the base backup is damaged or incomplete, so it was removed'
+    return 1
+  fi
+}
+
+is_recent() { [ -n "$(find "$1" -mmin "-$2" 2>/dev/null)" ]; } # is_recent FILE MINUTES
+
+# In the background, because receiving must go on meanwhile.
+base_backup_if_due() {
+  if kill -0 "$backup_job" 2>/dev/null; then return; fi
+  if is_recent "$base_backup_done" 1440 || is_recent "$failed" 15; then return; fi
+  (
+    base_backup || {
+      touch "$failed"
+      say 'the base backup failed, see above; the next try is in 15 minutes'
+    }
+  ) &
+  backup_job=$!
 }
 
 # For the alert BaseBackupTooOld. node_exporter must not read the archive itself.
 write_metric() {
   local file=/metrics/base-backup.prom
-  [ -e "$base_backup_done" ] || return 0
+  if ! [ -e "$base_backup_done" ]; then
+    rm -f "$file"
+    return
+  fi
   printf 'taskapp_base_backup_last_success_timestamp_seconds %s\n' \
     "$(date -r "$base_backup_done" +%s)" >"$file.part" \
     && chmod 644 "$file.part" && mv "$file.part" "$file"
 }
 
+# --- The service ---------------------------------------------------------------------------------
+check_version() {
+  local server image
+  server=$(query "SELECT current_setting('server_version_num')::int / 10000") || return 1
+  image=$(postgres --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+  [ "$server" = "$image" ] \
+    || fail "the server is PostgreSQL $server, but this image has $image: see DEBIAN_IMAGE in" \
+      '.env.prod.example'
+}
+
 run() {
-  local system
+  local system now
+  conf=/tmp/barman.conf
   system=$(this_system) || fail 'cannot reach the server'
+  check_version
   use "$system"
+  ln -sfn "$home" /tmp/archive # for the health check
   trap 'barman receive-wal --stop main >/dev/null 2>&1; exit 0' TERM INT
-  try_at=0
+  # A recovery that was killed has left a copy of the server.
+  (if flock -n 8; then rm -rf "$archive/.restore"; fi) 8>"$archive/.restore.lock"
   while :; do
     # The receiver ends with this container, so that it never mixes two clusters.
     if now=$(this_system 2>/dev/null); then
       [ "$now" = "$system" ] || fail 'this is another database than before; starting anew'
       ensure_slot || say 'cannot receive WAL, see above; trying again'
       barman cron || true
-      if base_backup_is_due && ! base_backup; then
-        try_at=$((SECONDS + pause))
-        say "the base backup failed, see above; the next try is in $((pause / 60)) minutes"
-      fi
+      base_backup_if_due
     fi
     write_metric || say 'cannot write to /metrics'
     sleep 20 &
@@ -150,6 +186,7 @@ run() {
   done
 }
 
+# --- Recoveries ----------------------------------------------------------------------------------
 list() {
   local system
   for system in $(systems); do
@@ -176,33 +213,68 @@ chosen_system() { # chosen_system [SYSTEM]: SYSTEM, or the only one
 }
 
 restore() { # restore latest '' [SYSTEM] | restore time|name VALUE [SYSTEM]
-  local backup=auto target=("--target-$1" "$2" --target-action promote)
+  local system backup backups=(auto) target=("--target-$1" "$2" --target-action promote)
+  system=$(chosen_system "${3:-}") || exit 1
+  use "$system"
   case $1 in
     latest) target=() ;;
-    name) backup=oldest ;; # Barman does not know when that was
+    # Barman does not know which base backup is the last one before that.
+    name) mapfile -t backups < <(barman list-backups --minimal main) ;;
   esac
-  use "$(chosen_system "${3:-}")"
   exec 8>"$archive/.restore.lock"
   flock -n 8 || fail 'another recovery is running'
   work=$archive/.restore
   rm -rf "$work" # left by a recovery that was killed
   trap 'pg_ctl -D "$work" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
   room_for "$(largest_base_backup)" || exit 1
-  barman restore --get-wal "${target[@]}" main "$backup" "$work" >&2 \
+  for backup in "${backups[@]}"; do
+    if recover "$backup" "${target[@]}"; then
+      say "recovered; $(last_commit || echo 'no transaction after the base backup')"
+      # 8>&-: the lock ends with this script.
+      pg_ctl -D "$work" -w -o '-c listen_addresses= -k /tmp' start >"$restore_log" 8>&-
+      pg_dump --format=custom -h /tmp -d "$POSTGRES_DB"
+      return
+    fi
+  done
+  list >&2
+  fail "the archive does not reach the $1 $2; use 'latest' to recover all of it:" \
+    "$(last_commit || true)"
+}
+
+# recover BACKUP [OPTION...]: fails if that base backup and the WAL do not lead to the target.
+recover() {
+  rm -rf "$work"
+  barman restore --get-wal "${@:2}" main "$1" "$work" >&2 \
     || {
       list >&2
       fail 'Barman cannot recover this, see above'
     }
   say 'applying the WAL'
-  # In this mode the server recovers, and ends. --partial, because the newest changes are in a file
-  # that is not complete yet.
+  # In this mode the server recovers, and ends.
   postgres --single -D "$work" -c hot_standby=off -c fsync=off \
-    -c restore_command='barman get-wal --partial main %f >%p' \
-    postgres </dev/null >"$restore_log" 2>&1 || fail_recovery
-  say "recovered; $(last_commit || echo 'no transaction after the base backup')"
-  # 8>&-: the lock ends with this script.
-  pg_ctl -D "$work" -w -o '-c listen_addresses= -k /tmp' start >"$restore_log" 8>&-
-  pg_dump --format=custom -h /tmp -d "$POSTGRES_DB"
+    -c restore_command='archive get_wal %f %p' \
+    postgres </dev/null >"$restore_log" 2>&1 && return
+  grep -q 'recovery ended before configured recovery target' "$restore_log" && return 1
+  cat "$restore_log" >&2
+  cat "$get_wal_log" >&2 2>/dev/null || true
+  fail 'the recovery failed, see above'
+}
+
+# get_wal FILE PATH: what PostgreSQL runs during a recovery. To PostgreSQL, an exit code of up to
+# 125 means the end of the archive, and it would accept an older state. So a file that cannot be
+# read, or that is missing although later ones are here, gets a higher code, which ends the recovery.
+get_wal() {
+  local newest
+  # --partial, because the newest changes are in a file that is not complete yet.
+  if barman get-wal --partial main "$1" >"$2" 2>"$get_wal_log"; then return; fi
+  newest=$(
+    find "$home/main/wals" "$home/main/streaming" -type f -printf '%f\n' \
+      | sed 's/\.partial$//' | grep -xE '[0-9A-F]{24}' | sort | tail -n 1
+  )
+  if ! [[ $1 =~ ^[0-9A-F]{24}$ ]] || [[ $1 > $newest ]]; then exit 1; fi
+  say "the archive lacks the WAL file $1, or cannot read it, but has later ones." \
+    'A recovery can go to a time before that, or after the next base backup' >>"$get_wal_log" 2>&1
+  exit 255
 }
 
 largest_base_backup() { # in kB
@@ -212,18 +284,10 @@ largest_base_backup() { # in kB
 
 last_commit() { grep -o 'last completed transaction was at log time.*' "$restore_log"; }
 
-fail_recovery() {
-  if grep -q 'recovery ended before configured recovery target' "$restore_log"; then
-    fail "the archive has no commit after that time; use 'latest' to recover all of it:" \
-      "$(last_commit || true)"
-  fi
-  cat "$restore_log" >&2
-  fail 'the recovery failed, see above'
-}
-
 shopt -s nullglob
+conf=${conf:-/tmp/barman-$$.conf}
 case ${1:-} in
-  run | list | restore) "$@" ;;
+  run | list | restore | get_wal) "$@" ;;
   -h | --help) usage ;;
   *)
     usage >&2

@@ -171,7 +171,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     rmSync(directory, { recursive: true });
     renameSync(copyForAll(), directory);
     await script('make-secrets.sh', '--self-signed', 'localhost'); // as provision.sh does
-    const text = runbook('Server lost', 'restic restore', 'restore.sh', 'up -d --build');
+    const text = runbook('Server lost', 'restic snapshots', 'restore.sh', 'up -d --build');
     const commands = text.replace('/etc/taskapp/restic.env', settings);
     const startedAt = performance.now();
     await asUser(commands.replace('scripts/check-health.sh\n', ''));
@@ -183,7 +183,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     expect(await tasks('limit=5')).toContain('before the last backup');
   });
 
-  /** Runs what a unit runs, one command after the other, with this directory instead of /tmp. */
+  /** Runs what a unit runs, one command after the other, with this directory instead of /var/tmp. */
   async function runUnit(unit: string, variables: NodeJS.ProcessEnv, temporary: string) {
     const text = readFileSync(join(root, 'scripts/systemd', `${unit}.service`), 'utf8');
     const found = [...text.replaceAll('\\\n', '').matchAll(/^ExecStart=(.*)$/gm)];
@@ -191,11 +191,11 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     for (const [, command = ''] of found) {
       const here = command
         .replaceAll('%%', '%')
-        .replaceAll('/tmp', temporary)
+        .replaceAll('$$', '$')
+        .replaceAll('/var/tmp', temporary)
         .replaceAll('/opt/taskapp', directory);
-      // As systemd, Bash splits the value of a variable into words; -f keeps * as it is.
       const options = { cwd: directory, env: { ...env, ...variables } };
-      await run('bash', ['-efc', here], options);
+      await run('bash', ['-efc', here], options); // -f keeps * as it is, as systemd does
     }
   }
 

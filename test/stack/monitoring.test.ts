@@ -440,9 +440,9 @@ describe.skipIf(inject('notRunBecause'))('Prometheus', () => {
     expect(await script('record-run.sh', 'restore-test', 'true').ended).toMatchObject({ code: 0 });
     writeFileSync(
       join(directory, 'monitoring/textfile/base-backup.prom'),
-      'taskapp_base_backup_last_success_timestamp_seconds 1\n',
+      'taskapp_base_backup_last_success_timestamp_seconds 1\ntaskapp_barman_wanted 1\n',
     );
-    await stack.sql("SELECT pg_create_physical_replication_slot('wal_archive', true)");
+    await stack.sql("SELECT pg_create_physical_replication_slot('barman', true)");
     const metrics = () => ask<string[]>('label/__name__/values');
     for (const name of ['pg_replication_slots_pg_wal_lsn_diff', 'taskapp_run_exit_code'])
       await expect.poll(metrics, { timeout: 40_000, interval: 1_000 }).toContain(name);

@@ -99,6 +99,28 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml', { timeout: 300_0
     expect(await sql('SELECT count(*) FROM tasks WHERE id < 4')).toBe('3');
   });
 
+  it('does not take a missing WAL file for the end of the archive', async () => {
+    const files: string[] = [];
+    for (const title of ['in a file', 'in the next']) {
+      await insert(title);
+      files.push(await sql('SELECT pg_walfile_name(pg_current_wal_insert_lsn())'));
+      await sql('SELECT pg_switch_wal()');
+    }
+    const [missing, later] = files;
+    const inArchive = (command: string) =>
+      barman('sh', '-c', `cd /var/lib/barman/*/main/wals/* && ${command}`);
+    await expect.poll(() => inArchive('ls'), patient).toContain(later);
+    await inArchive(`mv ${missing} ../../missing`);
+    const { code, output } = await script('restore-to-time.sh', 'latest', '--output', dumpAt('no'));
+    await inArchive(`mv ../../missing ${missing}`);
+    expect([code, output]).toEqual([
+      1,
+      expect.stringContaining(`lacks the WAL file ${missing}, or cannot read it`),
+    ]);
+    expect(existsSync(dumpAt('no'))).toBe(false);
+    await sql("DELETE FROM tasks WHERE title LIKE 'in %'");
+  });
+
   it('says what to do about a time that it cannot recover', async () => {
     const refused = async (time: string) => {
       const answer = await script('restore-to-time.sh', time, '--output', dumpAt('never'));
@@ -109,7 +131,7 @@ describe.skipIf(inject('notRunBecause'))('db/compose.pitr.yml', { timeout: 300_0
     expect(early).toContain('Cannot find any candidate backup');
     expect(early).toContain(`system ${await systemIdentifier()}`);
     expect(await refused('2099-01-01T00:00:00Z')).toMatch(
-      /no commit after that time; use 'latest' to recover all of it/,
+      /does not reach the time .*; use 'latest' to recover all of it: last completed transaction/,
     );
     expect(existsSync(dumpAt('never'))).toBe(false);
     expect(await barman('ls', '-A', '/var/lib/barman')).not.toMatch(/^\.restore$/m);

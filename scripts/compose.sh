@@ -37,16 +37,18 @@ setting() {
 }
 
 # write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line.
-# The file changes in one step: it is never half written, not even on a full disk.
+# The file changes in one step: it is never half written, not even on a full disk. If this fails, the
+# file is as it was.
 write_settings() {
-  local file=$settings target line text
+  local file=$settings target line text before
   while [ -L "$file" ]; do # a link stays a link
     target=$(readlink "$file")
     [[ $target = /* ]] || target=${file%"${file##*/}"}$target
     file=$target
   done
   [ -f "$file" ] || (umask 077 && : >"$file")
-  text=$(cat "$file") || fail "cannot read $file"
+  before=$(cat "$file") || fail "cannot read $file"
+  text=$before
   for line; do
     text=$(LINE=$line awk '
       BEGIN { line = ENVIRON["LINE"]; name = line; sub(/=.*/, "", name); done = line == name "=" }
@@ -55,15 +57,17 @@ write_settings() {
       !done { print line; done = 1 }
       END { if (!done) print line }' <<<"$text") || fail "cannot change $line in $file"
   done
-  # The copy has the mode of the file.
-  if ! { cp -p "$file" "$file.part" && printf '%s\n' "$text" >"$file.part" \
-    && mv "$file.part" "$file"; }; then
-    fail "cannot write $file"
-  fi
+  replace_text "$file" "$text" || fail "cannot write $file"
   for line; do
-    [ "$(unset "${line%%=*}" && setting "${line%%=*}")" = "${line#*=}" ] \
-      || fail "cannot write $line into $settings: is it set in another file?"
+    [ "$(unset "${line%%=*}" && setting "${line%%=*}")" = "${line#*=}" ] || {
+      replace_text "$file" "$before" || fail "cannot put the old text back into $file"
+      fail "cannot write $line into $settings: is it set in another file?"
+    }
   done
+}
+
+replace_text() { # replace_text FILE TEXT: the copy has the mode of the file
+  cp -p "$1" "$1.part" && printf '%s\n' "$2" >"$1.part" && mv "$1.part" "$1"
 }
 
 # find_project: sets project, its name. From then on, containers does not read the Compose files,

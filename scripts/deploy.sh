@@ -266,8 +266,11 @@ update_services() {
   if [ -n "$before" ] && ! start_db; then
     docker compose logs --no-color --tail 10 db >&2
     image=$(docker compose config --images db)
-    docker tag "$before" "$image" && start_db
-    say "the newer $image did not become healthy, see above; the older one runs again" >&2
+    if docker tag "$before" "$image" && start_db; then
+      say "the newer $image did not become healthy, see above; the older one runs again" >&2
+    else
+      say "neither the newer $image, see above, nor the older one becomes healthy" >&2
+    fi
     return 1
   fi
   # shellcheck disable=SC2086

@@ -22,8 +22,8 @@ Not copied: edits of pg_hba.conf, and settings made with ALTER SYSTEM.
 --back         goes back to the old volume. What was written since the upgrade stays in the new
                volume, which is kept as well
 
-Exit codes: 0 good, 1 failed (the version that ran before runs), 2 wrong usage, 3 a release, a
-password change or another upgrade is running
+Exit codes: 0 good, 1 failed (the message says what runs), 2 wrong usage, 3 a release, a password
+change or another upgrade is running
 TEXT
 }
 say() { echo "upgrade-postgres: $*" || exec >/dev/null 2>&1; } # a lost session must not end it
@@ -97,9 +97,10 @@ use() {
 start_db() { docker compose up -d --no-deps --no-build --wait --wait-timeout 60 db; }
 
 # replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. db is stopped
-# first, so that whenever this is killed, no write reaches a volume that is about to go.
+# first, so that whenever this is killed, no write reaches a volume that is about to go. If not even
+# the old version starts, nothing is removed: the next run does that.
 replace_db() {
-  local why='the settings could not be written, see above'
+  local why='the settings could not be written, see above' failed="$1 does not run on ${project}_$2"
   docker compose stop db || true
   if (use "$@"); then
     if start_db; then
@@ -108,11 +109,12 @@ replace_db() {
     fi
     why=$(refusal_of_db 'docker compose logs db says why')
     docker compose stop db || true
-    (use "${present[@]}" "${previous[@]}") || true
+    (use "${present[@]}" "${previous[@]}") \
+      || fail "$failed: $why. db is stopped, and the settings still name that image and volume"
   fi
-  start_db || say "db does not start; see $as_typed logs db" >&2
+  start_db || fail "$failed: $why. Nor does ${present[0]} become healthy; see $as_typed logs db"
   remove_new
-  fail "$1 does not run on the volume ${project}_$2: $why. ${present[0]} runs again"
+  fail "$failed: $why. ${present[0]} runs again"
 }
 
 if [ -n "$back" ]; then

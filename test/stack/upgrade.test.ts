@@ -143,6 +143,17 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     await isAsBefore();
   });
 
+  it('leaves the settings as they were if Compose does not read what is written', async () => {
+    const before = settings();
+    const write = '. scripts/portable.sh; . scripts/compose.sh; write_settings "$@"';
+    const changes = ['POSTGRES_VOLUME=other', 'POSTGRES_MOUNT=/other # a comment'];
+    const options = { cwd: directory, env: { ...process.env, ...env } };
+    await expect(
+      run('bash', ['-euo', 'pipefail', '-c', write, 'bash', ...changes], options),
+    ).rejects.toThrow('cannot write POSTGRES_MOUNT=/other');
+    expect(settings()).toBe(before);
+  });
+
   it('leaves the old version serving if the copy fails or is stopped', async () => {
     const during = async (action: (script: Script) => unknown, message: string) => {
       const script = upgrade('18');
@@ -191,7 +202,8 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     });
     onTestFinished(async () => void (await docker('image', 'rm', '--force', broken)));
     const { code, output } = await upgrade('18', '--image', broken).ended;
-    expect(output).toContain(`${broken} does not run on the volume ${name}_pgdata-18`);
+    expect(output).toContain(`${broken} does not run on ${name}_pgdata-18: `);
+    expect(output).toContain(`${from} runs again`);
     expect(code).toBe(1);
     expect(await version()).toBe(17);
     await takesWrites('still writable');

@@ -8,11 +8,13 @@ PATH=${PATH#/usr/local/sbin:}
 passwords=/usr/local/share/taskapp/published-passwords.sql
 
 # Runs SQL from standard input before any server accepts logins. If that fails, the volume is not
-# refused: the server hits the same error and reports it.
+# refused: the server hits the same error and reports it. scripts/upgrade-postgres.sh makes a volume
+# read-only for a while; the functions of the SQL are made all the same.
 single_user() {
   # postmaster.pid of an earlier container may hold this process's own pid.
   PG_GRANDPARENT_PID=$$ postgres --single -j -D "$PGDATA" \
-    -c log_statement=none -c log_min_error_statement=panic postgres 2>/dev/null
+    -c log_statement=none -c log_min_error_statement=panic \
+    -c default_transaction_read_only=off postgres 2>/dev/null
 }
 
 sql_literal() {

@@ -37,8 +37,8 @@ setting() {
 }
 
 # write_settings NAME=VALUE...: writes them into the settings; without a value, removes the line.
-# The file changes in one step: it is never half written, not even on a full disk. If this fails, the
-# file is as it was.
+# The file changes in one step: it is never half written, not even on a full disk. If this fails,
+# the file is as it was.
 write_settings() {
   local file=$settings target line text before
   while [ -L "$file" ]; do # a link stays a link

@@ -95,15 +95,24 @@ use() {
     "PREVIOUS_POSTGRES_IMAGE=$4" "PREVIOUS_POSTGRES_VOLUME=$5" "PREVIOUS_POSTGRES_MOUNT=$6"
 }
 start_db() { docker compose up -d --no-deps --no-build --wait --wait-timeout 60 db; }
+take_writes() {
+  local container=$old # this may run after a failure in in_new
+  sql postgres -c 'ALTER SYSTEM RESET default_transaction_read_only' \
+    -c 'SELECT pg_reload_conf()' >/dev/null
+}
 
 # replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. db is stopped
-# first, so that whenever this is killed, no write reaches a volume that is about to go. If not even
-# the old version starts, nothing is removed: the next run does that.
+# first, so that whenever this is killed, no write reaches a volume that is about to go. A new volume
+# refuses writes until db is healthy, because the API does not wait for that. If not even the old
+# version starts, nothing is removed: the next run does that.
 replace_db() {
   local why='the settings could not be written, see above' failed="$1 does not run on ${project}_$2"
   docker compose stop db || true
   if (use "$@"); then
     if start_db; then
+      find_db
+      old=$container
+      take_writes || fail "$1 runs, but may refuse writes, see above; run this script again"
       remove_new
       return
     fi
@@ -117,6 +126,7 @@ replace_db() {
   fail "$failed: $why. ${present[0]} runs again"
 }
 
+database=''
 if [ -n "$back" ]; then
   [ -n "${previous[0]}" ] \
     || fail "there is nothing to go back to: $settings has no PREVIOUS_POSTGRES_IMAGE;" \
@@ -132,7 +142,6 @@ if [ -n "$back" ]; then
 fi
 
 # --- What is there -------------------------------------------------------------------------------
-database=''
 if docker inspect "$new" >/dev/null 2>&1; then
   say 'a run that was killed has left something; starting db and removing it'
   start_db || fail "db does not start; see $as_typed logs db"
@@ -142,12 +151,6 @@ find_db
   || fail "the database is not healthy; see $as_typed ps db"
 
 old=$container
-take_writes() {
-  local container=$old # this may run after a failure in in_new
-  sql postgres -c 'ALTER SYSTEM RESET default_transaction_read_only' \
-    -c 'SELECT pg_reload_conf()' >/dev/null
-}
-
 if docker inspect "$new" >/dev/null 2>&1; then
   take_writes
   remove_new
@@ -290,6 +293,8 @@ copy || fail 'the copy failed, see above'
 say 'comparing every table'
 compare
 complete || fail 'the new database could not be completed, see above'
+in_new sql postgres -c 'ALTER SYSTEM SET default_transaction_read_only = on' \
+  || fail 'the copy cannot be made to refuse writes, see above'
 docker stop --time 300 "$new" >/dev/null
 [ "$(state)" = "$refusing" ] \
   || fail 'db has read its settings again, so that writes were possible; try again'

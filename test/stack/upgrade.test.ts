@@ -210,6 +210,31 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     expect(await volumes()).toEqual([`${name}_pgdata`]);
   });
 
+  it(
+    'loses no write if the new version runs, but is not healthy',
+    { timeout: 300_000 },
+    async () => {
+      const file = join(directory, 'db/health.sh');
+      const before = readFileSync(file, 'utf8');
+      onTestFinished(() => writeFileSync(file, before));
+      writeFileSync(file, `[ "$PG_MAJOR" = 17 ] || exit 1\n${before}`);
+      const running = await load();
+      const { code, output } = await upgrade('18').ended;
+      expect([code, output]).toEqual([1, expect.stringContaining(`${from} runs again`)]);
+      const after = running.acknowledged.length;
+      await expect
+        .poll(() => running.acknowledged.length, { timeout: 30_000 })
+        .toBeGreaterThan(after);
+      await running.stop();
+
+      expect(running.failures).toEqual([]);
+      const titles = await stored();
+      expect(running.acknowledged.filter((title) => !titles.includes(title))).toEqual([]);
+      expect(await version()).toBe(17);
+      expect(await volumes()).toEqual([`${name}_pgdata`]);
+    },
+  );
+
   it('refuses the other image on the old volume, and says what to do', async () => {
     const before = settings();
     appendFileSync(join(directory, '.env.prod'), `POSTGRES_IMAGE=${to}\n`);

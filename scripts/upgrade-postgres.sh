@@ -14,7 +14,7 @@ old volume.
 From the start of the copy on, the API still reads, but answers every write with 503, so no
 acknowledged write is lost. It answers everything with 503 while db is replaced, for some seconds.
 If anything fails, the old version goes on serving and takes writes again. If this script is killed,
-run it again, or restart db: until then, writes are refused or db is stopped.
+run it again: until then, writes are refused or db is stopped.
 
 Not copied: edits of pg_hba.conf, and settings made with ALTER SYSTEM.
 
@@ -101,10 +101,10 @@ take_writes() {
     -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
-# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. db is stopped
-# first, so that whenever this is killed, no write reaches a volume that is about to go. A new volume
-# refuses writes until db is healthy, because the API does not wait for that. If not even the old
-# version starts, nothing is removed: the next run does that.
+# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. It is stopped
+# first, so that whenever this is killed, no write reaches a volume that is about to go. A new
+# volume refuses writes until db is healthy, because the API does not wait for that. If not even the
+# old version starts, nothing is removed: the next run does that.
 replace_db() {
   local why='the settings could not be written, see above' failed="$1 does not run on ${project}_$2"
   docker compose stop db || true
@@ -157,6 +157,10 @@ if docker inspect "$new" >/dev/null 2>&1; then
 fi
 
 from=$(($(sql postgres -c 'SHOW server_version_num') / 10000))
+if [ "$to" = "$from" ]; then # perhaps by a run that was killed after the switch
+  say "the database is PostgreSQL $from already"
+  exit 0
+fi
 [ "$to" -gt "$from" ] || fail "the database is PostgreSQL $from already"
 image=${image:-$(sed -E "s/:$from([.][0-9]+)*/:$to/" <<<"${present[0]}")}
 [ "$image" != "${present[0]}" ] \
@@ -176,6 +180,13 @@ device=$(docker volume inspect --format '{{index .Options "device"}}' "${project
 [ -z "$device" ] \
   || fail "the volume is on $device, where the new one cannot be as well; give the volume pgdata" \
     'another device in the Compose files, restore a backup into it, and start it with the new image'
+
+# pg_dumpall leaves these out. An interrupted restore may have left one.
+closed=$(sql postgres -c "SELECT string_agg(datname, ', ') FROM pg_database
+  WHERE NOT datallowconn AND NOT datistemplate")
+[ -z "$closed" ] \
+  || fail "$closed would not be copied, because it refuses connections: run ALTER DATABASE …" \
+    'ALLOW_CONNECTIONS true, or drop it'
 
 # The copy, its WAL, and some room.
 needed=$(sql postgres -c "SELECT ceil(sum(pg_database_size(datname)) / 1048576) + 1100
@@ -233,15 +244,22 @@ writing() {
     WHERE backend_type = 'client backend' AND backend_xid IS NOT NULL"
 }
 
-# Later sessions can only read. Writes under way may end; then the other sessions are closed.
-# The setting is removed from the file at once, so that it ends when the server restarts.
+# Later sessions can only read. Writes under way may end; then the other sessions are closed. Each
+# reads the file at its next command, so only now is the setting removed from it. From then on it
+# ends when the server restarts.
 refuse_writes() {
-  local deadline=$((SECONDS + 10))
+  local deadline=$((SECONDS + 30))
   say 'refusing writes from here on'
   refused_at=$SECONDS
   sql postgres -c 'ALTER SYSTEM SET default_transaction_read_only = on' \
     -c 'SELECT pg_reload_conf()' >/dev/null
-  until [[ $(state) = on* ]]; do sleep 0.1; done
+  until [[ $(state 2>/dev/null) = on* ]]; do
+    [ $SECONDS -lt $deadline ] \
+      || fail "db has stopped, or the login $owner or the command of db sets" \
+        'default_transaction_read_only'
+    sleep 0.1
+  done
+  deadline=$((SECONDS + 10))
   while [ "$(writing)" != 0 ] && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
   sql postgres >/dev/null <<'SQL'
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity

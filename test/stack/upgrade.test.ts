@@ -135,10 +135,14 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     expect(full.output).toMatch(/^upgrade-postgres: not enough space: .* 8\d{6} MB, .* nothing/);
     expect(full.code).toBe(1);
 
-    expect(await upgrade('17').ended).toEqual({
-      code: 1,
-      output: 'upgrade-postgres: the database is PostgreSQL 17 already\n',
-    });
+    await sql('ALTER DATABASE other ALLOW_CONNECTIONS false', 'postgres');
+    const closed = await upgrade('18').ended;
+    await sql('ALTER DATABASE other ALLOW_CONNECTIONS true', 'postgres');
+    expect([closed.code, closed.output]).toEqual([1, expect.stringContaining('other would not')]);
+
+    const output = 'upgrade-postgres: the database is PostgreSQL 17 already\n';
+    expect(await upgrade('16').ended).toEqual({ code: 1, output });
+    expect(await upgrade('17').ended).toEqual({ code: 0, output });
     expect((await upgrade('--back').ended).output).toContain('there is nothing to go back to');
     await isAsBefore();
   });
@@ -186,7 +190,7 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     await killed.ended;
     await expect(takesWrites('refused')).rejects.toThrow('read-only transaction');
     const { code, output } = await upgrade('17').ended;
-    expect([code, output]).toEqual([1, expect.stringContaining('PostgreSQL 17 already')]);
+    expect([code, output]).toEqual([0, expect.stringContaining('PostgreSQL 17 already')]);
     await isAsBefore();
   });
 
@@ -328,6 +332,18 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
       expect.stringContaining(`docker volume rm ${name}_pgdata-18`),
     ]);
     expect(await version()).toBe(17);
+  });
+
+  it('is upgraded by a run that is killed after the switch, and by another one', async () => {
+    await docker('volume', 'rm', `${name}_pgdata-18`);
+    expect((await upgradeKilledAfter('compose up -d').ended).output).toContain('replacing');
+    expect(await version()).toBe(18);
+    await expect(takesWrites('refused')).rejects.toThrow('read-only transaction');
+    const { code, output } = await upgrade('18').ended;
+    expect([code, output]).toEqual([0, expect.stringContaining('PostgreSQL 18 already')]);
+    await takesWrites('writable again');
+    expect(await volumes()).toEqual([`${name}_pgdata`, `${name}_pgdata-18`]);
+    expect(await containers()).toEqual([`${name}-db-1`]);
   });
 });
 

@@ -32,6 +32,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     HTTPS_PORT: '0',
     COMPOSE_PROJECT_NAME: name,
     IMAGE_PREFIX: name,
+    POSTGRES_VOLUME: 'pgdata-18', // as after an upgrade
   };
   const directory = copyForAll();
   const inDirectory = async (file: string, ...args: string[]) =>
@@ -122,7 +123,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     const image = (await compose('config', '--images', 'db')).trim();
     const offset = damaged * 8192 + 4_000;
     const damage = `printf %064d 0 | dd of=/data/${file} bs=1 seek=${offset} conv=notrunc`;
-    await docker('run', '--rm', '-v', `${name}_pgdata:/data`, image, 'sh', '-c', damage);
+    await docker('run', '--rm', '-v', `${name}_pgdata-18:/data`, image, 'sh', '-c', damage);
     await compose('restart', 'db'); // otherwise it has the page in memory
     await compose('up', '-d', '--wait', 'db');
     const failed = await new Script(directory, env, 'backup.sh').ended;
@@ -131,7 +132,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     onTestFinished(async () => void (await docker('volume', 'rm', `${name}_corrupt`)));
     const text = (...words: string[]) =>
       runbook('Database corrupt', ...words).replaceAll('taskapp_', `${name}_`);
-    await followed(text('cp -a', 'docker volume rm taskapp_pgdata', 'zero_damaged_pages'));
+    await followed(text('cp -a', 'docker volume rm', 'zero_damaged_pages'));
     expect(await sql('SELECT * FROM tasks ORDER BY id')).toBe(backedUp);
     await followed(runbook('Rows deleted by mistake', 'createdb', 'psql -q'));
     await followed(text('up -d --wait\n'));

@@ -14,8 +14,9 @@ Runs the migrations that the database has not had, from the working tree; if one
 replaced. Starts the new API replicas beside the old ones, waits until they are healthy, connects
 them to nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
 .env.prod, so that `docker compose up -d` starts that version as well. The logs of the removed
-containers stay in logs/ for 30 days. Images of earlier versions are removed after 30 days, but
-never one that a container uses or that of the version before, and so is unused build cache.
+containers stay in logs/ for 30 days. Images that were built more than 30 days ago are removed, but
+never one of another project, one that a container uses or that of the version before, and so is
+build cache that was not used for 30 days.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
 code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
@@ -144,30 +145,42 @@ get_images() {
   elif [ -n "$action" ]; then # the working tree may have another version
     fail "$api_image or $web_image is no longer here;" \
       'check that version out and release it under a new TAG'
+  elif is_here "$api_image" || is_here "$web_image"; then # a build would replace a released one
+    fail "only one of $api_image and $web_image is here; release under a new TAG, or, if $tag has" \
+      'never been released, remove that image with docker image rm'
   else
     say "building $api_image and $web_image from the working tree"
     REVISION=$(git describe --always --abbrev=40 --exclude '*' --dirty 2>/dev/null) || true
     export REVISION
-    docker compose build --quiet ${pull:+--pull} api web \
-      || fail "cannot build${pull:+, or the registry does not answer}; nothing was changed"
+    if ! docker compose build --quiet ${pull:+--pull} api web; then
+      mark_unreleased 2>/dev/null || true # one may have been built
+      fail "cannot build${pull:+, or the registry does not answer}; nothing was changed"
+    fi
   fi
-  for image in "$api_image" "$web_image"; do docker tag "$image" "$(unreleased "$image")"; done
+  mark_unreleased
+}
+mark_unreleased() {
+  docker tag "$api_image" "$(unreleased "$api_image")"
+  docker tag "$web_image" "$(unreleased "$web_image")"
 }
 
-# Removes images of old versions, and what no build has used for as long.
+# Removes images of old versions, and what no build has used for as long. Images that came from a
+# registry have no project.
 prune() {
-  local image name filters=() until=until=720h ours=label=com.docker.compose.project=$project
+  local image name of filters=() until=until=720h label=com.docker.compose.project
   for name in api web api-unreleased web-unreleased; do
     filters+=(--filter "reference=${api_image%-api:*}-$name")
   done
   filters+=(--filter "$until" --format '{{.Repository}}:{{.Tag}}')
   for image in $(docker image ls "${filters[@]}"); do
+    of=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$image") || continue
+    [ "${of:-$project}" = "$project" ] || continue
     case ${image##*:} in
       "$tag" | "$current" | "$previous") ;;
       *) docker image rm "$image" >/dev/null 2>&1 || true ;; # refused if a container uses it
     esac
   done
-  docker image prune --force --filter "$until" --filter "$ours" >/dev/null
+  docker image prune --force --filter "$until" --filter "label=$label=$project" >/dev/null
   docker builder prune --force --filter "$until" >/dev/null
 }
 

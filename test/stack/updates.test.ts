@@ -166,6 +166,19 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
     }
   });
 
+  it('replaces no image of a version of which the other one has been removed', async () => {
+    const before = (
+      await docker('image', 'inspect', '--format', '{{.Id}}', `${name}-api:1.0.1`)
+    ).trim();
+    await docker('tag', `${name}-web:1.0.1`, `${name}-web:kept`);
+    await docker('image', 'rm', `${name}-web:1.0.1`);
+    const { code, output } = await deploy('1.0.1');
+    await docker('tag', `${name}-web:kept`, `${name}-web:1.0.1`);
+    expect([code, output]).toEqual([1, expect.stringContaining('only one of')]);
+    const after = await docker('image', 'inspect', '--format', '{{.Id}}', `${name}-api:1.0.1`);
+    expect(after.trim()).toBe(before);
+  });
+
   it('builds a version anew after its release failed', { timeout: 240_000 }, async () => {
     const file = join(directory, 'api/src/server.ts');
     const good = readFileSync(file, 'utf8');
@@ -206,6 +219,11 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
         const base = `${name}-${image.startsWith('web') ? 'web' : 'api'}:1.0.3`;
         build(`${name}-${image}`, [`FROM ${base}`, `LABEL image=${image}`], ...inOldDays);
       }
+      build(
+        `${name}-api:0.6.0`,
+        [`FROM ${name}-api:1.0.3`, `LABEL image=0.6.0 com.docker.compose.project=${name}-other`],
+        ...inOldDays,
+      );
       const untagged = (project: string) =>
         execFileSync('docker', ['build', '--quiet', ...inOldDays, '-'], {
           input: `FROM ${name}-api:1.0.3\nLABEL com.docker.compose.project=${project}\n`,
@@ -220,11 +238,11 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
           .map((image) => image.slice(name.length + 1))
           .filter((image) => /:0/.test(image));
       };
-      expect(await left()).toHaveLength(6);
+      expect(await left()).toHaveLength(7);
       expect(await deploy('0.9.0')).toMatchObject({ code: 0 });
       await expect(docker('image', 'inspect', ours)).rejects.toThrow('No such image');
       await docker('image', 'rm', theirs); // it is still there
-      const needed = ['api:0.9.0', 'other:0.8.0', 'web:0.9.0'];
+      const needed = ['api:0.6.0', 'api:0.9.0', 'other:0.8.0', 'web:0.9.0'];
       expect((await left()).toSorted()).toEqual(needed);
       expect(await deploy('1.0.4')).toMatchObject({ code: 0 });
       expect((await left()).toSorted()).toEqual(needed); // --rollback goes back to it

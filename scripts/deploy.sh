@@ -20,15 +20,16 @@ build cache that was not used for 30 days.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
 code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
-From then on both are ignored, and the release finishes.
+From then on both are ignored, and the release finishes. Migrations that have run always stay.
 
 --rollback         releases the version before this one
 --restart          replaces the API replicas with new ones of the same version, for example to read
                    a changed secret
 --force            releases TAG even if it is the running version
 --pull             updates the base images: builds TAG, a new name, on the newest ones that the
-                   registry has. Then pulls the images that are not built here, and restarts db and
-                   the other services whose image is newer; meanwhile the API answers 503
+                   registry has, or pulls TAG if IMAGE_PREFIX names a registry. Then pulls the
+                   images that are not built here, and restarts db and the other services whose
+                   image is newer; meanwhile the API answers 503
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 There is one nginx container, because only one can bind the port. If its image or settings have
@@ -378,7 +379,8 @@ is_old() { [[ " ${old[*]} " == *" $1 "* ]]; }
 new=() stage=trying web=$old_web
 remove_new() {
   local container
-  say 'not released; removing the new replicas, while the old ones go on serving' >&2
+  say 'not released; removing the new replicas, while the old ones go on serving. Migrations that' \
+    'have run stay' >&2
   for container in $(containers web); do
     [ "$container" = "$old_web" ] || remove "$container"
   done

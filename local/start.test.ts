@@ -210,10 +210,10 @@ describe('npm start', () => {
     const directory = installedCopy();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    // As the versions before db/migrations made it.
     await changeData(
       directory,
-      'DROP SCHEMA dbmate CASCADE; DROP TABLE idempotency_keys; DELETE FROM tasks',
+      `DROP SCHEMA dbmate CASCADE; DROP TABLE tasks, idempotency_keys; DROP EXTENSION pg_trgm;
+      ${readFileSync(join(root, 'test/stack/schema/before-request.sql'), 'utf8')}`,
     );
     const migration = (version: string, sql: string) => {
       const file = join(directory, `db/migrations/${version}_note.sql`);

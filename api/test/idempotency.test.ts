@@ -1,5 +1,7 @@
 // POST with an Idempotency-Key: sent again, it makes no second task.
 import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { migrate } from '../../local/migrate.ts';
 import { startDeletingOldKeys } from '../src/tasks/idempotency.ts';
@@ -257,18 +259,12 @@ describe('a database of the last release, whose keys have title and status', () 
     FROM idempotency_keys WHERE key = $1`;
 
   async function lastRelease() {
-    const { db, owner: other } = await ownDatabase();
-    await other.query(`
-      DROP TABLE idempotency_keys;
-      CREATE TABLE idempotency_keys (
-        key VARCHAR(255) PRIMARY KEY, task_id INTEGER NOT NULL,
-        title VARCHAR(255) NOT NULL, status VARCHAR(50) NOT NULL,
-        created_at TIMESTAMPTZ NOT NULL DEFAULT now());`);
+    const file = join(import.meta.dirname, '../../test/stack/schema/before-request.sql');
+    const { db, owner: other } = await ownDatabase(readFileSync(file, 'utf8'));
     const ask = async (text: string, ...values: string[]) => {
       const prepared = { name: hash('md5', text), text, values }; // as in the API
       return (await other.query<Record<string, unknown>>(prepared)).rows;
     };
-    await other.query('DROP SCHEMA dbmate CASCADE');
     return { client: api({ db }), other, ask, apply: () => migrate(other) };
   }
 

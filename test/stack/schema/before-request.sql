@@ -1,4 +1,4 @@
--- What db/init made before there was db/migrations.
+-- What db/init made in the version before that, whose keys have title and status.
 CREATE TABLE tasks (
     id         SERIAL PRIMARY KEY,
     title      VARCHAR(255) NOT NULL,

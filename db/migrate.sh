@@ -42,17 +42,27 @@ for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         '(the database has its lock in pg_locks, with locktype advisory)' >&2
       exit 3
       ;;
-    *'lock timeout'*)
-      echo "migrate: a lock was not free (attempt $attempt of 20); trying again" >&2
-      sleep 1
+    *'could not translate host name'* | *'Connection refused'* | *'the database system is'*)
+      why='the database does not answer'
       ;;
+    *'lock timeout'*) why='a lock was not free' ;;
     *)
       cat "$errors" >&2
       echo 'migrate: stopped at the error above; the migrations before it have run' >&2
       exit 1
       ;;
   esac
+  echo "migrate: $why (attempt $attempt of 20); trying again" >&2
+  sleep 1
 done
-echo 'migrate: a lock was never free. To find the transaction that holds it:' \
-  'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start' >&2
+case $why in
+  *answer)
+    cat "$errors"
+    echo 'migrate: start the database, then run this again'
+    ;;
+  *)
+    echo 'migrate: a lock was never free. To find the transaction that holds it:' \
+      'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'
+    ;;
+esac >&2
 exit 1

@@ -305,8 +305,7 @@ complete() {
 migrate() {
   [ -z "$action" ] || return 0
   say 'running the migrations that the database has not had'
-  # Without its dependencies: Compose might replace the container of db.
-  docker compose run --rm --no-deps --no-TTY migrate </dev/null \
+  docker compose run --rm --no-TTY migrate </dev/null \
     || fail 'the database is not migrated, see above; nothing was replaced'
 }
 

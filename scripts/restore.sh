@@ -173,7 +173,7 @@ tables_named_tasks() {
 
 # Adds what the backup is too old to have. The backup says which migrations it has had.
 migrate() {
-  docker compose run --rm --no-deps --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-
+  docker compose run --rm --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-
 }
 
 make_new() {

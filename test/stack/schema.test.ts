@@ -30,11 +30,11 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   });
   const script = (name: string, ...args: string[]) =>
     new Script(directory, environment(), name, ...args);
-  const startMigrating = (...options: string[]) => {
+  const startMigrating = (options: string[] = [], env: NodeJS.ProcessEnv = {}) => {
     const args = ['compose', 'run', '--rm', '--no-TTY', ...options, 'migrate'];
-    return new Command(directory, environment(), 'docker', ...args);
+    return new Command(directory, { ...environment(), ...env }, 'docker', ...args);
   };
-  const migrate = (...options: string[]) => startMigrating(...options).ended;
+  const migrate = (...options: string[]) => startMigrating(options).ended;
   const writeMigration = (name: string, statement: string) => {
     const file = join(directory, 'db/migrations', `${name}.sql`);
     const text = `-- migrate:up\nSET LOCAL lock_timeout = '500ms';\n${statement};\n`;
@@ -200,6 +200,20 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
     const may = `SELECT has_schema_privilege('taskapp_api', 'dbmate', 'USAGE')`;
     expect(await sql(may)).toBe('f');
+  });
+
+  it('leaves db alone, whatever the settings say of it now, and waits until it answers', async () => {
+    const before = (await stack.inspect('db')).Id;
+    await stack.compose('stop', 'db');
+    const run = startMigrating([], { MONITOR_PASS: 'another' });
+    await run.says('the database does not answer');
+    expect((await stack.inspect('db')).State.Status).toBe('exited');
+    await stack.compose('start', 'db');
+    expect(await run.ended).toMatchObject({ code: 0 });
+    expect((await stack.inspect('db')).Id).toBe(before);
+    await expect
+      .poll(async () => (await stack.fetch('/healthz')).status, { timeout: 30_000 })
+      .toBe(200);
   });
 
   it('changes role and .env together, and a later schema change keeps the password', async () => {

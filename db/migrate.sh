@@ -1,7 +1,8 @@
 #!/bin/sh
 # The command of the service migrate: runs the files of db/migrations that the database has not had.
-# dbmate does that, and this script adds what it lacks: a lock, and another attempt. With arguments,
-# runs that command of dbmate instead, for example `status`.
+# dbmate does that, and this script adds what it lacks: a lock, and another attempt. With --again,
+# runs all files, as if the database had had none. With other arguments, runs that command of dbmate
+# instead, for example `status`.
 # Exit codes: 0 all have run, 1 failed, 3 another run is under way
 set -eu
 
@@ -9,11 +10,17 @@ if [ -n "${PGPASSWORD_FILE:-}" ]; then
   PGPASSWORD=$(cat "$PGPASSWORD_FILE")
   export PGPASSWORD
 fi
+again=false
+if [ "${1:-}" = --again ]; then
+  again=true
+  shift
+fi
 [ $# = 0 ] || exec dbmate "$@"
 
 # The lock ends with the session of psql, and dbmate runs within it.
 migrate() {
-  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse "$DATABASE_URL" <<'SQL'
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse --set again="$again" \
+    "$DATABASE_URL" <<'SQL'
 DO $$
 BEGIN
     IF NOT pg_try_advisory_lock(hashtext('taskapp schema')) THEN
@@ -23,6 +30,9 @@ END
 $$;
 SET lock_timeout = '500ms';
 \i /db/repair.sql
+\if :again
+DROP SCHEMA IF EXISTS dbmate CASCADE;
+\endif
 \! dbmate migrate </dev/null
 \if :SHELL_ERROR
 DO $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;

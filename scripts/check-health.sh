@@ -306,7 +306,8 @@ check_schema() {
     missing=${missing:+lacks $missing and }
     report FAIL schema "${missing}has not had ${pending//$'\n'/, } of db/migrations; $mend runs them"
   elif [ -n "$missing" ]; then
-    report FAIL schema "lacks $missing, although it has had all of db/migrations"
+    report FAIL schema "lacks $missing, although it has had all of db/migrations, for example because\
+ pg_restore --clean brought back older tables; $mend --again runs them again"
   else
     report OK schema 'has what db/init makes'
   fi

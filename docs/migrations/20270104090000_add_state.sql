@@ -4,9 +4,10 @@
 -- the old version makes the row.
 SET LOCAL lock_timeout = '500ms';
 
-ALTER TABLE tasks ADD COLUMN state VARCHAR(50);
+ALTER TABLE tasks ADD COLUMN IF NOT EXISTS state VARCHAR(50);
 
-CREATE FUNCTION keep_state_and_status_equal() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION keep_state_and_status_equal() RETURNS trigger
+LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.state := coalesce(NEW.state, NEW.status);
@@ -18,7 +19,7 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER keep_state_and_status_equal BEFORE INSERT OR UPDATE ON tasks
+CREATE OR REPLACE TRIGGER keep_state_and_status_equal BEFORE INSERT OR UPDATE ON tasks
     FOR EACH ROW EXECUTE FUNCTION keep_state_and_status_equal();
 
 -- migrate:down

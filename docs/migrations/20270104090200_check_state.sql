@@ -3,6 +3,8 @@
 -- nobody can write under this lock.
 SET LOCAL lock_timeout = '500ms';
 
-ALTER TABLE tasks ADD CONSTRAINT tasks_state_is_set CHECK (state IS NOT NULL) NOT VALID;
+ALTER TABLE tasks
+    DROP CONSTRAINT IF EXISTS tasks_state_is_set,
+    ADD CONSTRAINT tasks_state_is_set CHECK (state IS NOT NULL) NOT VALID;
 
 -- migrate:down

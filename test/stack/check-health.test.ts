@@ -226,6 +226,7 @@ describe.skipIf(inject('notRunBecause'))('check-health.sh on a booted stack', ()
       const both = 'idempotency_keys, tasks_title_search';
       const mends = 'docker compose run --rm migrate runs them';
       expect(output).toContain(`schema: lacks ${both}, although it has had all`);
+      expect(output).toContain('docker compose run --rm migrate --again runs them again');
       await stack.sql('ALTER TABLE elsewhere RENAME TO idempotency_keys');
       await stack.sql('ALTER TABLE dbmate.schema_migrations RENAME TO elsewhere');
       expect(await schema()).toContain(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { copyForAll } from '../lib/copy.ts';
 import { Command, Load, Script } from '../lib/live.ts';
-import { Stack } from '../lib/stack.ts';
+import { postJson, Stack } from '../lib/stack.ts';
 
 describe.skipIf(inject('notRunBecause'))('the lab', () => {
   let directory: string;
@@ -30,11 +30,11 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   });
   const script = (name: string, ...args: string[]) =>
     new Script(directory, environment(), name, ...args);
-  const startMigrating = (options: string[] = [], env: NodeJS.ProcessEnv = {}) => {
-    const args = ['compose', 'run', '--rm', '--no-TTY', ...options, 'migrate'];
-    return new Command(directory, { ...environment(), ...env }, 'docker', ...args);
+  const startMigrating = (env: NodeJS.ProcessEnv = {}, ...args: string[]) => {
+    const all = ['compose', 'run', '--rm', '--no-TTY', 'migrate', ...args];
+    return new Command(directory, { ...environment(), ...env }, 'docker', ...all);
   };
-  const migrate = (...options: string[]) => startMigrating(options).ended;
+  const migrate = (...args: string[]) => startMigrating({}, ...args).ended;
   const writeMigration = (name: string, statement: string) => {
     const file = join(directory, 'db/migrations', `${name}.sql`);
     const text = `-- migrate:up\nSET LOCAL lock_timeout = '500ms';\n${statement};\n`;
@@ -54,7 +54,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
       await sql(`CREATE DATABASE ${name}`);
       await stack.sql(roles, name);
       await stack.sql(init, name);
-      expect(await migrate('--env', `PGDATABASE=${name}`)).toMatchObject({ code: 0 });
+      expect(await startMigrating({ POSTGRES_DB: name }).ended).toMatchObject({ code: 0 });
       return (await stack.sql(inFile('catalogue.sql'), name)).trim().split('\n');
     };
     const now = (await stack.sql(inFile('catalogue.sql'))).trim().split('\n');
@@ -78,12 +78,15 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(only(now, old)).toEqual(['column idempotency_keys.request bytea NOT NULL']);
   });
 
-  it('lets no migration keep the API waiting', () => {
-    const texts = ['db/migrations', 'docs/migrations'].flatMap((path) =>
-      readdirSync(join(directory, path)).map((file) => {
-        return readFileSync(join(directory, path, file), 'utf8');
-      }),
+  const migrations = () =>
+    ['db/migrations', 'docs/migrations'].flatMap((path) =>
+      readdirSync(join(directory, path)).map((file) =>
+        readFileSync(join(directory, path, file), 'utf8'),
+      ),
     );
+
+  it('lets no migration keep the API waiting', () => {
+    const texts = migrations();
     const up = String.raw`^-- migrate:up\n(?:--.*\n)*`;
     const alone = up.replace('up', 'up transaction:false');
     const forms = [
@@ -107,6 +110,36 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(
       texts.filter((text) => /\bCREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)/.test(text)),
     ).toEqual([]);
+  });
+
+  it('has only migrations that can run again', () => {
+    const once =
+      /\bCREATE (?:FUNCTION|TRIGGER|(?:TABLE|EXTENSION|INDEX CONCURRENTLY) (?!IF))|^ALTER TABLE \w+ ADD COLUMN (?!IF)|\bDROP (?:FUNCTION|TRIGGER|TABLE|COLUMN|INDEX CONCURRENTLY) (?!IF)/m;
+    expect(migrations().filter((text) => once.test(text))).toEqual([]);
+  });
+
+  it('mends the tables that pg_restore --clean brings back from an older dump', async () => {
+    const inDb = ['exec', '-T', 'db'];
+    const dump = ['pg_dump', '-Fc', '-U', 'taskapp', 'older'];
+    const restore = ['pg_restore', '-U', 'taskapp', '-d', 'taskdb', '--clean', '--if-exists'];
+    await sql('CREATE DATABASE older');
+    await stack.sql(inFile('before-request.sql'), 'older');
+    stack.composeWithInput(
+      stack.composeWithInput(Buffer.alloc(0), ...inDb, ...dump),
+      ...inDb,
+      ...restore,
+    );
+    const status = async () => (await stack.fetch('/healthz')).status;
+    expect(await migrate()).toMatchObject({ code: 0 }); // the list is that of the newer tables
+    await expect.poll(status).toBe(503);
+    expect(await migrate('--again')).toMatchObject({ code: 0 });
+    await expect.poll(status).toBe(200);
+    const { headers, ...post } = postJson({ title: 'with a key' });
+    const created = await stack.fetch('/api/tasks', {
+      ...post,
+      headers: { ...headers, 'Idempotency-Key': 'new' },
+    });
+    expect(created.status).toBe(201);
   });
 
   it('brings columns and indexes to 200 000 rows under load, and does nothing twice', async () => {
@@ -205,7 +238,7 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
   it('leaves db alone, whatever the settings say of it now, and waits until it answers', async () => {
     const before = (await stack.inspect('db')).Id;
     await stack.compose('stop', 'db');
-    const run = startMigrating([], { MONITOR_PASS: 'another' });
+    const run = startMigrating({ MONITOR_PASS: 'another' });
     await run.says('the database does not answer');
     expect((await stack.inspect('db')).State.Status).toBe('exited');
     await stack.compose('start', 'db');

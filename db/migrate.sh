@@ -40,7 +40,10 @@ DO $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;
 SQL
 }
 
+# A file may set a shorter limit. The second setting ends a statement soon after this container.
+export PGOPTIONS='-c lock_timeout=10min -c client_connection_check_interval=5s'
 errors=/tmp/errors
+started=$(date +%s)
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   if migrate 2>"$errors"; then
     echo 'migrate: all migrations have run'
@@ -55,7 +58,11 @@ for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     *'could not translate host name'* | *'Connection refused'* | *'the database system is'*)
       why='the database does not answer'
       ;;
-    *'lock timeout'*) why='a lock was not free' ;;
+    *'is still being built'*) why='an index is still being built' ;;
+    *'lock timeout'*)
+      why='a lock was not free'
+      [ $(($(date +%s) - started)) -lt 600 ] || break
+      ;;
     *)
       cat "$errors" >&2
       echo 'migrate: stopped at the error above; the migrations before it have run' >&2
@@ -70,6 +77,7 @@ case $why in
     cat "$errors"
     echo 'migrate: start the database, then run this again'
     ;;
+  *built) echo 'migrate: an index is still being built; pg_stat_progress_create_index shows it' ;;
   *)
     echo 'migrate: a lock was never free. To find the transaction that holds it:' \
       'SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start'

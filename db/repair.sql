@@ -1,7 +1,7 @@
 -- Runs before the migrations, any number of times. Mends what would stop them, or the API.
 
 -- An interrupted CREATE INDEX CONCURRENTLY leaves an index that is never used. IF NOT EXISTS would
--- keep it.
+-- keep it. One that is still being built looks the same.
 DO $$
 DECLARE
     unfinished regclass;
@@ -10,6 +10,9 @@ BEGIN
         SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE NOT indisvalid AND relnamespace = 'public'::regnamespace
     LOOP
+        IF EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = unfinished) THEN
+            RAISE EXCEPTION 'the index % is still being built', unfinished;
+        END IF;
         EXECUTE format('DROP INDEX %s', unfinished);
     END LOOP;
 END

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { copyForAll } from '../lib/copy.ts';
 import { Command, Load, Script } from '../lib/live.ts';
-import { postJson, Stack } from '../lib/stack.ts';
+import { docker, postJson, Stack } from '../lib/stack.ts';
 
 describe.skipIf(inject('notRunBecause'))('the lab', () => {
   let directory: string;
@@ -233,6 +233,37 @@ describe.skipIf(inject('notRunBecause'))('the lab', () => {
     expect(await sql(`SELECT has_table_privilege('taskapp_api', 'a', 'INSERT')`)).toBe('t');
     const may = `SELECT has_schema_privilege('taskapp_api', 'dbmate', 'USAGE')`;
     expect(await sql(may)).toBe('f');
+  });
+
+  it('ends the build of an index with its run, and builds it anew', async () => {
+    const index = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS tasks_title ON tasks (title)';
+    writeFileSync(
+      join(directory, 'db/migrations/20280101000002_title.sql'),
+      `-- migrate:up transaction:false\n${index};\n\n-- migrate:down\n`,
+    );
+    const building = () => sql('SELECT count(*) FROM pg_stat_progress_create_index');
+    const started = { timeout: 30_000 };
+    // The build waits for this transaction, which is open for longer than the test may take.
+    const writer = sql(`BEGIN; INSERT INTO tasks (title) VALUES ('a'); SELECT pg_sleep(110)`);
+    const ended = writer.catch(() => 'ended below');
+    const locked = `SELECT count(*) FROM pg_locks WHERE relation = 'tasks'::regclass`;
+    await expect.poll(() => sql(locked), started).not.toBe('0');
+    const killed = startMigrating();
+    await expect.poll(building, started).toBe('1');
+    const labels = [`project=${stack.project}`, 'service=migrate'].flatMap((label) => [
+      '--filter',
+      `label=com.docker.compose.${label}`,
+    ]);
+    await docker('kill', (await docker('ps', '--quiet', ...labels)).trim());
+    await killed.ended;
+    await expect.poll(building, { timeout: 20_000 }).toBe('0');
+    await sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; INSERT%'`,
+    );
+    expect(await ended).toBe('ended below');
+    expect(await migrate()).toMatchObject({ code: 0 });
+    const isValid = `SELECT indisvalid FROM pg_index WHERE indexrelid = 'tasks_title'::regclass`;
+    expect(await sql(isValid)).toBe('t');
   });
 
   it('leaves db alone, whatever the settings say of it now, and waits until it answers', async () => {

@@ -106,6 +106,23 @@ check_database() {
   fi
 }
 
+# Sets pending: whether the backup is too old to have had all of db/migrations. If so, what runs them
+# must work, and that is tried before the restore.
+check_migrations() {
+  local had version
+  had=$(db pg_restore --data-only --schema=dbmate --file - <"$file") \
+    || fail "$file is damaged, see above"
+  pending=no
+  for version in db/migrations/[0-9]*.sql; do
+    version=${version##*/}
+    grep -qx "${version%%[!0-9]*}" <<<"$had" || pending=yes
+  done
+  if [ "$pending" = yes ]; then
+    docker compose run --rm --no-TTY migrate status >/dev/null 9>&- \
+      || fail "$file lacks migrations, which cannot be run, see above. $database is as it was"
+  fi
+}
+
 # A restored table takes about three times the bytes of its rows in SQL: for each row there is a
 # header, and an entry in each index. The log takes nearly as much again, up to max_wal_size.
 check_space() {
@@ -141,6 +158,7 @@ if [ -z "$file" ]; then
   exit
 fi
 check_database
+check_migrations
 check_space
 
 # --- The new database ----------------------------------------------------------------------------
@@ -171,9 +189,10 @@ tables_named_tasks() {
     "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'"
 }
 
-# Adds what the backup is too old to have. The backup says which migrations it has had.
+# Adds what the backup is too old to have, and sets a sequence right that it has brought.
 migrate() {
-  docker compose run --rm --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-
+  sql "$new" <db/repair.sql || return
+  [ "$pending" = no ] || docker compose run --rm --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-
 }
 
 make_new() {

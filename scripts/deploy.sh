@@ -25,7 +25,8 @@ From then on both are ignored, and the release finishes. Migrations that have ru
 --rollback         releases the version before this one
 --restart          replaces the API replicas with new ones of the same version, for example to read
                    a changed secret
---force            releases TAG even if it is the running version
+--force            releases TAG even if it is the running version, or if migrations would run that
+                   are of another commit than its images
 --pull             updates the base images: builds TAG, a new name, on the newest ones that the
                    registry has, or pulls TAG if IMAGE_PREFIX names a registry. Then pulls the
                    images that are not built here, and restarts db and the other services whose
@@ -303,7 +304,17 @@ complete() {
 
 # The old version goes on serving meanwhile, and works with the new schema: docs/migrations.md.
 migrate() {
+  local built here label=org.opencontainers.image.revision
   [ -z "$action" ] || return 0
+  built=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$api_image")
+  built=${built%-dirty}
+  here=$(git rev-parse HEAD 2>/dev/null) || here=$built
+  if [ -z "$force" ] && [ -n "$built" ] && [ "$built" != "$here" ]; then
+    # It ends with 1 if some are pending.
+    docker compose run --rm --no-TTY migrate status --quiet </dev/null || [ $? != 1 ] \
+      || fail "the working tree has migrations that have not run, and $api_image is of another" \
+        "commit, $built. Check that commit out first, or add --force; nothing was replaced"
+  fi
   say 'running the migrations that the database has not had'
   docker compose run --rm --no-TTY migrate </dev/null \
     || fail 'the database is not migrated, see above; nothing was replaced'

@@ -197,6 +197,25 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
     expect((await deploy('1.0.3')).output).toContain('using the images');
   });
 
+  it('runs no migration of another commit than the images', { timeout: 240_000 }, async () => {
+    const file = 'db/migrations/20280101000000_note.sql';
+    const statement = 'ALTER TABLE tasks ADD COLUMN IF NOT EXISTS note TEXT';
+    const text = `-- migrate:up\nSET LOCAL lock_timeout = '500ms';\n${statement};\n\n-- migrate:down\n`;
+    writeFileSync(join(directory, file), text);
+    git('add', file);
+    git('commit', '--quiet', '--message', 'third');
+    const column = async () => {
+      const query = `SELECT count(*) FROM pg_attribute WHERE attname = 'note'`;
+      return (await compose('exec', '-T', 'db', ...psql(), '-c', query)).trim();
+    };
+    const refused = await deploy('1.0.2');
+    const commit = await revisionOf(`${name}-api:1.0.2`);
+    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining(commit)]);
+    expect([version(), await column()]).toEqual(['1.0.3', '0']);
+    expect(await deploy('--force', '1.0.2')).toMatchObject({ code: 0 });
+    expect([version(), await column()]).toEqual(['1.0.2', '1']);
+  });
+
   it('puts the older db back if the newer one does not start', async () => {
     const entrypoint = '/usr/local/bin/docker-entrypoint.sh';
     const script = ['#!/bin/sh', 'echo no such luck', 'exit 1'];

@@ -139,6 +139,7 @@ describe.skipIf(inject('notRunBecause'))('in a disaster, the runbook', () => {
     const missing = "SELECT count(*) FROM tasks WHERE title = 'after the backup'";
     expect(await sql(missing)).toBe('1');
     expect(await tasks('limit=1')).toContain('after the backup');
+    await sql("INSERT INTO tasks (title) VALUES ('since then')");
   });
 
   it.skipIf(!isInstalled())('brings a lost server back from the copy elsewhere', async () => {

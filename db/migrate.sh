@@ -1,8 +1,8 @@
 #!/bin/sh
 # The command of the service migrate: runs the files of db/migrations that the database has not had.
-# dbmate does that, and this script adds what it lacks: a lock, and another attempt. With --again,
-# runs all files, as if the database had had none. With other arguments, runs that command of dbmate
-# instead, for example `status`.
+# dbmate does that; this script adds what dbmate lacks: a lock against a second run, and retries.
+# With --again, runs all files, as if none had run before. With other arguments, runs that command
+# of dbmate instead, for example `status`.
 # Exit codes: 0 all have run, 1 failed, 3 another run is under way
 set -eu
 
@@ -17,7 +17,7 @@ if [ "${1:-}" = --again ]; then
 fi
 [ $# = 0 ] || exec dbmate "$@"
 
-# The lock ends with the session of psql, and dbmate runs within it.
+# psql holds the lock until its session ends, and runs dbmate within that session.
 migrate() {
   psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set VERBOSITY=terse --set again="$again" \
     "$DATABASE_URL" <<'SQL'
@@ -40,7 +40,8 @@ DO $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;
 SQL
 }
 
-# A file may set a shorter limit. The second setting ends a statement soon after this container.
+# A file may set a shorter lock_timeout. The second setting makes the server end a statement soon
+# after this container has ended.
 export PGOPTIONS='-c lock_timeout=10min -c client_connection_check_interval=5s'
 errors=/tmp/errors
 started=$(date +%s)

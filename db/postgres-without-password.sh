@@ -9,7 +9,7 @@ passwords=/usr/local/share/taskapp/published-passwords.sql
 
 # Runs SQL from standard input before any server accepts logins. If that fails, the volume is not
 # refused: the server hits the same error and reports it. scripts/upgrade-postgres.sh makes a volume
-# read-only for a while; the functions of the SQL are made all the same.
+# read-only for a while; the SQL must create its functions all the same.
 single_user() {
   # postmaster.pid of an earlier container may hold this process's own pid.
   PG_GRANDPARENT_PID=$$ postgres --single -j -D "$PGDATA" \

@@ -1,7 +1,7 @@
--- Runs before the migrations, any number of times. Mends what would stop them, or the API.
+-- Runs before the migrations, any number of times. Repairs what would stop them or the API.
 
--- An interrupted CREATE INDEX CONCURRENTLY leaves an index that is never used. IF NOT EXISTS would
--- keep it. One that is still being built looks the same.
+-- An interrupted CREATE INDEX CONCURRENTLY leaves an index that is never used, and IF NOT EXISTS
+-- would keep it. An index that is still being built looks the same.
 DO $$
 DECLARE
     unfinished regclass;

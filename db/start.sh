@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs before the image's entrypoint: refuses a volume that another major version of PostgreSQL has
-# made, and says what to do. The server itself would only name the two versions, or start a new and
-# empty database beside the volume.
+# made, and says what to do. The server itself would only name the two versions, or start a new,
+# empty database in another directory.
 set -u
 
 refuse() {

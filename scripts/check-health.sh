@@ -281,8 +281,8 @@ sql_in_db() {
     'exec psql -XAtq -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' 2>/dev/null
 }
 
-# Whether the database lacks a migration, or something that db/init makes or that the API uses. The
-# API looks for what it uses at each /healthz.
+# Reports whether the database lacks a migration, or something that db/init makes or that the API
+# uses. The API looks for what it uses at each /healthz.
 check_schema() {
   local names versions missing pending mend="$as_typed run --rm migrate"
   names=$(

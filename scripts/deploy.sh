@@ -10,13 +10,13 @@ Usage: scripts/deploy.sh [--timeout SECONDS] [--force] [--pull] TAG
 Releases the version TAG. Uses the images …-api:TAG and …-web:TAG if this machine has them, unless
 they come from a release of TAG that failed. Otherwise pulls them if IMAGE_PREFIX names a registry,
 or else builds them from the working tree.
-Runs the migrations that the database has not had, from the working tree; if one fails, nothing is
+Runs the migrations of the working tree that the database has not had; if one fails, nothing is
 replaced. Starts the new API replicas beside the old ones, waits until they are healthy, connects
 them to nginx, then drains and removes the old ones one by one. Then writes TAG into the settings,
 .env.prod, so that `docker compose up -d` starts that version as well. The logs of the removed
-containers stay in logs/ for 30 days. Images that were built more than 30 days ago are removed, but
-never one of another project, one that a container uses or that of the version before, and so is
-build cache that was not used for 30 days.
+containers stay in logs/ for 30 days. Removes images that were built more than 30 days ago, but
+never one of another project, one that a container uses, or that of the previous version. Also
+removes build cache that was not used for 30 days.
 
 If the new replicas do not become healthy, they are removed, the old ones keep serving, and the exit
 code is 1. Ctrl-C or a lost session undoes the release too, until the old replicas start to drain.
@@ -25,12 +25,12 @@ From then on both are ignored, and the release finishes. Migrations that have ru
 --rollback         releases the version before this one
 --restart          replaces the API replicas with new ones of the same version, for example to read
                    a changed secret
---force            releases TAG even if it is the running version, or if migrations would run that
-                   are of another commit than its images
---pull             updates the base images: builds TAG, a new name, on the newest ones that the
-                   registry has, or pulls TAG if IMAGE_PREFIX names a registry. Then pulls the
-                   images that are not built here, and restarts db and the other services whose
-                   image is newer; meanwhile the API answers 503
+--force            releases TAG even if it is the running version, or if the migrations that would
+                   run are from another commit than its images
+--pull             updates the base images: builds TAG on the newest ones, or pulls TAG if
+                   IMAGE_PREFIX names a registry. TAG must be new. Then pulls the images that are
+                   not built here, and restarts db and the other services that have a newer one;
+                   while db restarts, the API answers 503
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 There is one nginx container, because only one can bind the port. If its image or settings have
@@ -124,10 +124,10 @@ replicas=$(docker compose config | sed -n 's/^ *replicas: *//p' | head -n 1)
 replicas=${replicas:-1}
 
 # --- Images --------------------------------------------------------------------------------------
-# The second name of an image whose version has not been released yet.
+# unreleased IMAGE: prints the second name that an image has until its version is released.
 unreleased() { echo "${1%:*}-unreleased:$tag"; }
 
-is_here() { # is_here IMAGE: and not from a release that failed
+is_here() { # is_here IMAGE: this machine has it, and not from a release that failed
   local id
   id=$(id_of_image "$1" 2>/dev/null) || return
   [ -n "$action" ] || [ "$id" != "$(id_of_image "$(unreleased "$1")" 2>/dev/null)" ]
@@ -166,8 +166,8 @@ mark_unreleased() {
   docker tag "$web_image" "$(unreleased "$web_image")"
 }
 
-# Removes images of old versions, and what no build has used for as long. Images that came from a
-# registry have no project.
+# Removes images of old versions, and build cache that no build has used for as long. Images from a
+# registry have no project in their labels.
 prune() {
   local image name of filters=() until=until=720h label=com.docker.compose.project
   for name in api web api-unreleased web-unreleased; do
@@ -244,7 +244,7 @@ runs_already() {
     && [ ${#old[@]} = "$replicas" ] && [ "$up_to_date" = "$replicas" ]
 }
 
-content_of_image() { # content_of_image IMAGE: the same for all commits that do not change it
+content_of_image() { # content_of_image IMAGE: prints the same for all commits that do not change it
   docker image inspect --format '{{json .RootFS}} {{json .Config}}' "$1" \
     | sed 's/"org.opencontainers.image.revision":"[^"]*"//'
 }
@@ -310,7 +310,7 @@ migrate() {
   built=${built%-dirty}
   here=$(git rev-parse HEAD 2>/dev/null) || here=$built
   if [ -z "$force" ] && [ -n "$built" ] && [ "$built" != "$here" ]; then
-    # It ends with 1 if some are pending.
+    # This command ends with 1 if some are pending.
     docker compose run --rm --no-TTY migrate status --quiet </dev/null || [ $? != 1 ] \
       || fail "the working tree has migrations that have not run, and $api_image is of another" \
         "commit, $built. Check that commit out first, or add --force; nothing was replaced"
@@ -333,7 +333,8 @@ start_all() {
   # The database may be elsewhere.
   if docker compose config --services | grep -x db >/dev/null; then start db; fi
   migrate
-  # web needs all that serves. The others, such as certbot, must not make a release fail.
+  # web depends on all services that answer requests. The others, such as certbot, must not make a
+  # release fail.
   start web
   docker compose up -d
   record

@@ -13,11 +13,11 @@ stack is not touched. To restore FILE then:  scripts/restore.sh FILE --yes
 
 TIME            UTC, as 2026-11-23T18:05:00.25Z or 2026-11-23 18:05:00.25: FILE has what was
                 committed until then. latest is the end of the archive, for when the disk is lost
---name NAME     what was committed when somebody last ran SELECT pg_create_restore_point('NAME')
+--name NAME     FILE has what was committed when SELECT pg_create_restore_point('NAME') last ran
 --output FILE   default: backups/taskapp-at-TIME.dump, which scripts/backup.sh never removes
---system ID     which database to recover, if a new one was started beside an old archive
---list          the databases in the archive, and the base backups of each; a recovery can go to any
-                time after the end of one, unless the archive has a gap there
+--system ID     the database to recover, if the archive has more than one
+--list          lists the databases in the archive, and the base backups of each; a recovery can go
+                to any time after one of them ended, unless the archive has a gap there
 
 Exit codes: 0 good, 1 failed, 2 wrong usage
 TEXT
@@ -60,7 +60,7 @@ done
 need docker sha256sum
 exec </dev/null
 
-# In another container of barman, so neither it nor db has to be running.
+# This runs in a container of its own, so neither barman nor db has to be running.
 archive() { docker compose --profile pitr run --rm --no-deps -T barman "$@"; }
 docker compose --profile pitr config --services | grep -x barman >/dev/null \
   || fail 'this stack has no service barman: add db/compose.pitr.yml to the Compose files,' \

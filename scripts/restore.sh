@@ -106,8 +106,8 @@ check_database() {
   fi
 }
 
-# Sets pending: whether the backup is too old to have had all of db/migrations. If so, what runs them
-# must work, and that is tried before the restore.
+# Sets pending: whether the backup lacks some of db/migrations. If so, checks before the restore
+# that the service migrate works.
 check_migrations() {
   local had version
   had=$(db pg_restore --data-only --schema=dbmate --file - <"$file") \
@@ -189,7 +189,7 @@ tables_named_tasks() {
     "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tasks'"
 }
 
-# Adds what the backup is too old to have, and sets a sequence right that it has brought.
+# Adds what the backup is too old to have, and moves its id sequence past all rows.
 migrate() {
   sql "$new" <db/repair.sql || return
   [ "$pending" = no ] || docker compose run --rm --no-TTY --env "PGDATABASE=$new" migrate >&2 9>&-

@@ -11,14 +11,14 @@ Copies all databases and logins into a new volume under PostgreSQL VERSION, comp
 then replaces the container of db. Writes the new image and volume into the settings, and keeps the
 old volume.
 
-From the start of the copy on, the API still reads, but answers every write with 503, so no
-acknowledged write is lost. It answers everything with 503 while db is replaced, for some seconds.
-If anything fails, the old version goes on serving and takes writes again. If this script is killed,
-run it again: until then, writes are refused or db is stopped.
+While the data is copied and compared, the API answers reads as usual, but every write with 503, so
+no acknowledged write is lost. While db is replaced, it answers everything with 503, for some
+seconds. If anything fails, the old version goes on serving and takes writes again. If this script
+is killed, run it again: until you do, db may refuse writes or be stopped.
 
 Not copied: edits of pg_hba.conf, and settings made with ALTER SYSTEM.
 
---image IMAGE  the new image; by default the present one with VERSION in its tag
+--image IMAGE  the new image (default: the present one, with VERSION in its tag)
 --back         goes back to the old volume. What was written since the upgrade stays in the new
                volume, which is kept as well
 
@@ -66,7 +66,7 @@ unset POSTGRES_IMAGE POSTGRES_VOLUME POSTGRES_MOUNT # those of the settings coun
 docker compose config --quiet || fail 'the Compose files or settings are wrong, see above'
 find_project
 
-# Each is an image, a volume, and where the image expects the volume.
+# Each has an image, a volume, and the directory where the image expects the volume.
 present=("$(docker compose config --images db)" "$(setting POSTGRES_VOLUME)"
 "$(setting POSTGRES_MOUNT)")
 present[1]=${present[1]:-pgdata}
@@ -80,7 +80,8 @@ get_image() {
 }
 volume_exists() { docker volume inspect "${project}_$1" >/dev/null 2>&1; }
 
-# The container of the copy stays until db has its volume: it is the mark of an unfinished run.
+# The container of the copy exists until db uses the new volume. So if it is there at the start, an
+# earlier run did not finish.
 new=$project-db-upgrade
 remove_new() {
   local volume of='{{range .Mounts}}{{.Name}}{{end}}'
@@ -101,10 +102,10 @@ take_writes() {
     -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
-# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that does not work, db is as it was. It is stopped
-# first, so that whenever this is killed, no write reaches a volume that is about to go. A new
+# replace_db IMAGE VOLUME MOUNT PREVIOUS...: if that fails, db is as it was. db is stopped first:
+# even if this script is killed, no write reaches a volume that is about to be replaced. A new
 # volume refuses writes until db is healthy, because the API does not wait for that. If not even the
-# old version starts, nothing is removed: the next run does that.
+# old version starts, nothing is removed; the next run does that.
 replace_db() {
   local why='the settings could not be written, see above' failed="$1 does not run on ${project}_$2"
   docker compose stop db || true
@@ -181,14 +182,14 @@ device=$(docker volume inspect --format '{{index .Options "device"}}' "${project
   || fail "the volume is on $device, where the new one cannot be as well; give the volume pgdata" \
     'another device in the Compose files, restore a backup into it, and start it with the new image'
 
-# pg_dumpall leaves these out. An interrupted restore may have left one.
+# pg_dumpall leaves out databases that refuse connections. An interrupted restore may have left one.
 closed=$(sql postgres -c "SELECT string_agg(datname, ', ') FROM pg_database
   WHERE NOT datallowconn AND NOT datistemplate")
 [ -z "$closed" ] \
   || fail "$closed would not be copied, because it refuses connections: run ALTER DATABASE …" \
     'ALLOW_CONNECTIONS true, or drop it'
 
-# The copy, its WAL, and some room.
+# In MB, for the copy, its WAL, and a reserve.
 needed=$(sql postgres -c "SELECT ceil(sum(pg_database_size(datname)) / 1048576) + 1100
   FROM pg_database")
 # shellcheck disable=SC2016 # a variable of the container
@@ -212,7 +213,7 @@ finish() {
 trap finish EXIT
 exit_on_signals
 
-in_new() { # in_new COMMAND...: a function that uses $container, on the new server
+in_new() { # in_new COMMAND...: runs a function that uses $container, on the new server
   local container=$new
   "$@"
 }
@@ -235,7 +236,7 @@ start_new() {
     || fail "it does not start: $(docker logs --tail 5 "$new" 2>&1)"
 }
 
-# Whether sessions can only read, and since when these settings apply.
+# Prints whether sessions can only read, and when the server last loaded its settings.
 state() {
   sql postgres -c "SELECT current_setting('default_transaction_read_only'), pg_conf_load_time()"
 }
@@ -244,9 +245,9 @@ writing() {
     WHERE backend_type = 'client backend' AND backend_xid IS NOT NULL"
 }
 
-# Later sessions can only read. Writes under way may end; then the other sessions are closed. Each
-# reads the file at its next command, so only now is the setting removed from it. From then on it
-# ends when the server restarts.
+# From here on, new sessions can only read. Writes under way have 10 s to finish; then all other
+# sessions are closed. A session reads the settings file at its next command, so the setting is
+# removed from the file only after that. It still applies until the server restarts.
 refuse_writes() {
   local deadline=$((SECONDS + 30))
   say 'refusing writes from here on'
@@ -269,9 +270,9 @@ SQL
   refusing=$(state)
 }
 
-# With the old version's pg_dumpall: the new one also dumps the option pg_attver, with which
-# Debian's PostgreSQL 17.12 marks each column, and no other server accepts it. The owner is there
-# already.
+# Uses the old version's pg_dumpall. The new one also dumps the option pg_attver, which Debian's
+# PostgreSQL 17.12 sets on each column, and which no other server accepts. Leaves out the statement
+# that creates the owner, because the new server already has that login.
 copy() {
   local create_owner
   create_owner=$(sql postgres -c "SELECT format('CREATE ROLE %I;', current_user)")
@@ -296,7 +297,7 @@ compare() {
     || fail 'the copy differs, see above (name|rows|checksum)'
 }
 
-# What pg_dumpall leaves out: rights on the databases that every server has, and the statistics.
+# Adds what pg_dumpall leaves out: rights on the databases that every server has, and statistics.
 complete() {
   local roles
   roles=$(in_new db bash -s -- --print --keep-password <db/init/04_roles.sh) \

@@ -8,9 +8,9 @@ usage() {
   cat <<'TEXT'
 Usage: archive run | list | restore latest|time TIME|name NAME [SYSTEM]
 
-run       receives WAL, makes a base backup per day and verifies it, until it is stopped
-list      the base backups; a recovery can go to any time after the end of one, unless the archive
-          has a gap there
+run       until it is stopped, receives WAL, and makes and verifies a base backup per day
+list      lists the base backups; a recovery can go to any time after one of them ended, unless the
+          archive has a gap there
 restore   recovers, and writes a dump of the database to standard output
 
 Environment: PGHOST, PGUSER         how to reach the server, and its owner
@@ -30,9 +30,9 @@ fail() {
   exit 1
 }
 
-# use SYSTEM: from here on, `barman … main` is about the archive of this cluster. The service has
-# its configuration in /tmp/barman.conf, where /etc/barman.conf leads, and each other command has a
-# file of its own.
+# use SYSTEM: from here on, `barman … main` works on the archive of this cluster. The service has
+# its configuration in /tmp/barman.conf, to which /etc/barman.conf is a link. Each other command has
+# a file of its own.
 use() {
   home=$archive/$1
   base_backup_done=$home/base-backup-done
@@ -79,7 +79,7 @@ ensure_slot() {
   say 'receiving WAL from here on, with a new slot'
   rm -f "$base_backup_done"
   barman receive-wal --stop main >/dev/null 2>&1 || true
-  # The newest file counts as it is, because nothing will complete it: the server goes on with the
+  # Keep the newest file as it is. Nothing will complete it, because the server goes on with the
   # next one.
   query 'SELECT pg_switch_wal()' >/dev/null || return 1
   for file in "$home"/main/streaming/*.partial; do
@@ -91,7 +91,7 @@ ensure_slot() {
 }
 
 # --- Base backups --------------------------------------------------------------------------------
-# room_for KB: fails unless the archive has that much room and a tenth more.
+# room_for KB: fails unless the archive's disk has that much free space and a tenth more.
 room_for() {
   local free
   free=$(df -Pk "$archive" | awk 'NR == 2 { print $4 }')
@@ -102,8 +102,8 @@ room_for() {
     }
 }
 
-# A base backup begins once a WAL file is complete, and is usable once the WAL of its time is. An
-# idle server would not complete a file for long.
+# A base backup begins once a WAL file is complete, and is usable once the WAL written during it is
+# complete. An idle server would take long to complete a file.
 complete_wal_file() { barman switch-wal --force --archive --archive-timeout 60 main; }
 
 remove_unfinished() {
@@ -170,10 +170,11 @@ run() {
   use "$system"
   ln -sfn "$home" /tmp/archive # for the health check
   trap 'barman receive-wal --stop main >/dev/null 2>&1; exit 0' TERM INT
-  # A recovery that was killed has left a copy of the server.
+  # A recovery that was killed may have left a copy of the server.
   (if flock -n 8; then rm -rf "$archive/.restore"; fi) 8>"$archive/.restore.lock"
   while :; do
-    # The receiver ends with this container, so that it never mixes two clusters.
+    # If the cluster is another one, this container ends, and the receiver with it: an archive must
+    # never mix two clusters.
     if now=$(this_system 2>/dev/null); then
       [ "$now" = "$system" ] || fail 'this is another database than before; starting anew'
       ensure_slot || say 'cannot receive WAL, see above; trying again'
@@ -218,7 +219,7 @@ restore() { # restore latest '' [SYSTEM] | restore time|name VALUE [SYSTEM]
   use "$system"
   case $1 in
     latest) target=() ;;
-    # Barman does not know which base backup is the last one before that.
+    # Barman cannot tell which base backup precedes the restore point, so try one after the other.
     name) mapfile -t backups < <(barman list-backups --minimal main) ;;
   esac
   exec 8>"$archive/.restore.lock"
@@ -241,7 +242,7 @@ restore() { # restore latest '' [SYSTEM] | restore time|name VALUE [SYSTEM]
     "$(last_commit || true)"
 }
 
-# recover BACKUP [OPTION...]: fails if that base backup and the WAL do not lead to the target.
+# recover BACKUP [OPTION...]: returns 1 if that base backup and the WAL do not lead to the target.
 recover() {
   rm -rf "$work"
   barman restore --get-wal "${@:2}" main "$1" "$work" >&2 \
@@ -250,7 +251,7 @@ recover() {
       fail 'Barman cannot recover this, see above'
     }
   say 'applying the WAL'
-  # In this mode the server recovers, and ends.
+  # In single-user mode, the server recovers, and then ends.
   postgres --single -D "$work" -c hot_standby=off -c fsync=off \
     -c restore_command='archive get_wal %f %p' \
     postgres </dev/null >"$restore_log" 2>&1 && return
@@ -260,9 +261,9 @@ recover() {
   fail 'the recovery failed, see above'
 }
 
-# get_wal FILE PATH: what PostgreSQL runs during a recovery. To PostgreSQL, an exit code of up to
-# 125 means the end of the archive, and it would accept an older state. So a file that cannot be
-# read, or that is missing although later ones are here, gets a higher code, which ends the recovery.
+# get_wal FILE PATH: PostgreSQL runs this during a recovery. It takes an exit code of up to 125 for
+# the end of the archive, and would accept an older state. So if a file cannot be read, or is
+# missing although there are later ones, the exit code is higher, which ends the recovery.
 get_wal() {
   local newest
   # --partial, because the newest changes are in a file that is not complete yet.

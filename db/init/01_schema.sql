@@ -18,7 +18,7 @@ CREATE TABLE idempotency_keys (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- The files of db/migrations that a new database does not need, because db/init has their result.
+-- A new database does not need these files of db/migrations, because db/init has their result.
 CREATE SCHEMA dbmate;
 CREATE TABLE dbmate.schema_migrations (version VARCHAR PRIMARY KEY);
 INSERT INTO dbmate.schema_migrations (version) VALUES

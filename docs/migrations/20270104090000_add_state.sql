@@ -1,7 +1,7 @@
 -- migrate:up
--- Release 1. The trigger keeps both columns the same, whichever of them a version of the API
--- writes. While two versions run, both see all changes. state has no default yet: NULL means that
--- the old version makes the row.
+-- Release 1. The trigger keeps both columns equal, whichever of them a version of the API writes,
+-- so each of two running versions sees the other's changes. state has no default yet: if it is NULL
+-- in a new row, the old version wrote the row, and the trigger copies status.
 SET LOCAL lock_timeout = '500ms';
 
 ALTER TABLE tasks ADD COLUMN IF NOT EXISTS state VARCHAR(50);

@@ -1,6 +1,6 @@
 -- migrate:up transaction:false
--- Release 1. Fills the column for the older rows. Each 1,000 ids are one transaction, so no row
--- stays locked for long. After an interruption, the next run goes on with the rows that are left.
+-- Release 1. Fills the column in older rows. Each batch of 1,000 ids is one transaction, so no row
+-- stays locked for long. After an interruption, the next run continues with the remaining rows.
 DO $$
 BEGIN
     FOR low IN 0..(SELECT coalesce(max(id), 0) FROM tasks) BY 1000 LOOP

@@ -1,6 +1,6 @@
 -- migrate:up
--- Release 1. From now on each new row has a state. NOT VALID leaves the other rows unread, because
--- nobody can write under this lock.
+-- Release 1. From now on, each new row must have a state. NOT VALID skips the rows that are there
+-- already: nobody could write while they are read under this lock.
 SET LOCAL lock_timeout = '500ms';
 
 ALTER TABLE tasks

@@ -1,6 +1,6 @@
 -- migrate:up
--- Release 1. VALIDATE reads all rows, while others write. SET NOT NULL then reads none, because the
--- constraint has proved that there is no NULL.
+-- Release 1. VALIDATE reads all rows while others can write. SET NOT NULL then reads none, because
+-- the constraint proves that there is no NULL.
 SET LOCAL lock_timeout = '500ms';
 
 ALTER TABLE tasks VALIDATE CONSTRAINT tasks_state_is_set;

@@ -1,5 +1,5 @@
 -- migrate:up
--- Release 3. The versions that use status have ended. The index on it goes with the column.
+-- Release 3. No running version uses status any more. Dropping the column also drops its index.
 SET LOCAL lock_timeout = '500ms';
 
 DROP TRIGGER IF EXISTS keep_state_and_status_equal ON tasks;

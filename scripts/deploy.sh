@@ -30,7 +30,7 @@ From then on both are ignored, and the release finishes. Migrations that have ru
 --pull             updates the base images: builds TAG on the newest ones, or pulls TAG if
                    IMAGE_PREFIX names a registry. TAG must be new. Then pulls the images that are
                    not built here, and restarts db and the other services that have a newer one;
-                   while db restarts, the API answers 503
+                   while db restarts, the API answers 503 or 504
 --timeout SECONDS  how long new containers may take to become healthy (default: 60)
 
 There is one nginx container, because only one can bind the port. If its image or settings have

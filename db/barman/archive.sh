@@ -106,15 +106,16 @@ room_for() {
 # complete. An idle server would take long to complete a file.
 complete_wal_file() { barman switch-wal --force --archive --archive-timeout 60 main; }
 
+# Those that a stop has interrupted, also while they waited for the WAL of their time.
 remove_unfinished() {
-  local id
-  for id in $(barman list-backups main | awk '/ - (EMPTY|STARTED|FAILED)/ { print $2 }'); do
-    barman delete main "$id" || return 1
+  local id unfinished='EMPTY|STARTED|FAILED|WAITING_FOR_WALS'
+  for id in $(barman list-backups main | awk "/ - ($unfinished)/ { print \$2 }"); do
+    barman delete main "$id" || say "cannot remove the unfinished base backup $id yet, see above"
   done
 }
 
 base_backup() {
-  remove_unfinished || return 1
+  remove_unfinished
   room_for "$(query 'SELECT sum(pg_database_size(oid))::bigint / 1024 FROM pg_database')" \
     && complete_wal_file && barman backup main || return 1
   if complete_wal_file && barman check-backup main latest && barman verify-backup main latest; then

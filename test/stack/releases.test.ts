@@ -64,7 +64,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const [web = ''] = await containers('web');
     const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
     const address = (await docker('inspect', '--format', format, web)).trim();
-    const headers = { Authorization: `Bearer ${secret('api_token')}` };
+    const headers = { Authorization: `Bearer ${secret('api_token').trim()}` };
     const ca = readFileSync(join(directory, 'secrets/tls.crt'));
     return { url: `https://${address}`, headers, ca };
   }

@@ -22,7 +22,7 @@ const Environment = z.object({
   DB_SSL: z
     .enum(['off', 'require', 'verify-full'], 'is not a TLS mode; use off, require or verify-full')
     .default('off'),
-  DB_SSL_CA: z.string().optional(), // given as a path; becomes the certificates in that file
+  DB_SSL_CA: z.string().optional(), // the path of a PEM file
   PORT: port.default(8080),
   HOST: z.string().optional(), // the address to listen on; default: all addresses
   LOG_LEVEL: z
@@ -56,9 +56,9 @@ export class ConfigError extends Error {}
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const secrets = { ...readSecret(given, 'DB_PASS'), ...readSecret(given, 'API_TOKEN') };
-  const settings = { ...given, ...secrets, ...readCertificates(given) };
+  checkCertificates(given);
 
-  const parsed = Environment.safeParse(settings);
+  const parsed = Environment.safeParse({ ...given, ...secrets });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; '),
@@ -80,7 +80,22 @@ export function dbSsl({ DB_SSL, DB_SSL_CA, DB_HOST }: Config): false | Connectio
   if (DB_SSL === 'require') return { rejectUnauthorized: false };
   // pg passes the host to TLS only if it is a name. For an IP address, Node would otherwise check
   // the certificate against localhost.
-  return { rejectUnauthorized: true, host: DB_HOST, ca: DB_SSL_CA };
+  const ssl = { rejectUnauthorized: true, host: DB_HOST };
+  if (DB_SSL_CA === undefined) return ssl;
+  // Read for each new connection, because authorities are renewed. While the file is being
+  // replaced, the certificates before it count.
+  let certificates = readCertificates(DB_SSL_CA);
+  return {
+    ...ssl,
+    get ca() {
+      try {
+        certificates = readCertificates(DB_SSL_CA);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+      }
+      return certificates;
+    },
+  };
 }
 
 const withoutNewline = (text: string) => text.replace(/\r?\n$/, '');
@@ -99,14 +114,18 @@ function readSecret(env: NodeJS.ProcessEnv, name: 'DB_PASS' | 'API_TOKEN'): Reco
   return { [name]: secret };
 }
 
-/** DB_SSL_CA is the path of a PEM file. */
-function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Record<string, string> {
-  if (file === undefined) return {};
+function checkCertificates({ DB_SSL, DB_SSL_CA }: NodeJS.ProcessEnv): void {
+  if (DB_SSL_CA === undefined) return;
   if (DB_SSL !== 'verify-full') {
     throw new ConfigError(
       'DB_SSL_CA is set, but nothing is verified; set DB_SSL to verify-full, or unset DB_SSL_CA',
     );
   }
+  readCertificates(DB_SSL_CA);
+}
+
+/** The content of a PEM file. Throws ConfigError. */
+function readCertificates(file: string): string {
   const certificates = readFileOf('DB_SSL_CA', file);
   try {
     void new X509Certificate(certificates); // throws
@@ -115,7 +134,7 @@ function readCertificates({ DB_SSL, DB_SSL_CA: file }: NodeJS.ProcessEnv): Recor
       `DB_SSL_CA points to ${file}, which has no certificate; use a file in PEM format`,
     );
   }
-  return { DB_SSL_CA: certificates };
+  return certificates;
 }
 
 function readFileOf(name: string, file: string): string {

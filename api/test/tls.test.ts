@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../local/embedded.ts';
 import { readConfig } from '../src/config.ts';
+import type { Kind } from '../src/pool.ts';
 import { api, database, environment } from './helper.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'taskapp-tls-'));
@@ -128,6 +129,21 @@ describe('DB_SSL', () => {
   it('verify-full: refuses a certificate that is for another name or address', async () => {
     const env = { DB_SSL: 'verify-full', DB_SSL_CA: file('authority.crt'), DB_HOST: '127.0.0.1' };
     expect((await use(env)).error).toMatch(/127\.0\.0\.1.*: DB_SSL=verify-full requires DB_HOST/);
+  });
+
+  it('verify-full: takes a CA that replaces the one before, without a restart', async () => {
+    const ca = file('current.crt');
+    const write = (text: string) => writeFileSync(ca, text);
+    write(readFileSync(file('another.crt'), 'utf8'));
+    const env = { DB_SSL: 'verify-full', DB_SSL_CA: ca, DB_HOST: 'localhost' };
+    const db = database({ ...server.env, ...env });
+    // Each kind has connections of its own.
+    const read = (kind: Kind) => db.read({ name: '', text: 'SELECT 1 AS one', values: [], kind });
+    await expect(read('list')).rejects.toThrow('DB_SSL_CA must hold');
+    write(readFileSync(file('authority.crt'), 'utf8'));
+    expect(await read('list')).toEqual([{ one: 1 }]);
+    write('half a certifi');
+    expect(await read('get')).toEqual([{ one: 1 }]);
   });
 
   it.each([

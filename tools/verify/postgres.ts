@@ -75,12 +75,15 @@ export async function inDatabase(
 
 /** A psql that stays open until the run ends, or its connection does. */
 async function openPsql(project: Project, database?: string): Promise<Psql> {
-  const command = ['psql', '--no-psqlrc', '-qAt', '-v', 'ON_ERROR_STOP=1'];
-  const args = await argumentsFor(project, command, database);
-  const name = args.join(' ');
+  const flags = ['--no-psqlrc', '-qAt', '-v', 'ON_ERROR_STOP=1'];
+  const { psql: given } = project.options;
+  const command = given
+    ? [...given, ...flags]
+    : ['docker', ...(await argumentsFor(project, ['psql', ...flags], database))];
+  const name = command.join(' ');
   return project.once(name, () => {
     const { directory: cwd, env } = project;
-    const psql = new Psql(args, { cwd, env }, () => project.forget(name));
+    const psql = new Psql(command, { cwd, env }, () => project.forget(name));
     project.atEnd.push(() => psql.close());
     return Promise.resolve(psql);
   });

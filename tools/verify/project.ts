@@ -11,6 +11,8 @@ export interface ProjectOptions {
   name?: string | undefined;
   /** Where web answers; by default, where its port is published. */
   url?: string | undefined;
+  /** A command that runs psql as the owner, if the database is in no container of this engine. */
+  psql?: string[] | undefined;
   /** Sent to /api as `Authorization: Bearer`. */
   token?: string | undefined;
   trust?: Trust;

@@ -19,10 +19,10 @@ export class Psql {
   #hasEnded = false;
   #onText: (text: string) => void = () => undefined;
 
-  /** Starts `docker` with arguments that run psql, which must end at the first error. */
-  constructor(args: string[], options: SpawnOptions, onEnd: () => void) {
+  /** Starts a command that runs psql, which must end at the first error. */
+  constructor([command = '', ...args]: string[], options: SpawnOptions, onEnd: () => void) {
     // In its own process group: Ctrl-C must not end it, as rows may have to be put back.
-    this.#child = spawn('docker', args, { ...options, detached: true });
+    this.#child = spawn(command, args, { ...options, detached: true });
     const { stdin, stdout, stderr } = this.#child;
     stdin?.on('error', () => undefined); // it has ended: see `close`
     stdout?.setEncoding('utf8').on('data', (text: string) => this.#onText(text));
@@ -31,7 +31,7 @@ export class Psql {
     });
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#ended = promise;
-    this.#child.on('error', () => undefined); // docker is not installed: see `close`
+    this.#child.on('error', () => undefined); // it is not installed: see `close`
     this.#child.on('close', (code) => {
       this.#hasEnded = true;
       onEnd();

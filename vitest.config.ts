@@ -78,6 +78,15 @@ export default defineConfig(({ mode }) => {
       ...group(1, sideBySide),
     },
   };
+  // Needs no engine and no cluster, except for cluster.test.ts.
+  const kubernetes: TestProjectConfiguration = {
+    test: {
+      name: 'kubernetes',
+      include: ['test/kubernetes/*.test.ts'],
+      testTimeout: 120_000,
+      ...group(1, sideBySide),
+    },
+  };
   const verify: TestProjectConfiguration = {
     test: {
       ...onTheEngine,
@@ -125,8 +134,8 @@ export default defineConfig(({ mode }) => {
       sequence: { sequencer: LongestFirst },
       reporters: ['verbose', new LeftOut({ isAll })],
       projects: isAll
-        ? [api, stack, verify, browser, ...slow, faults]
-        : [api, stack, verify, browser],
+        ? [api, stack, kubernetes, verify, browser, ...slow, faults]
+        : [api, stack, kubernetes, verify, browser],
     },
   };
 });

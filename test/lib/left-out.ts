@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
 import { engineFault } from './engine.ts';
 import { root } from './copy.ts';
+import { kubectlFault } from './kubectl.ts';
 
 /** Says at the end of a run what it left out, and how to run that. */
 export class LeftOut implements Reporter {
@@ -21,9 +22,14 @@ export class LeftOut implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[]): void {
     const fault = engineFault();
-    const needsEngine = modules.some(({ project }) => project.name !== 'api');
+    const projects = new Set(modules.map(({ project }) => project.name));
+    const needsEngine = [...projects].some((name) => !['api', 'kubernetes'].includes(name));
     if (fault && needsEngine) {
       console.warn(`\nSTACK NOT RUN: it needs a Docker Engine with Compose, and ${fault}`);
+    }
+    const noKubectl = kubectlFault();
+    if (noKubectl && projects.has('kubernetes')) {
+      console.warn(`\nKUBERNETES NOT RUN: ${noKubectl}`);
     }
     if (this.#isPartial) return;
     if (this.#isAll) {

@@ -1,0 +1,90 @@
+// The overlay `lab` on a real cluster, which KUBERNETES_TEST_CONTEXT names. The workflow in .github
+// runs it on kind, after the steps of docs/kubernetes.md.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../../local/embedded.ts';
+import { Project } from '../../tools/verify/project.ts';
+import { verify } from '../../tools/verify/run.ts';
+import { differences } from '../../tools/verify/test/expected.ts';
+import { root } from '../lib/copy.ts';
+
+const context = process.env.KUBERNETES_TEST_CONTEXT;
+const inNamespace = ['--context', context ?? '', '--namespace', 'taskapp'];
+
+async function kubectl(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('kubectl', [...inNamespace, ...args]);
+  return stdout.trim();
+}
+
+const connects = (from: string, ...command: string[]) =>
+  kubectl('exec', `deployment/${from}`, '--', ...command).then(
+    () => true,
+    () => false,
+  );
+
+let forward: ChildProcess;
+let url: string;
+const statusOf = (path: string) =>
+  fetch(url + path, { signal: AbortSignal.timeout(15_000) }).then(
+    ({ status }) => status,
+    (error: unknown) => String(error),
+  );
+
+beforeAll(async () => {
+  if (context === undefined) return;
+  const port = String(await freePort());
+  url = `http://127.0.0.1:${port}`;
+  forward = spawn('kubectl', [...inNamespace, 'port-forward', 'service/web', `${port}:80`]);
+  await vi.waitUntil(async () => (await statusOf('/healthz')) === 200, 60_000);
+}, 90_000);
+
+afterAll(() => forward?.kill());
+
+describe.skipIf(context === undefined)('the lab on a cluster', () => {
+  it('passes the API checks of verify', async () => {
+    const login = ['psql', '-U', 'taskapp', '-d', 'taskdb'];
+    const psql = ['kubectl', ...inNamespace, 'exec', '-i', 'db-0', '--', ...login];
+    const report = await verify(new Project({ directory: root, url, psql }), { only: ['api'] });
+    expect(report.results.length).toBeGreaterThan(10);
+    expect(differences(report, [])).toEqual([]);
+    expect(report.results.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
+  });
+
+  it('lets the API reach the database, and web not', async () => {
+    const connect = `
+      const socket = require('node:net').connect(5432, 'db');
+      socket.on('connect', () => process.exit(0)).on('error', () => process.exit(1));`;
+    expect(await connects('api', 'node', '-e', connect)).toBe(true);
+    expect(await connects('web', 'nc', '-z', '-w', '3', 'api', '8080')).toBe(true);
+    expect(await connects('web', 'nc', '-z', '-w', '3', 'db', '5432')).toBe(false);
+  });
+
+  it.each([
+    ['is deleted', []],
+    ['is killed', ['--grace-period=0', '--force']],
+  ])(
+    'answers every read while a replica of the API %s',
+    async (_, how) => {
+      const ready = ['wait', '--for=condition=Available', '--timeout=2m', 'deployment/api'];
+      await kubectl(...ready);
+      const [pod = ''] = (await kubectl('get', 'pods', '-l', 'tier=api', '-o', 'name')).split('\n');
+
+      const statuses: (number | string)[] = [];
+      let isOver = false;
+      const reader = async () => {
+        while (!isOver) statuses.push(await statusOf('/api/tasks'));
+      };
+      const readers = Promise.all([reader(), reader(), reader()]);
+      await kubectl('delete', pod, '--wait', ...how);
+      await kubectl('rollout', 'status', '--timeout=2m', 'deployment/api');
+      isOver = true;
+      await readers;
+
+      expect(statuses.length).toBeGreaterThan(0);
+      expect(statuses.filter((status) => status !== 200)).toEqual([]);
+      expect(await kubectl('get', 'pods', '-l', 'tier=api', '-o', 'name')).not.toContain(pod);
+    },
+    300_000,
+  );
+});

@@ -68,7 +68,9 @@ DECLARE
     monitor_password text := current_setting('taskapp.monitor_password');
     db               text := current_database();
     rows_of_tables   text := 'SELECT, INSERT, UPDATE, DELETE';
-    for_new          text := 'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT';
+    owner            regrole := (SELECT datdba FROM pg_database WHERE datname = db);
+    for_new          text := format(
+        'ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA public GRANT', owner);
     only_login       text := 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
     other            text;
 BEGIN
@@ -89,7 +91,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', api_user);
         EXECUTE format('GRANT %s ON ALL TABLES IN SCHEMA public TO %I', rows_of_tables, api_user);
         EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %I', api_user);
-        -- The same for tables made later, by a new schema or by pg_restore.
+        -- The same for tables that the owner makes later, by a migration or by pg_restore.
         EXECUTE format('%s %s ON TABLES TO %I', for_new, rows_of_tables, api_user);
         EXECUTE format('%s USAGE, SELECT ON SEQUENCES TO %I', for_new, api_user);
     END IF;

@@ -8,10 +8,15 @@ import { isAllowed, podOf } from './pods.ts';
 
 const tiers = ['web', 'api', 'db'] as const;
 const overlays = ['lab', 'production'] as const;
+const jobs = { lab: 'migrate', production: 'production/migrate' } as const;
 // The ids of the users in the official images. Kubernetes cannot look up a name.
-const ids: Record<string, number> = { nginx: 101, node: 1000, postgres: 70 };
+const ids: Record<string, number> = { nginx: 101, node: 1000, postgres: 70, nobody: 65534 };
+const settingsOf = (service: string) => ({ ...compose[service], ...production[service] });
 
-const environmentOf = (service: 'web' | 'api' | 'db', { environment } = production[service]!) =>
+const environmentOf = (
+  service: 'web' | 'api' | 'db' | 'migrate',
+  { environment } = production[service]!,
+) =>
   Object.fromEntries(
     Object.entries({ ...compose[service]?.environment, ...environment })
       .filter(([, value]) => value !== null && value !== 'null')
@@ -22,13 +27,17 @@ const lacking = (object: object, names: string[]) =>
 
 describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
   const built = Object.fromEntries(
-    overlays.map((overlay) => [overlay, kubectlFault() ? [] : build(overlay)]),
+    overlays.map((overlay) => [
+      overlay,
+      kubectlFault() ? [] : [...build(overlay), ...build(jobs[overlay])],
+    ]),
   ) as Record<(typeof overlays)[number], Objekt[]>;
   // The lab's database is the only one whose pod we describe.
-  const pods = [
+  const services = [
     ...overlays.flatMap((overlay) => [[overlay, 'web'] as const, [overlay, 'api'] as const]),
     ['lab', 'db'] as const,
   ];
+  const pods = [...services, ...overlays.map((overlay) => [overlay, 'migrate'] as const)];
 
   it('on the images', () => {
     const [, tag] = /^TAG=(.+)$/m.exec(read('.env.prod.example')) ?? [];
@@ -38,6 +47,10 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
       expect(podOf(built.production, tier).container.image).toBe(`${prefix}-${tier}:${tag}`);
       expect(withDefaults(production[tier]?.image ?? '')).toMatch(`taskapp-${tier}:`);
     }
+    for (const overlay of overlays)
+      expect(podOf(built[overlay], 'migrate').container.image).toBe(
+        withDefaults(compose.migrate?.image ?? ''),
+      );
     const image = withDefaults(compose.db?.image ?? '');
     expect(podOf(built.lab, 'db').container.image).toBe(image);
     const major = /^postgres:(\d+)/.exec(image)?.[1];
@@ -97,10 +110,11 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
   });
 
   it.each(pods)('on users and privileges: %s, %s', (overlay, tier) => {
-    const user = tier === 'db' ? production.db?.user : dockerfile(tier).user;
+    const ofImage = tier === 'web' || tier === 'api' ? dockerfile(tier).user : undefined;
+    const user = settingsOf(tier).user ?? ofImage;
     const { spec, container } = podOf(built[overlay], tier);
     expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: ids[user ?? ''] });
-    const { read_only, cap_drop, security_opt } = production[tier]!;
+    const { read_only, cap_drop, security_opt } = settingsOf(tier);
     expect(security_opt).toEqual(['no-new-privileges:true']);
     expect(container.securityContext).toEqual({
       readOnlyRootFilesystem: read_only,
@@ -117,13 +131,13 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     const names = inMemory.map(({ name }) => name);
     const mounts = container.volumeMounts ?? [];
     const paths = mounts.filter(({ name }) => names.includes(name)).map((one) => one.mountPath);
-    expect(paths.toSorted()).toEqual(production[tier]?.tmpfs?.toSorted());
+    expect(paths.toSorted()).toEqual(settingsOf(tier).tmpfs?.toSorted());
     const others = mounts.filter(({ name }) => !names.includes(name) && name !== 'pgdata');
     expect(others.filter(({ readOnly }) => !readOnly)).toEqual([]);
   });
 
   it.each(pods)('on the limits: %s, %s', (overlay, tier) => {
-    const { cpus, memory } = production[tier]!.deploy.resources.limits;
+    const { cpus, memory } = settingsOf(tier).deploy!.resources.limits;
     const limits = { cpu: cpus, memory: `${memory}i` }; // Compose's M is Kubernetes' Mi
     expect(podOf(built[overlay], tier).container.resources?.limits).toEqual(limits);
   });
@@ -133,7 +147,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect(resources?.limits).toEqual(podOf(built.lab, 'db').container.resources?.limits);
   });
 
-  it.each(pods)('on how long a stop may take: %s, %s', (overlay, tier) => {
+  it.each(services)('on how long a stop may take: %s, %s', (overlay, tier) => {
     const { spec, container } = podOf(built[overlay], tier);
     const before = container.lifecycle?.preStop?.sleep?.seconds ?? 0;
     const grace = seconds(compose[tier]!.stop_grace_period);
@@ -173,6 +187,43 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect(settings('production')?.TRUSTED_PROXIES).not.toBe('');
   });
 
+  it('on the settings of the migrations', () => {
+    const settings = (overlay: (typeof overlays)[number]) => {
+      const { container } = podOf(built[overlay], 'migrate');
+      expect(container.envFrom).toBeUndefined();
+      return Object.fromEntries(
+        container.env?.map(({ name, value, valueFrom }) => [name, value ?? valueFrom]) ?? [],
+      );
+    };
+    const mountOf = (overlay: (typeof overlays)[number], volume: string) =>
+      podOf(built[overlay], 'migrate').container.volumeMounts?.find(({ name }) => name === volume)
+        ?.mountPath;
+    const ours = {
+      PGUSER: { secretKeyRef: { name: 'db-owner', key: 'username' } },
+      PGPASSWORD_FILE: `${mountOf('lab', 'owner-login')}/password`,
+      DBMATE_MIGRATIONS_DIR: mountOf('lab', 'migrations'),
+    };
+    const inCompose = environmentOf('migrate');
+    expect(settings('lab')).toEqual({ ...lacking(inCompose, ['PGPASSWORD']), ...ours });
+    const api = find(built.production, 'ConfigMap', 'api-settings').data ?? {};
+    expect(settings('production')).toEqual({
+      ...settings('lab'),
+      DATABASE_URL: `postgres://${api.DB_HOST}`,
+      PGSSLMODE: api.DB_SSL,
+      PGSSLROOTCERT: api.DB_SSL_CA,
+    });
+    const secretOf = (pod: string) =>
+      podOf(built.production, pod).spec.volumes?.find(({ name }) => name === 'db-ca')?.secret;
+    expect(secretOf('migrate')).toEqual(secretOf('api'));
+
+    // The same command, with the files where it looks for them.
+    const { entrypoint } = compose.migrate!;
+    for (const overlay of overlays) {
+      expect(podOf(built[overlay], 'migrate').container.command).toEqual(entrypoint);
+      expect(entrypoint?.at(-1)).toBe(`${mountOf(overlay, 'scripts')}/migrate.sh`);
+    }
+  });
+
   it('on how PostgreSQL is made', () => {
     const { container } = podOf(built.lab, 'db');
     const variables = new Map(container.env?.map(({ name, value }) => [name, value]));
@@ -181,11 +232,13 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect(variables.get('POSTGRES_DB')).toBe(POSTGRES_DB);
     const { bootstrap, managed } = find(built.production, 'Cluster', 'db').spec;
     const { initdb } = bootstrap ?? {};
-    const { dataChecksums, localeProvider, builtinLocale, database, owner } = initdb ?? {};
+    const { dataChecksums, localeProvider, builtinLocale, database, owner, secret } = initdb ?? {};
     const checksums = dataChecksums ? '--data-checksums' : '--no-data-checksums';
     const locale = `--locale-provider=${localeProvider} --builtin-locale=${builtinLocale}`;
     expect(`${checksums} ${locale}`).toBe(POSTGRES_INITDB_ARGS);
-    expect([database, owner]).toEqual([POSTGRES_DB, POSTGRES_USER]);
+    expect([database, owner, secret?.name]).toEqual([POSTGRES_DB, POSTGRES_USER, 'db-owner']);
+    const { recovery } = find(build('restore'), 'Cluster', 'db-restored').spec.bootstrap ?? {};
+    expect(recovery).toMatchObject({ database, owner, secret });
     expect(managed?.roles?.map(({ name }) => name)).toEqual([DB_USER]);
   });
 
@@ -237,6 +290,19 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     }
   });
 
+  it.each(overlays)('on whom the migrations reach: the database alone: %s', (overlay) => {
+    const at = (tier: string) => ({ labels: { tier } });
+    const ports = { web: 80, api: 8080, db: 5432 };
+    const reached = tiers.filter((tier) =>
+      isAllowed(built[overlay], at('migrate'), at(tier), ports[tier]),
+    );
+    expect(reached).toEqual(['db']);
+    expect(compose.migrate?.networks).toEqual(compose.db?.networks);
+    expect(isAllowed(built[overlay], at('migrate'), { outside: true }, 443)).toBe(false);
+    // Only while the Job is there.
+    expect(isAllowed(build(overlay), at('migrate'), at('db'), 5432)).toBe(false);
+  });
+
   it('on what production publishes: port 80 of web, to the ingress controller', () => {
     const namespace = 'traefik';
     const at = (tier: string) => ({ labels: { tier } });
@@ -277,6 +343,6 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     const keys = refs?.configMapRefs.map(({ key }) => key);
     const files = Object.keys(find(built.lab, 'ConfigMap', 'db-init').data ?? {});
     const inOrder = files.toSorted().map((file) => file.replace(/\.sh$/, '.sql'));
-    expect(keys).toEqual([...inOrder, 'operator-logins.sql']);
+    expect(keys).toEqual([...inOrder, 'operator-logins.sql', 'owner.sql']);
   });
 });

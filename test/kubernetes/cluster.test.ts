@@ -1,6 +1,7 @@
 // The overlay `lab` on a real cluster, which KUBERNETES_TEST_CONTEXT names. The workflow in .github
 // runs it on kind, after the steps of docs/kubernetes.md.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../local/embedded.ts';
@@ -59,6 +60,19 @@ describe.skipIf(context === undefined)('the lab on a cluster', () => {
     expect(await connects('web', 'nc', '-z', '-w', '3', 'api', '8080')).toBe(true);
     expect(await connects('web', 'nc', '-z', '-w', '3', 'db', '5432')).toBe(false);
   });
+
+  it('brings an older database to the schema of this version', async () => {
+    const sql = (text: string) =>
+      kubectl('exec', 'db-0', '--', 'psql', '-U', 'taskapp', '-d', 'taskdb', '-qAtc', text);
+    await sql(`
+      DROP INDEX tasks_newest_first;
+      DELETE FROM dbmate.schema_migrations WHERE version = '20261127080200'`);
+    const directory = join(root, 'deploy/kubernetes/migrate');
+    await kubectl('apply', '-k', directory);
+    await kubectl('wait', '--for=condition=Complete', '--timeout=5m', 'job/migrate');
+    expect(await sql(`SELECT 'tasks_newest_first'::regclass`)).toBe('tasks_newest_first');
+    await kubectl('delete', '-k', directory);
+  }, 400_000);
 
   it.each([
     ['is deleted', []],

@@ -7,6 +7,7 @@ import { root } from '../lib/copy.ts';
 interface Service {
   image?: string;
   user?: string;
+  entrypoint?: string[];
   environment: Record<string, string | number | null>;
   ports?: string[];
   networks?: string[];

@@ -1,11 +1,13 @@
 // The init files as CloudNativePG runs them: each as one message, as a superuser who does not own
-// the database. On the embedded PostgreSQL, so that it needs neither an operator nor an engine.
+// the database. Then the migrations as the owner, who is no superuser. On the embedded PostgreSQL, so
+// that it needs neither an operator nor an engine.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../local/embedded.ts';
+import { migrate } from '../../local/migrate.ts';
 import { root } from '../lib/copy.ts';
 import { memoryDirectory } from '../lib/memory.ts';
 import { read } from './compose.ts';
@@ -28,6 +30,7 @@ async function asLogin(login: pg.ClientConfig, ...texts: string[]): Promise<pg.Q
 }
 
 const operator = { user: 'operator', password: 'x', database: 'cluster' };
+const owner = { user: 'cluster_owner', password: 'o', database: 'cluster' };
 const api = { user: 'cluster_api', password: 'y', database: 'cluster' };
 
 /** What docs/kubernetes.md makes the ConfigMap db-roles from. */
@@ -43,11 +46,11 @@ beforeAll(async () => {
   server = await startEmbeddedPostgres(directory);
   const { DB_HOST: host, DB_PORT: port } = server.env;
   settings = { host, port: Number(port) };
-  const owner = { user: server.owner.DB_USER, password: server.owner.DB_PASS };
+  const { DB_USER: user, DB_PASS: password } = server.owner;
   await asLogin(
-    { ...owner, database: 'postgres' },
+    { user, password, database: 'postgres' },
     `CREATE ROLE operator SUPERUSER LOGIN PASSWORD 'x'`,
-    'CREATE ROLE cluster_owner LOGIN',
+    `CREATE ROLE cluster_owner LOGIN PASSWORD 'o'`,
     'CREATE DATABASE cluster OWNER cluster_owner',
   );
   const files = ['01_schema.sql', '02_indexes.sql', '03_seed_data.sql'];
@@ -56,6 +59,7 @@ beforeAll(async () => {
     ...files.map((file) => read(`db/init/${file}`)),
     rolesSql(),
     read('deploy/kubernetes/database/operator-logins.sql'),
+    read('deploy/kubernetes/database/owner.sql'),
     `ALTER ROLE cluster_api PASSWORD 'y'`, // by managed.roles
   );
 });
@@ -80,10 +84,48 @@ describe('after the bootstrap of CloudNativePG', () => {
     await expect(asLogin(api, 'DROP TABLE tasks')).rejects.toThrow('must be owner');
   });
 
-  it('the API may use tables that the superuser makes later', async () => {
-    await asLogin(operator, 'CREATE TABLE later (id int)');
-    const [rows] = await asLogin(api, 'SELECT * FROM later');
-    expect(rows?.rowCount).toBe(0);
+  it('all that the init files have made belongs to the owner, who is no superuser', async () => {
+    const [role, others] = await asLogin(
+      owner,
+      'SELECT rolsuper FROM pg_roles WHERE rolname = current_user',
+      `SELECT relname FROM pg_class
+       WHERE relnamespace IN ('public'::regnamespace, 'dbmate'::regnamespace)
+       AND relowner <> current_user::regrole
+       UNION ALL SELECT nspname FROM pg_namespace
+       WHERE nspname = 'dbmate' AND nspowner <> current_user::regrole
+       UNION ALL SELECT proname FROM pg_proc
+       WHERE pronamespace = 'public'::regnamespace AND proowner <> current_user::regrole
+       AND oid NOT IN (SELECT objid FROM pg_depend WHERE deptype = 'e')`,
+    );
+    expect(role?.rows).toEqual([{ rolsuper: false }]);
+    expect(others?.rows).toEqual([]);
+  });
+
+  it('the owner can run all migrations, and the API may use what they make', async () => {
+    await asLogin(
+      owner,
+      'DROP TABLE idempotency_keys',
+      'DROP INDEX tasks_newest_first, tasks_status_newest_first, tasks_title_search',
+      'DELETE FROM dbmate.schema_migrations',
+    );
+    const client = new pg.Client({ ...settings, ...owner });
+    await client.connect();
+    try {
+      await migrate(client);
+    } finally {
+      await client.end();
+    }
+    const [made, indexes] = await asLogin(
+      owner,
+      'SELECT version FROM dbmate.schema_migrations',
+      `SELECT 'tasks_title_search'::regclass, 'idempotency_keys_created_at'::regclass`,
+    );
+    expect(made?.rowCount).toBe(readdirSync(join(root, 'db/migrations')).length);
+    expect(indexes?.rowCount).toBe(1);
+    const [keys] = await asLogin(api, 'SELECT key FROM idempotency_keys');
+    expect(keys?.rowCount).toBe(0);
+    const tasks = asLogin(api, 'DELETE FROM dbmate.schema_migrations');
+    await expect(tasks).rejects.toThrow('permission denied');
   });
 
   it("the operator's own logins can connect to postgres, and to no other database", async () => {

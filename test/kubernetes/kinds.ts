@@ -6,6 +6,7 @@ import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/mon
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IStatefulSet } from 'kubernetes-models/apps/v1/StatefulSet';
 import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import type { IJob } from 'kubernetes-models/batch/v1/Job';
 import type { IIngress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
 import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
@@ -55,6 +56,7 @@ export interface Kinds {
   'apps/v1 StatefulSet': IStatefulSet;
   'autoscaling/v2 HorizontalPodAutoscaler': IHorizontalPodAutoscaler;
   'barmancloud.cnpg.io/v1 ObjectStore': ObjectStore;
+  'batch/v1 Job': IJob;
   'monitoring.coreos.com/v1 PodMonitor': IPodMonitor;
   'monitoring.coreos.com/v1 PrometheusRule': IPrometheusRule;
   'monitoring.coreos.com/v1 ServiceMonitor': IServiceMonitor;

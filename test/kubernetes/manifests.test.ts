@@ -1,24 +1,31 @@
 // What kustomize makes of deploy/kubernetes: without a cluster, and without an engine.
 import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { root } from '../lib/copy.ts';
 import { read } from './compose.ts';
 import { kubectlFault } from '../lib/kubectl.ts';
 import { build, find, nameOf, type Objekt, ofKind, typeErrors } from './objects.ts';
 import { isAllowed, podOf, podsOf, references, restrictedFaults } from './pods.ts';
 
 const fault = kubectlFault();
-const overlays = ['lab', 'production', 'restore'];
+const overlays = ['lab', 'production', 'restore', 'migrate', 'production/migrate'];
+const withPods = ['lab', 'production', 'migrate', 'production/migrate'];
 
 describe.skipIf(fault)('deploy/kubernetes', () => {
   it.each(overlays)('%s has only objects that fit the types of their kinds', (overlay) => {
     expect(typeErrors(build(overlay))).toEqual([]);
   });
 
-  it.each(['lab', 'production'])('%s has what Pod Security calls restricted', (overlay) => {
-    const objects = build(overlay);
-    const { labels } = find(objects, 'Namespace', 'taskapp').metadata ?? {};
+  it.each(['lab', 'production'])('%s refuses pods that are not restricted', (overlay) => {
+    const { labels } = find(build(overlay), 'Namespace', 'taskapp').metadata ?? {};
     expect(labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' });
-    const pods = podsOf(objects);
+  });
+
+  it.each(withPods)('%s has what Pod Security calls restricted', (overlay) => {
+    const pods = podsOf(build(overlay));
+    expect(pods).not.toEqual([]);
     expect(pods.map((pod) => [pod.name, ...restrictedFaults(pod)])).toEqual(
       pods.map(({ name }) => [name]),
     );
@@ -28,7 +35,12 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     expect(missing(build(overlay))).toEqual([]);
   });
 
-  it.each(['lab', 'production'])('%s mounts each of its volumes, and no other', (overlay) => {
+  it('the Job of the lab uses the Secret of the lab', () => {
+    const used = references(build('migrate')).filter((name) => name.startsWith('Secret'));
+    expect(build('lab').map(nameOf)).toEqual(expect.arrayContaining(used));
+  });
+
+  it.each(withPods)('%s mounts each of its volumes, and no other', (overlay) => {
     for (const { name, spec, container } of podsOf(build(overlay))) {
       const claims = name === 'db' ? ['pgdata'] : [];
       const volumes = [...(spec.volumes ?? []).map((volume) => volume.name), ...claims];
@@ -94,8 +106,8 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     }
   });
 
-  it('makes its ConfigMaps from the files of nginx and db/init, and from all of them', () => {
-    const objects = build('lab');
+  it('makes its ConfigMaps from the files of nginx and db, and from all of them', () => {
+    const objects = [...build('lab'), ...build('migrate')];
     const dataOf = (name: string) => find(objects, 'ConfigMap', name).data;
     const files = (directory: string, pattern: string) =>
       Object.fromEntries(
@@ -104,16 +116,33 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     expect(dataOf('web-templates')).toEqual(files('nginx', '*.template'));
     expect(dataOf('db-init')).toEqual(files('db/init', '*'));
     expect(dataOf('db-health')).toEqual({ 'health.sh': read('db/health.sh') });
+    expect(dataOf('db-migrations')).toEqual(files('db/migrations', '*'));
+    const used = read('db/migrate.sh').matchAll(/(?<=\/db\/)[\w.-]+\.\w+/g);
+    const names = ['migrate.sh', ...[...used].map(([name]) => name)];
+    expect(names).toContain('repair.sql');
+    expect(dataOf('db-migrate')).toEqual(
+      Object.fromEntries(names.map((name) => [name, read(`db/${name}`)])),
+    );
   });
 
   it('holds no secret but those that compose.yml publishes for the lab', () => {
-    expect(ofKind(build('production'), 'Secret')).toEqual([]);
+    for (const overlay of overlays.filter((name) => name !== 'lab'))
+      expect(ofKind(build(overlay), 'Secret')).toEqual([]);
     const lab = ofKind(build('lab'), 'Secret').flatMap(({ data = {} }) =>
       Object.values(data ?? {}),
     );
     const values = lab.map((value) => Buffer.from(value, 'base64').toString());
     for (const value of values) expect(read('compose.yml')).toMatch(new RegExp(`-${value}\\}`));
   });
+});
+
+// Also without kubectl, because everybody writes migrations.
+it('db/kustomization.yml lists all migrations', () => {
+  const { configMapGenerator } = parse(read('db/kustomization.yml'), { merge: true }) as {
+    configMapGenerator: { name: string; files: string[] }[];
+  };
+  const listed = configMapGenerator.find(({ name }) => name === 'db-migrations')?.files;
+  expect(listed).toEqual(globSync('migrations/*', { cwd: join(root, 'db') }).toSorted());
 });
 
 /** The Secrets and ConfigMaps that neither kustomize nor a command of the document makes. */
@@ -127,10 +156,11 @@ function missing(objects: Objekt[]): string[] {
 }
 
 // Each change must be found by one of the checks above.
-const lab = (change: (objects: Objekt[]) => void) => changed('lab', change);
-const production = (change: (objects: Objekt[]) => void) => changed('production', change);
-function changed(overlay: string, change: (objects: Objekt[]) => void): Objekt[] {
-  const objects = build(overlay);
+const lab = (change: (objects: Objekt[]) => void) => changed(['lab'], change);
+const production = (change: (objects: Objekt[]) => void) =>
+  changed(['production', 'production/migrate'], change);
+function changed(built: string[], change: (objects: Objekt[]) => void): Objekt[] {
+  const objects = built.flatMap(build);
   change(objects);
   return objects;
 }
@@ -149,6 +179,8 @@ describe.skipIf(fault)('the checks', () => {
     ['Deployment', 'api', 'spec.template.spec.containers.0.livenessProbe.httpget', {}],
     ['Deployment', 'web', 'spec.replicas', 'two'],
     ['Deployment', 'web', 'spec.template.spec.containers.0.name', undefined],
+    ['Job', 'migrate', 'spec.backofLimit', 0],
+    ['Job', 'migrate', 'spec.template.spec.restartPolicy', 'Sometimes'],
     ['Service', 'web', 'spec.ports.0.protocol', 'HTTP'],
     ['NetworkPolicy', 'dns', 'spec.egres', []],
     ['Cluster', 'db', 'spec.postgresql.synchronous.dataDurabilty', 'required'],

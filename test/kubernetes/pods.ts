@@ -11,9 +11,13 @@ export interface Pod {
   container: IContainer;
 }
 
-/** The pods that Deployments and StatefulSets make. */
+/** The pods that Deployments, StatefulSets and Jobs make. */
 export function podsOf(objects: Objekt[]): Pod[] {
-  const makers = [...ofKind(objects, 'Deployment'), ...ofKind(objects, 'StatefulSet')];
+  const makers = [
+    ...ofKind(objects, 'Deployment'),
+    ...ofKind(objects, 'StatefulSet'),
+    ...ofKind(objects, 'Job'),
+  ];
   return makers.map((maker) => {
     const { spec, metadata } = maker.spec?.template ?? {};
     const [container, ...others] = spec?.containers ?? [];
@@ -38,7 +42,7 @@ export function references(objects: Objekt[]): string[] {
     if (typeof value !== 'object' || value === null) return;
     for (const [key, inside] of Object.entries(value) as [string, Record<string, unknown>][]) {
       if (key === 'secret') add('Secret', inside.secretName);
-      if (/^(secretKeyRef|secretRef|passwordSecret)$/.test(key)) add('Secret', inside.name);
+      if (/^(secret|secretKeyRef|secretRef|passwordSecret)$/.test(key)) add('Secret', inside.name);
       if (/^(accessKeyId|secretAccessKey)$/.test(key)) add('Secret', inside.name);
       if (/^configMap(Ref|KeyRef)?$/.test(key)) add('ConfigMap', inside.name);
       if (key === 'configMapRefs' && Array.isArray(inside))

@@ -1,6 +1,6 @@
 // The init files as CloudNativePG runs them: each as one message, as a superuser who does not own
-// the database. Then the migrations as the owner, who is no superuser. On the embedded PostgreSQL, so
-// that it needs neither an operator nor an engine.
+// the database. Then the migrations as the owner, who is no superuser. On the embedded PostgreSQL,
+// so that it needs neither an operator nor an engine.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

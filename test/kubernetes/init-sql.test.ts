@@ -128,7 +128,15 @@ describe('after the bootstrap of CloudNativePG', () => {
     await expect(tasks).rejects.toThrow('permission denied');
   });
 
-  it("the operator's own logins can connect to postgres, and to no other database", async () => {
+  it("the operator's login for metrics can connect to the database", async () => {
+    await asLogin(operator, `CREATE ROLE exporter LOGIN PASSWORD 'm' IN ROLE pg_monitor`);
+    const login = { user: 'exporter', password: 'm', database: 'cluster' };
+    const [one] = await asLogin(login, 'SELECT count(*) FROM pg_stat_replication');
+    expect(one?.rowCount).toBe(1);
+    await expect(asLogin(login, 'SELECT * FROM tasks')).rejects.toThrow('permission denied');
+  });
+
+  it("the operator's other logins can connect to postgres, and to no other database", async () => {
     await asLogin(operator, `CREATE ROLE streaming_replica LOGIN PASSWORD 'z'`);
     const login = { user: 'streaming_replica', password: 'z' };
     const [one] = await asLogin({ ...login, database: 'postgres' }, 'SELECT 1');

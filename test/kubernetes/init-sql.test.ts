@@ -101,6 +101,22 @@ describe('after the bootstrap of CloudNativePG', () => {
     expect(others?.rows).toEqual([]);
   });
 
+  it('a dump of an older version, restored as postgres, belongs to the owner, too', async () => {
+    const [, , functions] = await asLogin(
+      operator,
+      `BEGIN; DROP SCHEMA dbmate CASCADE; DROP TABLE idempotency_keys;
+       CREATE TABLE idempotency_keys (key text);
+       CREATE FUNCTION hash_idempotency_request() RETURNS trigger LANGUAGE plpgsql
+       AS 'BEGIN RETURN NEW; END'`,
+      read('deploy/kubernetes/database/owner.sql'),
+      `SELECT proowner::regrole::text AS owner FROM pg_proc WHERE proname LIKE 'hash_idem%'
+       UNION ALL
+       SELECT relowner::regrole::text FROM pg_class WHERE relname = 'idempotency_keys'`,
+      'ROLLBACK',
+    );
+    expect(functions?.rows).toEqual([{ owner: owner.user }, { owner: owner.user }]);
+  });
+
   it('the owner can run all migrations, and the API may use what they make', async () => {
     await asLogin(
       owner,

@@ -1,16 +1,26 @@
 -- The operator runs the init files as postgres. The migrations run as the owner of the database, so
--- the tables must be the owner's. A restored dump needs this, too.
+-- what the files have made must be the owner's. A restored dump needs this, too.
 DO $$
 DECLARE
-    owner  regrole := (SELECT datdba FROM pg_database WHERE datname = current_database());
-    one    regclass;
+    owner     regrole := (SELECT datdba FROM pg_database WHERE datname = current_database());
+    statement text;
 BEGIN
-    EXECUTE format('ALTER SCHEMA dbmate OWNER TO %s', owner);
-    FOR one IN
-        SELECT oid FROM pg_class
-        WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'dbmate'::regnamespace)
+    FOR statement IN
+        SELECT format('ALTER SCHEMA %s OWNER TO %s', oid::regnamespace, owner)
+        FROM pg_namespace WHERE nspname = 'dbmate'
+        UNION ALL
+        SELECT format('ALTER TABLE %s OWNER TO %s', oid::regclass, owner)
+        FROM pg_class
+        WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('public', 'dbmate')
+        UNION ALL
+        SELECT format('ALTER ROUTINE %s OWNER TO %s', oid::regprocedure, owner)
+        FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+            AND oid NOT IN (
+                SELECT objid FROM pg_depend WHERE classid = 'pg_proc'::regclass AND deptype = 'e'
+            )
     LOOP
-        EXECUTE format('ALTER TABLE %s OWNER TO %s', one, owner);
+        EXECUTE statement;
     END LOOP;
 END
 $$;

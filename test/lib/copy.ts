@@ -6,9 +6,11 @@ import { onTestFinished } from 'vitest';
 
 export const root = join(import.meta.dirname, '../..');
 
-/** A copy of the files that git would commit, for tests that change them. The caller removes it. */
-export function copyForAll(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'));
+/**
+ * A copy of the files that git would commit, for tests that change them; in a new directory unless
+ * given. The caller removes it.
+ */
+export function copyForAll(directory = mkdtempSync(join(tmpdir(), 'taskapp-copy-'))): string {
   const list = execFileSync(
     'git',
     ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],

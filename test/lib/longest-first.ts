@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** The files that take longest, measured on two cores. */
 const longest = [
   'destructive',
+  'point-in-time',
+  'disasters',
   'running',
   'student-apis',
   'flask',

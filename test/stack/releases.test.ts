@@ -1,6 +1,6 @@
 // scripts/deploy.sh and scripts/rotate-password.sh, on production as in .env.prod.example, and the
 // documents that say when to use them.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   mkdtempSync,
@@ -13,61 +13,28 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { Project } from '../../tools/verify/project.ts';
 import { verify } from '../../tools/verify/run.ts';
 import { differences } from '../../tools/verify/test/expected.ts';
-import { copyForAll, root } from '../lib/copy.ts';
 import { blocks, follow, runbook } from '../lib/documents.ts';
-import { Connection, type Ended, Load, type LoadOptions, Script } from '../lib/live.ts';
+import { Installation, lines } from '../lib/installation.ts';
+import { Connection, type Ended, Load, Script } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
-const run = promisify(execFile);
 const logIn = readFileSync(join(import.meta.dirname, 'log-in.cjs'), 'utf8');
 
 describe.skipIf(inject('notRunBecause'))('production', () => {
-  const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
-  const env = {
-    COMPOSE_PROJECT_NAME: name,
-    COMPOSE_FILE: undefined,
-    COMPOSE_ENV_FILES: undefined,
-    TAG: undefined,
-  };
-  let directory: string;
-
-  const script = (file: string, ...args: string[]) => new Script(directory, env, file, ...args);
+  const installation = new Installation();
+  const { name, directory, env, settings, script, compose, containers, server } = installation;
   const deploy = (...args: string[]): Promise<Ended> => script('deploy.sh', ...args).ended;
-  const compose = async (...args: string[]) => {
-    const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
-    return (
-      await run('docker', ['compose', ...files, ...args], {
-        cwd: directory,
-        env: { ...process.env, ...env },
-      })
-    ).stdout;
-  };
   const sql = (statement: string) => compose('exec', '-T', 'db', ...psql(), '-c', statement);
-  const lines = (text: string) => text.split('\n').filter(Boolean);
-  const containers = async (service: string) =>
-    lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
   const images = async () =>
     lines(await docker('inspect', '--format', '{{.Config.Image}}', ...(await containers('api'))));
   const health = async (id: string) =>
     (await docker('inspect', '--format', '{{.State.Health.Status}}', id)).trim();
-  const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
   const version = () => /^(?:export )?TAG ?= ?"?([^"\s]+)/m.exec(settings())?.[1] ?? '';
   const secret = (file: string) => readFileSync(join(directory, 'secrets', file), 'utf8');
-
-  /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
-  async function target(): Promise<LoadOptions> {
-    const [web = ''] = await containers('web');
-    const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
-    const address = (await docker('inspect', '--format', format, web)).trim();
-    const headers = { Authorization: `Bearer ${secret('api_token').trim()}` };
-    const ca = readFileSync(join(directory, 'secrets/tls.crt'));
-    return { url: `https://${address}`, headers, ca };
-  }
 
   /** Another version: the first image of the API with this change, and an image of nginx. */
   function makeImage(tag: string, change: string, web = '1'): void {
@@ -78,16 +45,9 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   }
 
   beforeAll(async () => {
-    directory = copyForAll();
-    const example = readFileSync(join(root, '.env.prod.example'), 'utf8').replace(
-      /^TAG=.*$/m,
-      'export TAG = "1" # as Compose may find it',
-    );
-    writeFileSync(
-      join(directory, '.env.prod'),
-      `${example}\nIMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`,
-    );
-    await script('make-secrets.sh', '--self-signed', 'localhost').ended;
+    await installation.prepare();
+    const first = 'export TAG = "1" # as Compose may find it';
+    installation.writeSettings(settings().replace(/^TAG=.*$/m, first));
     const { code, output } = await deploy('1'); // builds, and starts what does not run yet
     if (code !== 0) throw new Error(output);
 
@@ -96,20 +56,14 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const failing = "require('http').createServer((q, s) => s.writeHead(500).end()).listen(8080)";
     makeImage('fails', `CMD ["node", "-e", "${failing}"]`);
   });
-  afterAll(async () => {
-    await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
-    const format = ['--format', '{{.Repository}}:{{.Tag}}'];
-    const made = await docker('image', 'ls', ...format, '--filter', `reference=${name}-*`);
-    await docker('image', 'rm', '--force', ...lines(made));
-    rmSync(directory, { recursive: true });
-  });
+  afterAll(() => installation.remove());
 
   it(
     'answers every request over five releases in a row, of which the last goes back',
     { timeout: 240_000 },
     async () => {
       const web = await containers('web');
-      const running = new Load(await target());
+      const running = new Load(await server());
       for (const [args, tag] of [
         [['2'], 2],
         [['3'], 3],
@@ -148,8 +102,8 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   it('answers every request of a heavy load while the replicas restart one by one', async () => {
     // A slow disk may refuse some of them (429, 503); no request may meet a replica that is gone.
     const accepted = [200, 201, 429, 503];
-    const running = new Load({ ...(await target()), perSecond: 600, atOnce: 500, accepted });
-    const visitor = new Connection(await target());
+    const running = new Load({ ...(await server()), perSecond: 600, atOnce: 500, accepted });
+    const visitor = new Connection(await server());
     const servedBy = async () => {
       const { head } = await visitor.send({ method: 'GET', path: '/api/tasks?limit=1' });
       return /^x-served-by: (.*)$/im.exec(head)?.[1];
@@ -187,7 +141,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
   it('fails nobody who comes when nginx does not know yet that a replica is gone', async () => {
     // Without requests while the replica drained, nginx has not seen it refuse one.
-    const options = await target();
+    const options = await server();
     expect(await deploy('--restart')).toMatchObject({ code: 0 });
     const burst = new Load(options);
     await sleep(200);
@@ -202,7 +156,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
     const cannotStop = `[ "$1" != stop ] || exit 1\nexec "${program}" "$@"`;
     writeFileSync(join(tools, 'docker'), `#!/bin/sh\n${cannotStop}\n`, { mode: 0o755 });
     const PATH = `${tools}:${process.env.PATH}`;
-    const running = new Load(await target());
+    const running = new Load(await server());
     const { code, output } = await new Script(directory, { ...env, PATH }, 'deploy.sh', '--restart')
       .ended;
     await running.stop();
@@ -216,13 +170,13 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   it('does nothing when the version is running already, also one with a comment', async () => {
     const before = await containers('api');
     const [present, plain] = [version(), settings()];
-    writeFileSync(join(directory, '.env.prod'), plain.replace(/^TAG=.*$/m, '$& # the present one'));
+    installation.writeSettings(plain.replace(/^TAG=.*$/m, '$& # the present one'));
     expect(await deploy(present)).toMatchObject({
       code: 0,
       output: expect.stringContaining('is running already'),
     });
     expect(await containers('api')).toEqual(before);
-    writeFileSync(join(directory, '.env.prod'), plain);
+    installation.writeSettings(plain);
   });
 
   it('neither counts nor removes what docker compose run has started', async () => {
@@ -246,7 +200,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
         web: await containers('web'),
         settings: settings(),
       };
-      const running = new Load(await target());
+      const running = new Load(await server());
       const { code, output } = await deploy('--timeout', '4', tag);
       await running.stop();
       expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
@@ -326,7 +280,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
 
   it("changes the API's password without a failed request", async () => {
     const before = { api: await containers('api'), password: secret('db_pass') };
-    const running = new Load(await target());
+    const running = new Load(await server());
     const { code, output } = await script('rotate-password.sh').ended;
     await running.stop();
     expect([code, output]).toEqual([0, expect.stringContaining('done')]);
@@ -391,7 +345,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       writeFileSync(file, `-- migrate:up\n${statements};\n-- migrate:down\n`);
     onTestFinished(() => rmSync(file));
     migration('CREATE TABLE half (); SELECT no_such_column');
-    const running = new Load(await target());
+    const running = new Load(await server());
     const { code, output } = await deploy('2');
     expect([code, output]).toEqual([1, expect.stringContaining('column "no_such_column"')]);
     expect(output).toContain('deploy: the database is not migrated, see above');
@@ -418,7 +372,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       await docker('tag', `${name}-api:1`, `${name}-api:${tag}`);
     }
     const before = { api: await containers('api'), web: await containers('web') };
-    const running = new Load(await target());
+    const running = new Load(await server());
     const { code, output } = await deploy('--timeout', '4', 'sick');
     await running.stop();
     expect([code, output]).toEqual([1, expect.stringContaining('not healthy after 4 s')]);
@@ -434,8 +388,8 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   it('goes back from a bad release by the commands of the runbook', async () => {
     // It looks healthy.
     const answer = "s.statusCode = q.url.endsWith('z') ? 200 : 500; s.end();";
-    const server = `require('http').createServer((q, s) => { ${answer} }).listen(8080)`;
-    makeImage('bad', `CMD ${JSON.stringify(['node', '-e', server])}`);
+    const program = `require('http').createServer((q, s) => { ${answer} }).listen(8080)`;
+    makeImage('bad', `CMD ${JSON.stringify(['node', '-e', program])}`);
     const before = version();
     expect(await deploy('bad')).toMatchObject({ code: 0 });
     expect(await statusFor(secret('api_token'))).toBe(500);
@@ -475,7 +429,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
   /** The status for a client with this token. */
   async function statusFor(token: string): Promise<number> {
     const headers = { Authorization: `Bearer ${token.trim()}` };
-    const connection = new Connection({ ...(await target()), headers });
+    const connection = new Connection({ ...(await server()), headers });
     const { status } = await connection.send({ method: 'GET', path: '/api/tasks?limit=1' });
     connection.close();
     return status;
@@ -502,7 +456,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
       makeImage('release-2', rename, version());
       makeImage('release-3', `${rename}\nLABEL release=3`, version());
 
-      const running = new Load(await target());
+      const running = new Load(await server());
       for (const [release, args, column] of [
         [1, ['release-1'], 'status'],
         [2, ['release-2'], 'state'],
@@ -515,7 +469,7 @@ describe.skipIf(inject('notRunBecause'))('production', () => {
         const { code, output } = await deploy(...args);
         expect([code, output]).toEqual([0, expect.stringContaining('is running')]);
         const body = { title: 'a', [column]: `by ${args[0]}` };
-        const visitor = new Connection(await target());
+        const visitor = new Connection(await server());
         const made = await visitor.send({ method: 'POST', path: '/api/tasks', body });
         visitor.close();
         expect([made.status, JSON.parse(made.text)]).toMatchObject([201, { task: body }]);

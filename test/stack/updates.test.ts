@@ -1,15 +1,14 @@
 // scripts/deploy.sh with newer base images, which it pulls from a registry of the test's own.
-import { execFile, execFileSync } from 'node:child_process';
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { copyForAll, root } from '../lib/copy.ts';
+import { root } from '../lib/copy.ts';
 import { has } from '../lib/images.ts';
-import { type Ended, Load, Script } from '../lib/live.ts';
+import { Installation, lines } from '../lib/installation.ts';
+import { type Ended, Load } from '../lib/live.ts';
 import { docker, psql } from '../lib/stack.ts';
 
-const run = promisify(execFile);
 const registryImage = 'registry:2';
 const notRunBecause =
   inject('notRunBecause') ||
@@ -17,33 +16,19 @@ const notRunBecause =
 if (notRunBecause) console.warn(`NOT RUN: updates of base images: ${notRunBecause}`);
 
 describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
-  const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
+  const installation = new Installation();
+  const { name, directory, compose, containers } = installation;
   const registry = `${name}-registry`;
-  const env = {
-    COMPOSE_PROJECT_NAME: name,
-    COMPOSE_FILE: undefined,
-    COMPOSE_ENV_FILES: undefined,
-    TAG: undefined,
-  };
-  let directory: string;
   let address: string;
 
   const deploy = (...args: string[]): Promise<Ended> =>
-    new Script(directory, env, 'deploy.sh', ...args).ended;
-  const compose = async (...args: string[]) => {
-    const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
-    const options = { cwd: directory, env: { ...process.env, ...env } };
-    return (await run('docker', ['compose', ...files, ...args], options)).stdout;
-  };
+    installation.script('deploy.sh', ...args).ended;
   const git = (...args: string[]) => {
     const author = ['-c', 'user.name=test', '-c', 'user.email=test@example.org'];
     return execFileSync('git', [...author, ...args], { cwd: directory })
       .toString()
       .trim();
   };
-  const lines = (text: string) => text.split('\n').filter(Boolean);
-  const containers = async (service: string) =>
-    lines(await compose('ps', '--all', '--quiet', '--no-trunc', service)).toSorted();
   const labelOf = async (image: string, label: string) =>
     (
       await docker('image', 'inspect', '--format', `{{index .Config.Labels "${label}"}}`, image)
@@ -55,7 +40,7 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
   };
   const titles = async () =>
     lines(await compose('exec', '-T', 'db', ...psql(), '-c', 'SELECT title FROM tasks'));
-  const version = () => /^TAG=(.*)$/m.exec(readFileSync(join(directory, '.env.prod'), 'utf8'))?.[1];
+  const version = () => /^TAG=(.*)$/m.exec(installation.settings())?.[1];
 
   /** Builds an image from lines of a Dockerfile. */
   const build = (image: string, content: string[], ...options: string[]) =>
@@ -74,38 +59,27 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
     await docker('image', 'rm', `${image}-before`);
   }
 
-  /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
-  async function load(): Promise<Load> {
-    const [web = ''] = await containers('web');
-    const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
-    const ip = (await docker('inspect', '--format', format, web)).trim();
-    const token = readFileSync(join(directory, 'secrets/api_token'), 'utf8');
-    const ca = readFileSync(join(directory, 'secrets/tls.crt'));
-    const headers = { Authorization: `Bearer ${token}` };
-    // 503: not stored. 504: the outcome is unknown, because the connection ended with the server.
-    const accepted = [200, 201, 503, 504];
-    return new Load({ url: `https://${ip}`, headers, ca, perSecond: 50, accepted });
-  }
+  // 503: not stored. 504: the outcome is unknown, because the connection ended with the server.
+  const load = async () =>
+    new Load({ ...(await installation.server()), perSecond: 50, accepted: [200, 201, 503, 504] });
 
   beforeAll(async () => {
     await docker('run', '--detach', '--name', registry, '-p', '127.0.0.1::5000', registryImage);
     address = lines(await docker('port', registry, '5000'))[0] ?? '';
     await vi.waitFor(() => fetch(`http://${address}/v2/`), { timeout: 60_000, interval: 200 });
 
-    directory = copyForAll();
     const bases: [string, string, string][] = [
       ['NODE_IMAGE', 'node', /^ARG NODE_IMAGE=(.*)$/m.exec(read('api/Dockerfile'))?.[1] ?? ''],
       ['NGINX_IMAGE', 'nginx', /^ARG NGINX_IMAGE=(.*)$/m.exec(read('nginx/Dockerfile'))?.[1] ?? ''],
       ['POSTGRES_IMAGE', 'postgres', /POSTGRES_IMAGE:-(.*)}/.exec(read('compose.yml'))?.[1] ?? ''],
     ];
-    const settings = `IMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`;
-    writeFileSync(join(directory, '.env.prod'), read('.env.prod.example') + settings);
+    const settings: string[] = [];
     for (const [variable, base, image] of bases) {
       await docker('tag', image, `${address}/${base}`);
       await docker('push', '--quiet', `${address}/${base}`);
-      appendFileSync(join(directory, '.env.prod'), `${variable}=${address}/${base}\n`);
+      settings.push(`${variable}=${address}/${base}`);
     }
-    await new Script(directory, env, 'make-secrets.sh', '--self-signed', 'localhost').ended;
+    await installation.prepare(...settings);
     git('init', '--quiet');
     git('add', '.');
     git('commit', '--quiet', '--message', 'first');
@@ -113,15 +87,14 @@ describe.skipIf(notRunBecause)('scripts/deploy.sh --pull', () => {
     if (code !== 0) throw new Error(output);
   });
   afterAll(async () => {
-    await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
+    await installation.remove();
     await docker('rm', '--force', '--volumes', registry);
     // By name: the id of a base image is also that of the official name.
     const nameOf = '{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}';
     const format = ['--digests', '--format', `{{.Repository}}${nameOf}`];
-    const ours = ['--filter', `reference=${name}-*`, '--filter', `reference=${address}/*`];
-    const made = new Set(lines(await docker('image', 'ls', ...format, ...ours)));
+    const pulled = ['--filter', `reference=${address}/*`];
+    const made = new Set(lines(await docker('image', 'ls', ...format, ...pulled)));
     await docker('image', 'rm', '--force', ...made);
-    rmSync(directory, { recursive: true });
   });
 
   it('labels both images with the commit', async () => {

@@ -2,12 +2,13 @@
 // version.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { copyForAll, root } from '../lib/copy.ts';
+import { root } from '../lib/copy.ts';
 import { has } from '../lib/images.ts';
+import { Installation, lines } from '../lib/installation.ts';
 import { Load, Script } from '../lib/live.ts';
 import { docker, psql, Stack } from '../lib/stack.ts';
 
@@ -20,16 +21,10 @@ const notRunBecause =
 if (notRunBecause) console.warn(`NOT RUN: the upgrade of PostgreSQL: ${notRunBecause}`);
 
 describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
-  const name = `taskapp-test-${crypto.randomUUID().slice(0, 8)}`;
-  const env = {
-    COMPOSE_PROJECT_NAME: name,
-    COMPOSE_FILE: undefined,
-    COMPOSE_ENV_FILES: undefined,
-    TAG: undefined,
-  };
-  let directory: string;
+  const installation = new Installation();
+  const { name, directory, env, settings, compose } = installation;
 
-  const upgrade = (...args: string[]) => new Script(directory, env, 'upgrade-postgres.sh', ...args);
+  const upgrade = (...args: string[]) => installation.script('upgrade-postgres.sh', ...args);
   /** The same with another `docker`, which kills the script after this command. */
   function upgradeKilledAfter(command: string): Script {
     const tools = mkdtempSync(join(directory, 'tools-'));
@@ -47,21 +42,15 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     const PATH = `${tools}:${process.env.PATH}`;
     return new Script(directory, { ...env, PATH }, 'upgrade-postgres.sh', '18');
   }
-  const compose = async (...args: string[]) => {
-    const files = ['-f', 'compose.yml', '-f', 'compose.prod.yml', '--env-file', '.env.prod'];
-    const options = { cwd: directory, env: { ...process.env, ...env } };
-    return (await run('docker', ['compose', ...files, ...args], options)).stdout;
-  };
   const sql = async (statement: string, database?: string) =>
     (await compose('exec', '-T', 'db', ...psql(database), '-c', statement)).trim();
-  const lines = (text: string) => text.split('\n').filter(Boolean).toSorted();
-  const settings = () => readFileSync(join(directory, '.env.prod'), 'utf8');
   const version = async () =>
     Math.floor(Number(await sql('SHOW server_version_num', 'postgres')) / 10_000);
-  const volumes = async () =>
-    lines(await docker('volume', 'ls', '--format', '{{.Name}}', '--filter', `name=${name}_pgdata`));
-  const containers = async () =>
-    lines(await docker('ps', '--all', '--format', '{{.Names}}', '--filter', `name=${name}-db`));
+  const namesOf = async (...command: string[]) => lines(await docker(...command)).toSorted();
+  const volumes = () =>
+    namesOf('volume', 'ls', '--format', '{{.Name}}', '--filter', `name=${name}_pgdata`);
+  const containers = () =>
+    namesOf('ps', '--all', '--format', '{{.Names}}', '--filter', `name=${name}-db`);
   /** What every table has, as the backups compare it. */
   const sums = async (database?: string) => {
     const input = readFileSync(join(root, 'scripts/table-sums.sql'));
@@ -69,17 +58,9 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     return execFileSync('docker', args, { input }).toString();
   };
 
-  /** nginx at its own address: Docker's proxy for published ports would be the first to give up. */
-  async function target() {
-    const format = `{{(index .NetworkSettings.Networks "${name}_frontend").IPAddress}}`;
-    const address = (await docker('inspect', '--format', format, `${name}-web-1`)).trim();
-    const token = readFileSync(join(directory, 'secrets/api_token'), 'utf8');
-    const ca = readFileSync(join(directory, 'secrets/tls.crt'));
-    return { url: `https://${address}`, headers: { Authorization: `Bearer ${token}` }, ca };
-  }
   // 503: not stored. 504: the outcome is unknown, because the connection ended with the server.
   const load = async () =>
-    new Load({ ...(await target()), perSecond: 50, accepted: [200, 201, 503, 504] });
+    new Load({ ...(await installation.server()), perSecond: 50, accepted: [200, 201, 503, 504] });
   const stored = async () => lines(await sql("SELECT title FROM tasks WHERE title LIKE 'load %'"));
   const takesWrites = (title: string) =>
     sql(`SET ROLE taskapp_api; INSERT INTO tasks (title) VALUES ('${title}')`);
@@ -94,13 +75,9 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
   }
 
   beforeAll(async () => {
-    directory = copyForAll();
-    const example = readFileSync(join(root, '.env.prod.example'), 'utf8');
-    const more = `IMAGE_PREFIX=${name}\nHTTP_PORT=0\nHTTPS_PORT=0\nRATE_LIMIT=0\n`;
-    writeFileSync(join(directory, '.env.prod'), `${example}\n${more}`);
+    await installation.prepare();
     for (const image of ['web', 'api'])
       await docker('tag', `${inject('images')}-${image}`, `${name}-${image}:1.0.0`);
-    await new Script(directory, env, 'make-secrets.sh', '--self-signed', 'localhost').ended;
     await compose('up', '-d', '--wait', '--no-build');
 
     await sql(String.raw`
@@ -112,10 +89,8 @@ describe.skipIf(notRunBecause)('scripts/upgrade-postgres.sh', () => {
     await sql("CREATE TABLE more AS SELECT 'CREATE ROLE taskapp;' AS text", 'other');
   });
   afterAll(async () => {
-    await compose('down', '--volumes', '--remove-orphans', '--timeout', '5');
+    await installation.remove();
     for (const volume of await volumes()) await docker('volume', 'rm', volume);
-    await docker('image', 'rm', '--force', `${name}-web:1.0.0`, `${name}-api:1.0.0`);
-    rmSync(directory, { recursive: true });
   });
 
   it('refuses before anything: a held lock, no space, a version that is not newer', async () => {

@@ -237,7 +237,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     const locale = `--locale-provider=${localeProvider} --builtin-locale=${builtinLocale}`;
     expect(`${checksums} ${locale}`).toBe(POSTGRES_INITDB_ARGS);
     expect([database, owner, secret?.name]).toEqual([POSTGRES_DB, POSTGRES_USER, 'db-owner']);
-    const { recovery } = find(build('restore'), 'Cluster', 'db-restored').spec.bootstrap ?? {};
+    const { recovery } = find(build('restore'), 'Cluster', 'db-20260131').spec.bootstrap ?? {};
     expect(recovery).toMatchObject({ database, owner, secret });
     expect(managed?.roles?.map(({ name }) => name)).toEqual([DB_USER]);
   });

@@ -160,7 +160,7 @@ const lab = (change: (objects: Objekt[]) => void) => changed(['lab'], change);
 const production = (change: (objects: Objekt[]) => void) =>
   changed(['production', 'production/migrate'], change);
 function changed(built: string[], change: (objects: Objekt[]) => void): Objekt[] {
-  const objects = built.flatMap(build);
+  const objects = built.flatMap((overlay) => build(overlay));
   change(objects);
   return objects;
 }

@@ -12,16 +12,19 @@ export type Objekt<K extends Kind = Kind> = Kinds[Extract<keyof Kinds, `${string
 
 const built = new Map<string, string>(); // kustomize takes longer than the parser
 
-/** What `kubectl apply -k` would send to the cluster. Needs no cluster. */
-export function build(overlay: string): Objekt[] {
-  const text = built.get(overlay) ?? kustomize(overlay);
-  built.set(overlay, text);
+/**
+ * What `kubectl apply -k` would send to the cluster. Needs no cluster. `repository` may be a copy of
+ * this one.
+ */
+export function build(overlay: string, repository = root): Objekt[] {
+  const directory = join(repository, 'deploy/kubernetes', overlay);
+  const text = built.get(directory) ?? kustomize(directory);
+  built.set(directory, text);
   return parseAllDocuments(text).map((document) => document.toJS() as Objekt);
 }
 
-function kustomize(overlay: string): string {
-  const directory = join('deploy/kubernetes', overlay);
-  return execFileSync('kubectl', ['kustomize', directory], { cwd: root, stdio: 'pipe' }).toString();
+function kustomize(directory: string): string {
+  return execFileSync('kubectl', ['kustomize', directory], { stdio: 'pipe' }).toString();
 }
 
 export const nameOf = ({ kind, metadata }: Objekt): string => `${kind} ${metadata?.name}`;

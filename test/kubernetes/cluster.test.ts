@@ -74,31 +74,47 @@ describe.skipIf(context === undefined)('the lab on a cluster', () => {
     await kubectl('delete', '-k', directory);
   }, 400_000);
 
+  const statusesDuring = async (change: () => Promise<unknown>) => {
+    await kubectl('wait', '--for=condition=Available', '--timeout=2m', 'deployment/api');
+    const statuses: (number | string)[] = [];
+    let isOver = false;
+    const reader = async () => {
+      while (!isOver) statuses.push(await statusOf('/api/tasks'));
+    };
+    const readers = Promise.all([reader(), reader(), reader()]);
+    try {
+      await change();
+      await kubectl('rollout', 'status', '--timeout=5m', 'deployment/api');
+    } finally {
+      isOver = true;
+      await readers;
+    }
+    return statuses;
+  };
+  const podsOfApi = async () =>
+    (await kubectl('get', 'pods', '-l', 'tier=api', '-o', 'name')).split('\n');
+
   it.each([
     ['is deleted', []],
     ['is killed', ['--grace-period=0', '--force']],
   ])(
     'answers every read while a replica of the API %s',
     async (_, how) => {
-      const ready = ['wait', '--for=condition=Available', '--timeout=2m', 'deployment/api'];
-      await kubectl(...ready);
-      const [pod = ''] = (await kubectl('get', 'pods', '-l', 'tier=api', '-o', 'name')).split('\n');
-
-      const statuses: (number | string)[] = [];
-      let isOver = false;
-      const reader = async () => {
-        while (!isOver) statuses.push(await statusOf('/api/tasks'));
-      };
-      const readers = Promise.all([reader(), reader(), reader()]);
-      await kubectl('delete', pod, '--wait', ...how);
-      await kubectl('rollout', 'status', '--timeout=2m', 'deployment/api');
-      isOver = true;
-      await readers;
-
+      const [pod = ''] = await podsOfApi();
+      const statuses = await statusesDuring(() => kubectl('delete', pod, '--wait', ...how));
       expect(statuses.length).toBeGreaterThan(0);
       expect(statuses.filter((status) => status !== 200)).toEqual([]);
-      expect(await kubectl('get', 'pods', '-l', 'tier=api', '-o', 'name')).not.toContain(pod);
+      expect(await podsOfApi()).not.toContain(pod);
     },
-    300_000,
+    600_000,
   );
+
+  it('answers every read while all replicas of the API are replaced', async () => {
+    const before = await podsOfApi();
+    const statuses = await statusesDuring(() => kubectl('rollout', 'restart', 'deployment/api'));
+    expect(statuses.length).toBeGreaterThan(0);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    const areGone = async () => !(await podsOfApi()).some((pod) => before.includes(pod));
+    await vi.waitUntil(areGone, { timeout: 120_000, interval: 1000 });
+  }, 600_000);
 });

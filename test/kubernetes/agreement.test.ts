@@ -95,16 +95,19 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     }
   });
 
-  it.each(overlays)('on an API that neither a failover nor a rollout takes out of DNS: %s', (overlay) => {
-    const { spec } = find(built[overlay], 'Deployment', 'api');
-    const { periodSeconds, failureThreshold } = podOf(built[overlay], 'api').container
-      .readinessProbe as { periodSeconds: number; failureThreshold: number };
-    const failover = 90; // of which Kubernetes takes up to 55 s to see that a node is lost
-    expect(periodSeconds * failureThreshold).toBeGreaterThanOrEqual(1.5 * failover);
-    const dnsCache = 30; // of CoreDNS
-    expect(spec?.minReadySeconds).toBeGreaterThan(dnsCache);
-    expect(spec?.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
-  });
+  it.each(overlays)(
+    'on an API that neither a failover nor a rollout takes out of DNS: %s',
+    (overlay) => {
+      const { spec } = find(built[overlay], 'Deployment', 'api');
+      const { periodSeconds, failureThreshold } = podOf(built[overlay], 'api').container
+        .readinessProbe as { periodSeconds: number; failureThreshold: number };
+      const failover = 90; // of which Kubernetes takes up to 55 s to see that a node is lost
+      expect(periodSeconds * failureThreshold).toBeGreaterThanOrEqual(1.5 * failover);
+      const dnsCache = 30; // of CoreDNS
+      expect(spec?.minReadySeconds).toBeGreaterThan(dnsCache);
+      expect(spec?.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+    },
+  );
 
   it('on the health check of the database', () => {
     const { readinessProbe, livenessProbe } = podOf(built.lab, 'db').container;
@@ -296,6 +299,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     const internet = { outside: true } as const;
     for (const tier of tiers) {
       expect(isAllowed(built[overlay], labelsOf(tier), dns, 53)).toBe(true);
+      expect(isAllowed(built[overlay], labelsOf(tier), internet, 53)).toBe(true); // or on the node
       expect(isAllowed(built[overlay], labelsOf(tier), internet, 443)).toBe(false);
       expect(isAllowed(built[overlay], internet, labelsOf(tier), portOf[tier])).toBe(false);
     }

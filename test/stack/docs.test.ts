@@ -15,14 +15,19 @@ const filesLike = (...patterns: string[]) =>
 describe('the documents', () => {
   const documents = filesLike('*.md', '*.example');
 
-  it('link to files and headings that are there', () => {
+  it('link to files, headings and lines that are there', () => {
     const anchor = (heading: string) =>
       heading
         .toLowerCase()
         .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
         .replaceAll(' ', '-');
+    // Of a file that is no document, the number of a line.
     const anchorsOf = (file: string) =>
-      [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchor(heading));
+      file.endsWith('.md')
+        ? [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchor(heading))
+        : read(file)
+            .split('\n')
+            .map((_, index) => `L${String(index + 1)}`);
     const broken = filesLike('*.md').flatMap((document) =>
       [...read(document).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].filter(
         ([, path = '', heading]) => {

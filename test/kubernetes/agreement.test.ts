@@ -95,19 +95,16 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     }
   });
 
-  it.each(overlays)(
-    'on an API that neither a failover nor a rollout takes out of DNS: %s',
-    (overlay) => {
-      const { spec } = find(built[overlay], 'Deployment', 'api');
-      const { periodSeconds, failureThreshold } = podOf(built[overlay], 'api').container
-        .readinessProbe as { periodSeconds: number; failureThreshold: number };
-      const failover = 90; // of which Kubernetes takes up to 55 s to see that a node is lost
-      expect(periodSeconds * failureThreshold).toBeGreaterThanOrEqual(1.5 * failover);
-      const dnsCache = 30; // of CoreDNS
-      expect(spec?.minReadySeconds).toBeGreaterThan(dnsCache);
-      expect(spec?.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
-    },
-  );
+  it.each(overlays)('on keeping the API in DNS through failovers and rollouts: %s', (overlay) => {
+    const { spec } = find(built[overlay], 'Deployment', 'api');
+    const { periodSeconds, failureThreshold } = podOf(built[overlay], 'api').container
+      .readinessProbe as { periodSeconds: number; failureThreshold: number };
+    const failover = 90; // of which Kubernetes takes up to 55 s to see that a node is lost
+    expect(periodSeconds * failureThreshold).toBeGreaterThanOrEqual(1.5 * failover);
+    const dnsCache = 30; // of CoreDNS
+    expect(spec?.minReadySeconds).toBeGreaterThan(dnsCache);
+    expect(spec?.strategy?.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+  });
 
   it('on the health check of the database', () => {
     const { readinessProbe, livenessProbe } = podOf(built.lab, 'db').container;
@@ -139,7 +136,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect(sysctls).toEqual(compose[tier]?.sysctls);
   });
 
-  it.each(pods)('on what may be written to: %s, %s', (overlay, tier) => {
+  it.each(pods)('on what is writable: %s, %s', (overlay, tier) => {
     const { spec, container } = podOf(built[overlay], tier);
     const inMemory = spec.volumes?.filter(({ emptyDir }) => emptyDir?.medium === 'Memory') ?? [];
     const names = inMemory.map(({ name }) => name);
@@ -238,7 +235,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     }
   });
 
-  it('on how PostgreSQL is made', () => {
+  it('on how PostgreSQL is set up', () => {
     const { container } = podOf(built.lab, 'db');
     const variables = new Map(container.env?.map(({ name, value }) => [name, value]));
     const { POSTGRES_INITDB_ARGS = '', POSTGRES_DB, POSTGRES_USER, DB_USER } = environmentOf('db');
@@ -265,7 +262,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect([passwordOf('db-owner'), passwordOf('db-api')]).toEqual([POSTGRES_PASSWORD, DB_PASS]);
   });
 
-  it('on the replicas, which PostgreSQL has connections for', () => {
+  it('on the replicas, for which PostgreSQL has enough connections', () => {
     const { spec } = find(built.production, 'HorizontalPodAutoscaler', 'api');
     expect(spec?.minReplicas).toBe(production.api?.deploy.replicas);
     for (const name of ['web', 'api'])
@@ -305,7 +302,7 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     }
   });
 
-  it.each(overlays)('on whom the migrations reach: the database alone: %s', (overlay) => {
+  it.each(overlays)('on migrations that reach only the database: %s', (overlay) => {
     const at = (tier: string) => ({ labels: { tier } });
     const ports = { web: 80, api: 8080, db: 5432 };
     const reached = tiers.filter((tier) =>
@@ -348,14 +345,14 @@ describe.skipIf(kubectlFault())('Kubernetes and Compose agree', () => {
     expect(postgresql?.synchronous).toEqual({ ...durability, failoverQuorum: true });
   });
 
-  it('on the WAL that a lost standby may keep: it leaves room on the volume', () => {
+  it('on the WAL kept for a lost standby: it leaves room on the volume', () => {
     const { walStorage, postgresql } = find(built.production, 'Cluster', 'db').spec;
     const [, volume] = /^(\d+)Gi$/.exec(String(walStorage?.size)) ?? [];
     const [, kept] = /^(\d+)GB$/.exec(postgresql?.parameters?.max_slot_wal_keep_size ?? '') ?? [];
     expect(Number(kept)).toBeLessThanOrEqual(Number(volume) / 2);
   });
 
-  it('on a primary that stops: it keeps no session while it refuses new ones', () => {
+  it('on a primary that is stopping: it keeps no session while it refuses new ones', () => {
     expect(find(built.production, 'Cluster', 'db').spec.smartShutdownTimeout).toBe(0);
   });
 

@@ -52,7 +52,7 @@ describe.skipIf(context === undefined)('the lab on a cluster', () => {
     expect(report.results.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
   });
 
-  it('lets the API reach the database, and web not', async () => {
+  it('lets the API, but not web, reach the database', async () => {
     const connect = `
       const socket = require('node:net').connect(5432, 'db');
       socket.on('connect', () => process.exit(0)).on('error', () => process.exit(1));`;

@@ -70,7 +70,7 @@ afterAll(async () => {
 });
 
 describe('after the bootstrap of CloudNativePG', () => {
-  it('the API can read and write tasks, and nothing else', async () => {
+  it('the API can read and write tasks, but nothing else', async () => {
     const [rows, added] = await asLogin(
       api,
       'SELECT title FROM tasks',
@@ -84,7 +84,7 @@ describe('after the bootstrap of CloudNativePG', () => {
     await expect(asLogin(api, 'DROP TABLE tasks')).rejects.toThrow('must be owner');
   });
 
-  it('all that the init files have made belongs to the owner, who is no superuser', async () => {
+  it('the owner, which is no superuser, owns all that the init files have made', async () => {
     const [role, others] = await asLogin(
       owner,
       'SELECT rolsuper FROM pg_roles WHERE rolname = current_user',
@@ -101,7 +101,7 @@ describe('after the bootstrap of CloudNativePG', () => {
     expect(others?.rows).toEqual([]);
   });
 
-  it('a dump of an older version, restored as postgres, belongs to the owner, too', async () => {
+  it('the owner also owns a dump of an older version that was restored as postgres', async () => {
     const [, , functions] = await asLogin(
       operator,
       `BEGIN; DROP SCHEMA dbmate CASCADE; DROP TABLE idempotency_keys;
@@ -117,7 +117,7 @@ describe('after the bootstrap of CloudNativePG', () => {
     expect(functions?.rows).toEqual([{ owner: owner.user }, { owner: owner.user }]);
   });
 
-  it('the owner can run all migrations, and the API may use what they make', async () => {
+  it('the owner can run all migrations, and the API may use what they create', async () => {
     await asLogin(
       owner,
       'DROP TABLE idempotency_keys',
@@ -152,7 +152,7 @@ describe('after the bootstrap of CloudNativePG', () => {
     await expect(asLogin(login, 'SELECT * FROM tasks')).rejects.toThrow('permission denied');
   });
 
-  it("the operator's other logins can connect to postgres, and to no other database", async () => {
+  it("the operator's other logins can connect to postgres, but to no other database", async () => {
     await asLogin(operator, `CREATE ROLE streaming_replica LOGIN PASSWORD 'z'`);
     const login = { user: 'streaming_replica', password: 'z' };
     const [one] = await asLogin({ ...login, database: 'postgres' }, 'SELECT 1');

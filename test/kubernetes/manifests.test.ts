@@ -23,7 +23,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     expect(labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' });
   });
 
-  it.each(withPods)('%s has what Pod Security calls restricted', (overlay) => {
+  it.each(withPods)('%s has only pods that Pod Security calls restricted', (overlay) => {
     const pods = podsOf(build(overlay));
     expect(pods).not.toEqual([]);
     expect(pods.map((pod) => [pod.name, ...restrictedFaults(pod)])).toEqual(
@@ -31,7 +31,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     );
   });
 
-  it.each(overlays)('%s refers to no Secret or ConfigMap that nobody makes', (overlay) => {
+  it.each(overlays)('%s refers to no Secret or ConfigMap that nothing creates', (overlay) => {
     expect(missing(build(overlay))).toEqual([]);
   });
 
@@ -49,7 +49,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     }
   });
 
-  it.each(['lab', 'production'])('%s has Services and probes that name a port', (overlay) => {
+  it.each(['lab', 'production'])('%s has Services and probes that name real ports', (overlay) => {
     const objects = build(overlay);
     const pods = podsOf(objects);
     for (const { spec } of ofKind(objects, 'Service')) {
@@ -67,7 +67,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     }
   });
 
-  it('production: what an object selects or names is there', () => {
+  it('production: everything that an object selects or names exists', () => {
     const objects = build('production');
     const pods = podsOf(objects);
     const services = ofKind(objects, 'Service');
@@ -93,7 +93,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
       find(objects, 'ObjectStore', parameters?.barmanObjectName ?? '');
   });
 
-  it('production spreads replicas over nodes, of those that take pods', () => {
+  it('production spreads replicas over the nodes that they can run on', () => {
     for (const { name, spec } of podsOf(build('production'))) {
       const [node] = spec.topologySpreadConstraints ?? [];
       expect(node).toMatchObject({
@@ -106,7 +106,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     }
   });
 
-  it('makes its ConfigMaps from the files of nginx and db, and from all of them', () => {
+  it('makes its ConfigMaps from the files of nginx and db, and leaves none out', () => {
     const objects = [...build('lab'), ...build('migrate')];
     const dataOf = (name: string) => find(objects, 'ConfigMap', name).data;
     const files = (directory: string, pattern: string) =>
@@ -125,7 +125,7 @@ describe.skipIf(fault)('deploy/kubernetes', () => {
     );
   });
 
-  it('holds no secret but those that compose.yml publishes for the lab', () => {
+  it('holds no secrets except those that compose.yml publishes for the lab', () => {
     for (const overlay of overlays.filter((name) => name !== 'lab'))
       expect(ofKind(build(overlay), 'Secret')).toEqual([]);
     const lab = ofKind(build('lab'), 'Secret').flatMap(({ data = {} }) =>
@@ -211,7 +211,7 @@ describe.skipIf(fault)('the checks', () => {
     expect(restrictedFaults(podOf(objects, 'web'))).toEqual([expected]);
   });
 
-  it('see a Secret that nobody makes', () => {
+  it('see a Secret that nothing creates', () => {
     const name = 'volumes.0.secret.secretName';
     const objects = production((all) => set(podOf(all, 'api').spec, name, 'db-apy'));
     expect(missing(objects)).toEqual(['Secret db-apy']);

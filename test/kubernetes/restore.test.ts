@@ -38,7 +38,7 @@ describe.skipIf(kubectlFault())('a restore', () => {
   });
 
   it.each(['restore', 'db-20260201', 'db-20260301'])(
-    'makes a Cluster, and reads another archive than it writes: %s',
+    'makes only a Cluster, which reads one archive and writes another: %s',
     (overlay) => {
       const objects = build(overlay, copy);
       expect(objects.map(({ kind }) => kind)).toEqual(['Cluster']); // all that is created and deleted
@@ -56,7 +56,7 @@ describe.skipIf(kubectlFault())('a restore', () => {
     },
   );
 
-  it('leaves the Cluster of production alone, also when it is not the first one', () => {
+  it('leaves the Cluster of production alone, even if that is itself a restore', () => {
     const namesIn = (overlay: string) => ofKind(build(overlay, copy), 'Cluster').map(nameOf);
     expect(namesIn('production')).toEqual(['Cluster db-20260301']);
     expect(namesIn('restore')).toEqual(['Cluster db-20260131']);
@@ -64,7 +64,7 @@ describe.skipIf(kubectlFault())('a restore', () => {
     expect(externalClusters?.[0]?.plugin?.parameters?.serverName).toBe('db-20260201');
   });
 
-  it('needs one change in production, which everything there follows', () => {
+  it('needs one change in production, and everything there follows it', () => {
     const objects = build('production', copy);
     const name = 'db-20260301';
     expect(find(objects, 'ConfigMap', 'api-settings').data?.DB_HOST).toBe(`${name}-rw`);

@@ -1,5 +1,5 @@
--- The operator runs the init files as postgres. The migrations run as the owner of the database, so
--- what the files have made must be the owner's. A restored dump needs this, too.
+-- The operator runs the init files as postgres, but the migrations run as the database's owner, who
+-- must own what the init files have made. A restored dump needs this, too.
 DO $$
 DECLARE
     owner     regrole := (SELECT datdba FROM pg_database WHERE datname = current_database());

@@ -14,7 +14,7 @@ import {
 const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
 
 /** A Markdown table; the columns after the first `names` have figures. */
-function markdown(header: string[], names: number, lines: (string | number)[][]): string {
+export function markdown(header: string[], names: number, lines: (string | number)[][]): string {
   const alignment = header.map((_, n) => (n < names ? '---' : '---:'));
   return [header, alignment, ...lines].map(line).join('\n');
 }

@@ -2,7 +2,7 @@
 // with other servers, and with a large table. One run on one machine measures all, so the ratios
 // mean something.
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { drive, fill } from './drive.ts';
 import { median, type Result, type Round } from './figures.ts';
@@ -26,19 +26,25 @@ import {
   page,
   table,
 } from './report.ts';
+import { assumptionsFrom, measuredCosts, scalingTables, usual, withTables } from './scaling.ts';
 import { installPeer, root, type Stack, Stacks } from './stacks.ts';
 
-const usage = `Usage: npm run bench -- [--quick | --growth]
+const usage = `Usage: npm run bench -- [--quick | --growth | --scaling]
 
 Boots the production stack several times, each with another server behind the same nginx and
 PostgreSQL. Drives one after the other with wrk at its address on the frontend network, in several
-rounds. Writes docs/performance.md and docs/performance.svg. Takes about 15 minutes.
+rounds. Writes docs/performance.md and docs/performance.svg, and the tables of docs/scaling.md.
+Takes about 15 minutes.
 
 --quick    64 connections and short rounds; docs/ is left alone. Takes about 3 minutes
 --growth   production with 1,000 and with 1,000,000 rows instead; writes docs/growth.md. Takes
            about 4 minutes
+--scaling  prints the tables of docs/scaling.md from what these runs have written, and measures
+           nothing. To change an assumption, add --requests=50, --writes=0.2, --lists=0.6, --peak=5
+           or --busy=0.6
 
-Needs wrk (Debian: apt-get install wrk), and npm's registry for Bun and Hono.`;
+Needs wrk (Debian: apt-get install wrk), and npm's registry for Bun and Hono; --scaling needs
+neither.`;
 
 function hasWrk(): boolean {
   try {
@@ -157,9 +163,20 @@ function write(name: string, text: string): void {
   console.log(`bench: wrote docs/${name}`);
 }
 
+/** The tables of docs/scaling.md are arithmetic on the figures of the other two. */
+function writeScaling(): void {
+  const text = readFileSync(join(root, 'docs/scaling.md'), 'utf8');
+  write('scaling.md', withTables(text, scalingTables(measuredCosts(), usual)));
+}
+
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help')) {
     console.log(usage);
+    return 0;
+  }
+  if (args.includes('--scaling')) {
+    const assumptions = assumptionsFrom(args.filter((argument) => argument !== '--scaling'));
+    console.log(scalingTables(measuredCosts(), assumptions).join('\n\n'));
     return 0;
   }
   if (!hasWrk()) {
@@ -175,6 +192,7 @@ async function main(args: string[]): Promise<number> {
       `\n${growthTable(results)}\n\n${growthConditions(growthPlan).join(', ')}; ${took()}`,
     );
     write('growth.md', growthPage(results, growthPlan));
+    writeScaling();
     return 0;
   }
   const quick = args.includes('--quick');
@@ -184,6 +202,7 @@ async function main(args: string[]): Promise<number> {
   if (!quick) {
     write('performance.svg', chart(results));
     write('performance.md', page(results, plan));
+    writeScaling();
   }
   return 0;
 }

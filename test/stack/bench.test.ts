@@ -23,6 +23,7 @@ const round = (rate: number): Round => ({
   api: 90,
   db: 6,
   engine: NaN,
+  wal: 900,
   memory: 100,
   errors: 0,
 });
@@ -53,13 +54,15 @@ it('writes a row for each variant and operation, and lines that fit', () => {
     ),
   );
   const small = { subject: String(sizes[0]), operation: 'one', connections: 64 };
-  const growth = growthPage([{ ...small, rounds: rounds(1) }], growthPlan);
+  const growth = growthPage([{ ...small, rounds: rounds(1) }], growthPlan, 326);
   const text = page(results, plan);
   const tableRows = text.split('\n').filter((line) => line.startsWith('| '));
   expect(tableRows).toHaveLength(2 + 3 * operations.length * variants.length);
   expect(new Set(tableRows.map((line) => line.split('|').length)).size).toBe(1);
   const lines = `${text}${growth}`.split('\n').filter((line) => !line.startsWith('|'));
   expect(lines.filter((line) => line.length > 100)).toEqual([]);
+  expect(growth).toContain('takes 326 bytes with its indexes');
+  expect(growth).toMatch(/ WAL bytes \|\n.*\n.* 900 \|\n/);
 });
 
 describe('the arithmetic of scaling', () => {
@@ -74,6 +77,8 @@ describe('the arithmetic of scaling', () => {
       one: { web: 10, api: 20, db: 5 },
       create: { web: 10, api: 20, db: 5 },
     },
+    wal: { list: 10, one: 0, create: 900 },
+    kept: { list: 0, one: 0, create: 300 },
   };
   const assumptions = { requests: 10, writes: 0.5, lists: 0.4, peak: 6, busy: 0.5 };
 
@@ -86,6 +91,8 @@ describe('the arithmetic of scaling', () => {
     expect(needs.least.api).toBeCloseTo(60 * 20e-6, 6);
     expect(needs.tasks).toBeCloseTo(86_400 * 5 * 30);
     expect(needs.months).toBeCloseTo(2_147_483_647 / (86_400 * 5 * 30), 6);
+    expect(needs.disk).toBeCloseTo(86_400 * 5 * 30 * 300);
+    expect(needs.wal).toBeCloseTo(86_400 * (5 * 900 + 2 * 10)); // a day's; 2 of 10 requests list
   });
 
   it('never asks for less than production ships, and for more when that is too busy', () => {
@@ -111,13 +118,17 @@ describe('the arithmetic of scaling', () => {
 
   it('is what docs/scaling.md shows, from what the benchmark last wrote', () => {
     const measured = measuredCosts();
-    const figures = Object.values(measured).flatMap((each) =>
+    const { alone, together, wal, kept } = measured;
+    const figures = [alone, together].flatMap((each) =>
       Object.values(each).flatMap((micros) => Object.values(micros)),
     );
     expect(figures).toHaveLength(18);
-    for (const figure of figures) expect(figure).toBeGreaterThan(0);
+    for (const one of [...figures, wal.create, kept.create]) expect(one).toBeGreaterThan(0);
+    for (const one of [wal.list, wal.one]) expect(one).toBeGreaterThanOrEqual(0);
     const text = readFileSync(join(root, 'docs/scaling.md'), 'utf8');
     expect(withTables(text, scalingTables(measured, usual))).toBe(text);
-    expect(withTables(text, scalingTables(costs, usual))).toContain('| one | 10–100 |');
+    expect(withTables(text, scalingTables(costs, usual))).toContain(
+      '| create | 10–100 | 20–2000 | 5–400 | 900 | 300 |',
+    );
   });
 });

@@ -11,34 +11,37 @@ const run = promisify(execFile);
 
 /** Measures one round. Rejects if wrk or Docker fails. */
 export async function drive(
-  { ids, url, token }: Stack,
+  stack: Stack,
   { path, isCreate }: Operation,
   connections: number,
   seconds: number,
 ): Promise<Round> {
+  const { ids, url, token } = stack;
   const script = isCreate ? ['-s', join(import.meta.dirname, 'create.lua')] : [];
   const load = ['-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Authorization: Bearer ${token}`];
   const usage = () => Promise.all(tiers.map((tier) => usageOf(ids[tier])));
 
+  const walBefore = await walOf(stack); // outside of what counts as CPU time of the database
   const before = await usage();
   const engineBefore = cpuOfEngine();
   const { stdout } = await run('wrk', [...load, '--latency', ...script, `${url}${path}`]);
   const engine = cpuOfEngine() - engineBefore;
   const after = await usage();
+  const wal = (await walOf(stack)) - walBefore;
 
   const { requests, ...measured } = readWrk(stdout);
   const [web = NaN, api = NaN, db = NaN] = tiers.map(
     (_, n) => ((after[n]?.cpu ?? NaN) - (before[n]?.cpu ?? NaN)) / requests,
   );
   const memory = (after[tiers.indexOf('api')]?.memory ?? NaN) / 1024 / 1024;
-  return { ...measured, web, api, db, engine: engine / requests, memory };
+  return { ...measured, web, api, db, engine: engine / requests, wal: wal / requests, memory };
 }
 
 /**
  * Gives the table so many rows, whatever was created before: ids from 1, a second apart, all older
  * than what wrk creates. One title has `zebra`.
  */
-export async function fill({ ids }: Stack, rows: number): Promise<void> {
+export async function fill(stack: Stack, rows: number): Promise<void> {
   const insert = `
     INSERT INTO tasks (title, created_at)
     SELECT
@@ -46,15 +49,24 @@ export async function fill({ ids }: Stack, rows: number): Promise<void> {
       timestamptz '2025-01-01 00:00:00Z' + n * interval '1 second'
     FROM generate_series(1, ${rows}) n`;
   // VACUUM must be alone. It and CHECKPOINT do now what would happen during the measurement.
-  const statements = [
-    'TRUNCATE tasks RESTART IDENTITY',
-    insert,
-    'VACUUM (ANALYZE) tasks',
-    'CHECKPOINT',
-  ];
-  const psql = ['psql', '-U', 'taskapp', '-d', 'taskdb', '-v', 'ON_ERROR_STOP=1', '-q'];
+  const afterwards = ['VACUUM (ANALYZE) tasks', 'CHECKPOINT'];
+  await psql(stack, 'TRUNCATE tasks RESTART IDENTITY', insert, ...afterwards);
+}
+
+/** The bytes of a task with its indexes. */
+export const bytesPerTask = async (stack: Stack) =>
+  Number(await psql(stack, `SELECT pg_total_relation_size('tasks') / count(*) FROM tasks`));
+
+/** The bytes that PostgreSQL has written to its WAL. */
+const walOf = async (stack: Stack) =>
+  Number(await psql(stack, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')`));
+
+/** What the statements return. Rejects if one fails. */
+async function psql({ ids }: Stack, ...statements: string[]): Promise<string> {
+  const options = ['-U', 'taskapp', '-d', 'taskdb', '-v', 'ON_ERROR_STOP=1', '-Atq'];
   const commands = statements.flatMap((statement) => ['-c', statement]);
-  for (const id of ids.db) await run('docker', ['exec', id, ...psql, ...commands]);
+  const command = ['exec', ids.db.join(), 'psql', ...options, ...commands];
+  return (await run('docker', command)).stdout;
 }
 
 /** The figures in the output of wrk. */

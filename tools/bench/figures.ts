@@ -12,6 +12,8 @@ export interface Round {
   api: number;
   db: number;
   engine: number;
+  /** Bytes that PostgreSQL wrote to its WAL, per request. */
+  wal: number;
   /** MiB of the API's containers at the end. */
   memory: number;
   errors: number;

@@ -43,6 +43,7 @@ function measuredCells({ rounds }: Result): (string | number)[] {
 }
 
 const rateOf = ({ rounds }: Result) => figure(rounds.map(({ rate }) => rate));
+const walOf = ({ rounds }: Result) => figure(rounds.map(({ wal }) => wal));
 
 /** The results of all variants as a table. */
 export function table(results: Result[]): string {
@@ -71,10 +72,11 @@ export function growthTable(results: Result[]): string {
     return pair.map((result) => {
       const rowsOf = Number(result.subject).toLocaleString('en');
       const toSmall = ratio(result.rounds, pair[0]?.rounds);
-      return [name, rowsOf, rateOf(result), toSmall, ...measuredCells(result)];
+      const cells = [...measuredCells(result), walOf(result)];
+      return [name, rowsOf, rateOf(result), toSmall, ...cells];
     });
   });
-  return markdown([...header, ...measuredHeader], 1, lines);
+  return markdown([...header, ...measuredHeader, 'WAL bytes'], 1, lines);
 }
 
 const colours: Record<Variant, string> = {
@@ -184,7 +186,7 @@ ${table(results)}
 `;
 
 /** The text of docs/growth.md. */
-export const growthPage = (results: Result[], plan: Plan): string => `# Growth
+export const growthPage = (results: Result[], plan: Plan, bytes: number): string => `# Growth
 
 Written by \`npm run bench -- --growth\`. It compares production with a small and with a large table;
 \`create\` comes last, and adds rows to the table. All figures come from one run:
@@ -192,5 +194,10 @@ ${growthConditions(plan).join(',\n')}.
 Look at the ratios: the figures themselves depend on the machine.
 
 ${columns}
+\`WAL bytes\` is what PostgreSQL wrote to its log of changes, per request. A quieter database writes
+more for each, as [scaling](scaling.md#what-a-request-costs) says.
+
+A task of the large table takes ${bytes} bytes with its indexes.
+
 ${growthTable(results)}
 `;

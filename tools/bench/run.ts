@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { drive, fill } from './drive.ts';
+import { bytesPerTask, drive, fill } from './drive.ts';
 import { median, type Result, type Round } from './figures.ts';
 import {
   growthOperations,
@@ -37,8 +37,8 @@ rounds. Writes docs/performance.md and docs/performance.svg, and the tables of d
 Takes about 15 minutes.
 
 --quick    64 connections and short rounds; docs/ is left alone. Takes about 3 minutes
---growth   production with 1,000 and with 1,000,000 rows instead; writes docs/growth.md. Takes
-           about 4 minutes
+--growth   production with 1,000 and with 1,000,000 rows instead; writes docs/growth.md, and the
+           tables of docs/scaling.md. Takes about 4 minutes
 --scaling  prints the tables of docs/scaling.md from what these runs have written, and measures
            nothing. To change an assumption, add --requests=50, --writes=0.2, --lists=0.6, --peak=5
            or --busy=0.6
@@ -134,21 +134,24 @@ async function benchVariants(plan: Plan): Promise<Result[]> {
   });
 }
 
-/** The same with a stack for each size of the table. */
-function benchGrowth(plan: Plan): Promise<Result[]> {
+/** The same with a stack for each size of the table. Also the bytes of a task in the large one. */
+function benchGrowth(plan: Plan): Promise<[Result[], number]> {
   return withStacks(async (stacks) => {
     const subjects: Subject[] = [];
+    let bytes = NaN;
     for (const size of sizes) {
       console.log(`bench: starting ${size} rows`);
       const stack = await stacks.start(`rows-${size}`, 'taskapp');
       await fill(stack, size);
+      bytes = await bytesPerTask(stack);
       subjects.push({ name: String(size), stack, prepare: async () => {} });
     }
-    return measureAll(subjects, ({ name }) => growthOperations(Number(name)), plan);
+    const operationsOf = ({ name }: Subject) => growthOperations(Number(name));
+    return [await measureAll(subjects, operationsOf, plan), bytes];
   });
 }
 
-async function withStacks(bench: (stacks: Stacks) => Promise<Result[]>): Promise<Result[]> {
+async function withStacks<Results>(bench: (stacks: Stacks) => Promise<Results>): Promise<Results> {
   const stacks = new Stacks();
   try {
     stacks.makeSecrets();
@@ -187,11 +190,11 @@ async function main(args: string[]): Promise<number> {
   const started = Date.now();
   const took = () => `took ${Math.round((Date.now() - started) / 1_000)} s`;
   if (args.includes('--growth')) {
-    const results = await benchGrowth(growthPlan);
+    const [results, bytes] = await benchGrowth(growthPlan);
     console.log(
       `\n${growthTable(results)}\n\n${growthConditions(growthPlan).join(', ')}; ${took()}`,
     );
-    write('growth.md', growthPage(results, growthPlan));
+    write('growth.md', growthPage(results, growthPlan, bytes));
     writeScaling();
     return 0;
   }

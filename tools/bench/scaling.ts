@@ -1,5 +1,5 @@
-// What production needs for so many users a day: arithmetic with the CPU time per request that the
-// benchmark has written into docs/.
+// What production needs for so many users a day: arithmetic with the CPU time, the WAL and the size
+// of a task that the benchmark has written into docs/.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -45,27 +45,31 @@ export interface Costs {
   /** Of a request that shares nothing, and of one of 64 in flight, which share statements. */
   alone: Record<Kind, Micros>;
   together: Record<Kind, Micros>;
+  /** Bytes of WAL of one of 64 in flight. */
+  wal: Record<Kind, number>;
+  /** The bytes that stay: those of a new task with its indexes. */
+  kept: Record<Kind, number>;
 }
+
+const textOf = (document: string) => readFileSync(join(root, 'docs', document), 'utf8');
 
 /** The rows of a document's only table, each with its cells by the name of their column. */
 function rowsOf(document: string): Record<string, string>[] {
-  const lines = readFileSync(join(root, 'docs', document), 'utf8').split('\n');
-  const [header = [], , ...rows] = lines
+  const [header = [], , ...rows] = textOf(document)
+    .split('\n')
     .filter((line) => line.startsWith('|'))
     .map((line) => line.split('|').map((cell) => cell.trim()));
   return rows.map((cells) => Object.fromEntries(header.map((name, n) => [name, cells[n] ?? ''])));
 }
 
-/** The figures may have a mark for noise, and commas. */
-function microsOf(row: Record<string, string> = {}): Micros {
-  // One column in the oldest form of docs/performance.md.
-  const together = row['CPU µs per request, web / api / db']?.split(' / ');
-  const cells = together ?? tiers.map((tier) => row[`${tier} µs`]);
-  const [web = NaN, api = NaN, db = NaN] = cells.map((cell = '') =>
-    parseFloat(cell.replaceAll(',', '')),
-  );
-  return { web, api, db };
-}
+/** A figure may have a mark for noise, and commas. */
+const numberIn = (text = '') => parseFloat(text.replaceAll(',', ''));
+
+const microsOf = (row: Record<string, string> = {}) =>
+  Object.fromEntries(tiers.map((tier) => [tier, numberIn(row[`${tier} µs`])])) as Micros;
+
+const ofEach = <Value>(value: (kind: Kind) => Value) =>
+  Object.fromEntries(kinds.map((kind) => [kind, value(kind)])) as Record<Kind, Value>;
 
 /** As measured with one connection, and with 64 and a million rows. */
 export function measuredCosts(): Costs {
@@ -80,9 +84,13 @@ export function measuredCosts(): Costs {
     const name = kind === 'list' ? 'first page' : kind;
     return bySize.find(({ request, rows }) => request === name && rows === '1,000,000');
   };
-  const each = (rowOf: typeof alone) =>
-    Object.fromEntries(kinds.map((kind) => [kind, microsOf(rowOf(kind))])) as Costs['alone'];
-  return { alone: each(alone), together: each(together) };
+  const [, bytes] = /takes (\d+) bytes with its indexes/.exec(textOf('growth.md')) ?? [];
+  return {
+    alone: ofEach((kind) => microsOf(alone(kind))),
+    together: ofEach((kind) => microsOf(together(kind))),
+    wal: ofEach((kind) => numberIn(together(kind)?.['WAL bytes'])),
+    kept: ofEach((kind) => (kind === 'create' ? numberIn(bytes) : 0)),
+  };
 }
 
 const day = 86_400; // seconds
@@ -127,18 +135,20 @@ export interface Needs {
   /** Tasks created in 30 days, and for how many months there are ids. */
   tasks: number;
   months: number;
+  /** Bytes: of these tasks with their indexes, and of a day's WAL. */
+  disk: number;
+  wal: number;
 }
 
 export function needsOf(users: number, assumptions: Assumptions, costs: Costs): Needs {
   const { requests, writes, lists, peak, busy } = assumptions;
   const perSecond = (users * requests * peak) / day;
   const shares = { list: (1 - writes) * lists, one: (1 - writes) * (1 - lists), create: writes };
+  const meanOf = (value: (kind: Kind) => number) =>
+    kinds.reduce((sum, kind) => sum + shares[kind] * value(kind), 0);
   const coresOf = (from: Record<Kind, Micros>) =>
     Object.fromEntries(
-      tiers.map((tier) => {
-        const mean = kinds.reduce((sum, kind) => sum + shares[kind] * from[kind][tier], 0);
-        return [tier, (perSecond * mean) / 1_000_000];
-      }),
+      tiers.map((tier) => [tier, (perSecond * meanOf((kind) => from[kind][tier])) / 1_000_000]),
     ) as Micros;
   const most = coresOf(costs.alone);
   const { replicas, memory } = shipped();
@@ -158,6 +168,8 @@ export function needsOf(users: number, assumptions: Assumptions, costs: Costs): 
     memory: run.web * memory.web + run.api * memory.api + memory.db,
     tasks,
     months: maxId / tasks,
+    disk: users * requests * 30 * meanOf((kind) => costs.kept[kind]),
+    wal: users * requests * meanOf((kind) => costs.wal[kind]),
   };
 }
 
@@ -169,6 +181,8 @@ export function scalingTables(costs: Costs, assumptions: Assumptions): string[] 
   const costLines = kinds.map((kind) => [
     kind,
     ...tiers.map((tier) => `${costs.together[kind][tier]}–${costs.alone[kind][tier]}`),
+    costs.wal[kind],
+    costs.kept[kind],
   ]);
   const needLines = [10_000, 100_000, 1_000_000].map((users) => {
     const { least, most, run, ...needs } = needsOf(users, assumptions, costs);
@@ -177,14 +191,17 @@ export function scalingTables(costs: Costs, assumptions: Assumptions): string[] 
     const sums = [needs.cores, (needs.memory / GiB).toFixed(1), needs.connections];
     const rates = [about(needs.requests), ...cores];
     const later = [about(needs.tasks / 1e6), about(needs.months)];
-    return [users.toLocaleString('en'), ...rates, parts, ...sums, ...later];
+    const disk = [about(needs.disk / 1e9), about(needs.wal / 1e9)];
+    return [users.toLocaleString('en'), ...rates, parts, ...sums, ...later, ...disk];
   });
   const inUse = tiers.map((tier) => `${tier}: cores in use`);
   const toRun = ['web × api × db', 'cores', 'GiB', 'connections'];
   const growth = ['million tasks a month', 'months of ids'];
+  const disk = ['GB of tasks a month', 'GB of WAL a day'];
+  const cost = [...tiers.map((tier) => `${tier} µs`), 'WAL bytes', 'bytes kept'];
   return [
-    markdown(['request', ...tiers.map((tier) => `${tier} µs`)], 1, costLines),
-    markdown(['users a day', 'requests/s', ...inUse, ...toRun, ...growth], 1, needLines),
+    markdown(['request', ...cost], 1, costLines),
+    markdown(['users a day', 'requests/s', ...inUse, ...toRun, ...growth, ...disk], 1, needLines),
   ];
 }
 

@@ -172,15 +172,29 @@ function writeScaling(): void {
   write('scaling.md', withTables(text, scalingTables(measuredCosts(), usual)));
 }
 
+/** Prints them for other assumptions. Returns the exit code. */
+function printScaling(args: string[]): number {
+  try {
+    console.log(scalingTables(measuredCosts(), assumptionsFrom(args)).join('\n\n'));
+    return 0;
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}; --help lists the options`);
+    return 2;
+  }
+}
+
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help')) {
     console.log(usage);
     return 0;
   }
   if (args.includes('--scaling')) {
-    const assumptions = assumptionsFrom(args.filter((argument) => argument !== '--scaling'));
-    console.log(scalingTables(measuredCosts(), assumptions).join('\n\n'));
-    return 0;
+    return printScaling(args.filter((argument) => argument !== '--scaling'));
+  }
+  const unknown = args.find((argument) => !['--quick', '--growth'].includes(argument));
+  if (unknown !== undefined) {
+    console.error(`bench: there is no option ${unknown}\n\n${usage}`);
+    return 2;
   }
   if (!hasWrk()) {
     const install = 'Debian and Ubuntu: apt-get install wrk; macOS: brew install wrk';

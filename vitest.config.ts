@@ -10,7 +10,7 @@ import { memoryDirectory } from './test/lib/memory.ts';
 // that people edit. `npm run test:all` (--mode all) runs every file, but only the short form of the
 // faults.
 const quick = {
-  stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack'],
+  stack: ['docs', 'env-examples', 'line-endings', 'macos', 'stack', 'swarm'],
   verify: [
     'class-reports',
     'class-rules',

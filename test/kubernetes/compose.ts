@@ -28,7 +28,7 @@ export const read = (file: string): string => readFileSync(join(root, file), 'ut
 export const withDefaults = (text: string): string =>
   text.replaceAll(/\$\{\w+(?::?-([^${}]*)|:\?[^}]*)?\}/g, (_, value?: string) => value ?? '');
 
-function servicesOf(file: string): Record<string, Service> {
+export function servicesOf(file: string): Record<string, Service> {
   const options = { merge: true, logLevel: 'error' } as const; // without a word on !override
   return (parse(read(file), options) as { services: Record<string, Service> }).services;
 }

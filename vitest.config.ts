@@ -128,13 +128,22 @@ export default defineConfig(({ mode }) => {
       ...group(3 + slow.length, 1),
     },
   };
+  const swarm: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'swarm',
+      include: ['test/swarm/*.test.ts'],
+      globalSetup: [...onTheEngine.globalSetup, 'test/faults/figures.ts'],
+      ...group(5 + slow.length, 1),
+    },
+  };
 
   return {
     test: {
       sequence: { sequencer: LongestFirst },
       reporters: ['verbose', new LeftOut({ isAll })],
       projects: isAll
-        ? [api, stack, kubernetes, verify, browser, ...slow, faults]
+        ? [api, stack, kubernetes, verify, browser, ...slow, faults, swarm]
         : [api, stack, kubernetes, verify, browser],
     },
   };

@@ -55,11 +55,13 @@ export class Swarm {
   }
 
   async remove(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.remove()));
-    await this.database.destroy();
+    const parts = [...this.nodes.map((node) => node.remove()), this.database.destroy()];
+    const ends = await Promise.allSettled(parts); // one that cannot be removed keeps no other
     this.#network.remove();
     for (const directory of [this.secrets, this.#databaseSecrets])
       rmSync(directory, { recursive: true });
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw new Error('a part of the swarm is left', { cause: failed.reason });
   }
 
   /** `docker stack deploy` with these settings, on the first of these nodes. */
@@ -79,23 +81,28 @@ export class Swarm {
     await run('docker', args, { cwd: root, env });
   }
 
+  /** Whether web and api encrypt what they say to each other. */
+  get isEncrypted(): boolean {
+    return this.#network.canEncrypt;
+  }
+
   /** stack.yml, or a copy without encryption if the kernel has none. */
   #stackFile(): string {
     const file = join(root, 'deploy/swarm/stack.yml');
-    if (this.#network.canEncrypt()) return file;
+    if (this.isEncrypted) return file;
     const copy = join(this.secrets, 'stack.yml');
     writeFileSync(copy, readFileSync(file, 'utf8').replace(/^ +driver_opts: .*encrypted.*\n/m, ''));
     return copy;
   }
 
-  /** Gives this run's images one more version. `change` is an instruction of a Dockerfile. */
+  /** Gives this run's images one more version. `change` is an instruction of web's Dockerfile. */
   async addVersion(tag: string, change?: string): Promise<void> {
     const image = (tier: string, version: string) => `${this.database.project}-${tier}:${version}`;
     const add = async (node: Node) => {
-      await node.docker('tag', image('web', 'test-1'), image('web', tag));
-      if (!change) return node.docker('tag', image('api', 'test-1'), image('api', tag));
-      const id = (await node.docker('create', image('api', 'test-1'))).trim();
-      await node.docker('commit', '--change', change, id, image('api', tag));
+      await node.docker('tag', image('api', 'test-1'), image('api', tag));
+      if (!change) return node.docker('tag', image('web', 'test-1'), image('web', tag));
+      const id = (await node.docker('create', image('web', 'test-1'))).trim();
+      await node.docker('commit', '--change', change, id, image('web', tag));
       return node.docker('rm', id);
     };
     await Promise.all(this.nodes.map(add));
@@ -152,7 +159,8 @@ export class Swarm {
   async #startNodes(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.powerOn()));
     const [first, ...others] = this.nodes as [Node, ...Node[]];
-    await first.docker('swarm', 'init', '--advertise-addr', first.address);
+    const pool = ['--default-addr-pool', '10.200.0.0/16']; // as in docs/swarm.md
+    await first.docker('swarm', 'init', '--advertise-addr', first.address, ...pool);
     const token = (await first.docker('swarm', 'join-token', '--quiet', 'manager')).trim();
     for (const node of others) {
       const options = ['--token', token, '--advertise-addr', node.address];

@@ -7,9 +7,10 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/make-secrets.sh [--self-signed NAME] [--dir DIRECTORY]
 
-Makes postgres_password, db_pass, monitor_pass, api_token and grafana_password in secrets/, and the
-settings: .env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose`
-means production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
+Makes postgres_password, db_pass, monitor_pass, api_token, grafana_password and, for a database on
+three machines, replication_password and patroni_password in secrets/. Makes the settings:
+.env.prod, from .env.prod.example, and .env as a link to it, so that `docker compose` means
+production here. It keeps what exists, so it is safe to run again. A .env of the lab becomes
 .env.lab; its names, ports and images go into .env.prod, but its passwords do not. Also makes an
 empty alert_smtp_password: replace it with a file (mode 0444) that has ALERT_SMTP_USER's password.
 To use the lab here again, run: rm .env && mv .env.lab .env
@@ -82,7 +83,8 @@ mkdir -p "$directory"
 # The directory keeps others on the host out. The containers see each file but not the directory, so
 # their users must be able to read the files.
 chmod 700 "$directory"
-for secret in postgres_password db_pass monitor_pass api_token grafana_password; do
+for secret in postgres_password db_pass monitor_pass api_token grafana_password \
+  replication_password patroni_password; do
   make_secret "$directory/$secret"
 done
 if [ ! -e "$directory/alert_smtp_password" ]; then

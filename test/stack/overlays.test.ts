@@ -111,11 +111,20 @@ describe.skipIf(inject('notRunBecause'))('compose.override.yml', () => {
   });
 });
 
+/** The settings of a machine for deploy/ha/compose.yml. */
+const node = {
+  HA_NODE1: '10.0.0.1',
+  HA_NODE2: '10.0.0.2',
+  HA_NODE3: '10.0.0.3',
+  HA_NAME: 'node1',
+  HA_ADDRESS: '10.0.0.1',
+};
+
 /** The services of all files and profiles, as Compose reads them. */
 async function allServices(): Promise<Record<string, Service>> {
   const files = ['compose.yml', 'compose.prod.yml', 'db/compose.pitr.yml'];
-  files.push('nginx/compose.certbot.yml');
-  const env = { ACME_DOMAINS: 'tasks.example.org', ACME_EMAIL: 'ops@example.org' };
+  files.push('nginx/compose.certbot.yml', 'deploy/ha/compose.yml');
+  const env = { ACME_DOMAINS: 'tasks.example.org', ACME_EMAIL: 'ops@example.org', ...node };
   const config = ['--profile', '*', 'config', '--format', 'json'];
   const text = await new Stack({ files, env }).compose(...config);
   return (JSON.parse(text) as { services: Record<string, Service> }).services;
@@ -133,7 +142,7 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
       name,
       deploy?.resources?.limits?.cpus ?? Infinity,
     ]);
-    expect(cpus).toHaveLength(13);
+    expect(cpus).toHaveLength(15);
     expect(cpus.filter(([, limit]) => Number(limit) > 1)).toEqual([]);
   });
 

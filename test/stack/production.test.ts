@@ -16,6 +16,8 @@ const secretNames = [
   'api_token',
   'monitor_pass',
   'grafana_password',
+  'replication_password',
+  'patroni_password',
 ];
 
 describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
@@ -25,8 +27,8 @@ describe.skipIf(inject('notRunBecause'))('scripts/make-secrets.sh', () => {
     const read = () =>
       [...secretNames, 'tls.key'].map((name) => readFileSync(join(directory, name), 'utf8'));
     const first = read();
-    expect(new Set(first).size).toBe(6);
-    for (const secret of first.slice(0, 5)) expect(secret).toMatch(/^[\w-]{43}$/);
+    expect(new Set(first).size).toBe(secretNames.length + 1);
+    for (const secret of first.slice(0, -1)) expect(secret).toMatch(/^[\w-]{43}$/);
     const modes = execFileSync('stat', ['-c', '%a %n', '.', 'db_pass', 'tls.key'], {
       cwd: directory,
     }).toString();

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Starts Patroni. It reads passwords only from its configuration or its environment, where
+# /proc/PID/environ would show them. So this writes them into a second file of the configuration.
+set -eu
+
+quoted() { # quoted FILE: its text, less the newline at its end, as YAML
+  printf "'%s'" "$(tr -d '\r' <"$1" | sed "s/'/''/g")"
+}
+
+umask 077
+mkdir -p /tmp/patroni
+cp /etc/taskapp/patroni.yml /tmp/patroni/
+cat >/tmp/patroni/passwords.yml <<YAML
+restapi:
+  authentication: { username: patroni, password: $(quoted /run/secrets/patroni_password) }
+postgresql:
+  authentication:
+    superuser:
+      username: "$POSTGRES_USER"
+      password: $(quoted /run/secrets/postgres_password)
+    replication:
+      username: replicator
+      password: $(quoted /run/secrets/replication_password)
+YAML
+exec patroni /tmp/patroni

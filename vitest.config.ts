@@ -128,6 +128,15 @@ export default defineConfig(({ mode }) => {
       ...group(3 + slow.length, 1),
     },
   };
+  const ha: TestProjectConfiguration = {
+    test: {
+      ...onTheEngine,
+      name: 'ha',
+      include: ['test/ha/*.test.ts'],
+      globalSetup: [...onTheEngine.globalSetup, 'test/faults/figures.ts'],
+      ...group(4 + slow.length, 1),
+    },
+  };
   const swarm: TestProjectConfiguration = {
     test: {
       ...onTheEngine,
@@ -143,7 +152,7 @@ export default defineConfig(({ mode }) => {
       sequence: { sequencer: LongestFirst },
       reporters: ['verbose', new LeftOut({ isAll })],
       projects: isAll
-        ? [api, stack, kubernetes, verify, browser, ...slow, faults, swarm]
+        ? [api, stack, kubernetes, verify, browser, ...slow, faults, ha, swarm]
         : [api, stack, kubernetes, verify, browser],
     },
   };

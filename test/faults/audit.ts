@@ -1,6 +1,7 @@
 // A load that records each write before sending it, and what must be in the table afterwards.
 import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import type { Answer, Production } from '../lib/production.ts';
 
 /**
@@ -79,6 +80,30 @@ export class AuditedLoad {
     return this.writes.filter(({ outcome }) => outcome === 'ok').length;
   }
 
+  get attempts(): Attempt[] {
+    return [...this.writes, ...this.reads];
+  }
+
+  /** How many requests were answered how, such as `12 × 503`. */
+  get counts(): string[] {
+    const answers = Object.groupBy(this.attempts, ({ answer }) => String(answer));
+    return Object.entries(answers).map(([answer, attempts]) => `${attempts?.length} × ${answer}`);
+  }
+
+  /** The milliseconds that the slowest request took. */
+  get slowest(): number {
+    return Math.max(...this.attempts.map(({ startedAt, endedAt }) => endedAt - startedAt));
+  }
+
+  /** The longest time without an acknowledged write, in milliseconds. */
+  get longestPause(): number {
+    const times = this.writes
+      .filter(({ outcome }) => outcome === 'ok')
+      .map(({ endedAt }) => endedAt);
+    const sorted = times.toSorted((a, b) => a - b);
+    return Math.max(...sorted.slice(1).map((time, n) => time - (sorted[n] ?? time)));
+  }
+
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#running = false;
@@ -91,6 +116,21 @@ export class AuditedLoad {
       `SELECT title FROM tasks WHERE title LIKE 'audit ${this.#run} %'`,
     );
     return titles.split('\n').filter(Boolean);
+  }
+
+  /**
+   * Nothing is lost, there twice, or there though refused. What is unknown can be settled. Returns
+   * the figures.
+   */
+  async losesNothing(): Promise<string> {
+    expect(audit(this.writes, await this.stored())).toEqual(nothing);
+    const settled = await this.settle();
+    const titles = await this.stored();
+    expect(audit(this.writes, titles)).toEqual(nothing);
+    const stored = new Set(titles);
+    expect(settled.filter(({ title }) => !stored.has(title))).toEqual([]);
+    const unknown = `${settled.length} unknown${settled.length > 0 ? ', all settled' : ''}`;
+    return `${this.acknowledged.toLocaleString('en')} acknowledged, 0 lost; ${unknown}`;
   }
 
   /** Sends writes with a key again until their outcome is known. Returns those it sent. */

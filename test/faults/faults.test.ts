@@ -7,11 +7,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { freePort } from '../../local/embedded.ts';
 import { Production } from '../lib/production.ts';
-import { docker, type Inspection } from '../lib/stack.ts';
+import { docker, type Inspection, processes } from '../lib/stack.ts';
 import { TcpProxy } from '../lib/tcp-proxy.ts';
 import { audit, AuditedLoad, type Attempt, nothing } from './audit.ts';
 import { Disk, diskFault } from './disk.ts';
-import { full, measured } from './figures.ts';
+import { full, measured, seconds } from './figures.ts';
 
 const notRunBecause = inject('notRunBecause') || diskFault();
 const wanted = full ? 2_000 : 200; // acknowledged writes for each fault
@@ -45,19 +45,6 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     disk.remove();
   });
 
-  /** The host's pids of a container's processes with a matching command line. */
-  async function processes(container: Inspection, pattern: RegExp): Promise<number[]> {
-    const lines = (await docker('top', container.Id, '-eo', 'pid,args'))
-      .trim()
-      .split('\n')
-      .slice(1);
-    const found = lines
-      .map((line) => /^\s*(\d+)\s+(.*)$/.exec(line) ?? [])
-      .filter(([, , args = '']) => pattern.test(args));
-    if (found.length === 0) throw new Error(`no process fits ${pattern}:\n${lines.join('\n')}`);
-    return found.map(([, pid]) => Number(pid));
-  }
-
   const killOne = async (service: string, pattern: RegExp) => {
     const [pid = 0] = await processes(await stack.inspect(service), pattern);
     kill(pid, 'SIGKILL'); // `docker kill` would switch the restart policy off
@@ -90,9 +77,8 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
 
     await fault();
     const over = performance.now();
-    const all = () => [...load.writes, ...load.reads];
     const failedLate = () =>
-      all().filter(
+      load.attempts.filter(
         ({ outcome, startedAt }) => outcome !== 'ok' && outcome !== undefined && startedAt > over,
       );
     const lastFailure = () => Math.max(over, ...failedLate().map(({ startedAt }) => startedAt));
@@ -102,26 +88,10 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     await load.stop();
     const livez = await probes.stop();
 
-    const answers = Object.groupBy(all(), ({ answer }) => String(answer));
-    const counts = Object.entries(answers).map(
-      ([answer, attempts]) => `${attempts?.length} × ${answer}`,
-    );
-    const slowest = Math.max(...all().map(({ startedAt, endedAt }) => endedAt - startedAt));
+    const { counts, slowest } = load;
     const back = lastFailure() - over;
-
-    // Nothing is lost, there twice, or there though refused. What is unknown can be settled.
-    expect(audit(load.writes, await load.stored())).toEqual(nothing);
-    const settled = await load.settle();
-    const titles = await load.stored();
-    expect(audit(load.writes, titles)).toEqual(nothing);
-    const stored = new Set(titles);
-    expect(settled.filter(({ title }) => !stored.has(title))).toEqual([]);
-
-    const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
-    const acknowledged = `${load.acknowledged.toLocaleString('en')} acknowledged, 0 lost`;
-    const unknown = `${settled.length} unknown${settled.length > 0 ? ', all settled' : ''}`;
     const times = `slowest answer ${seconds(slowest)}, back after ${seconds(back)}`;
-    measured(`${acknowledged}; ${unknown}; ${times} (${counts.join(', ')})`);
+    measured(`${await load.losesNothing()}; ${times} (${counts.join(', ')})`);
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
     expect(counts.length > 2 || slowest > 1_000).toBe(true); // clients noticed the fault
     expect(slowest).toBeLessThan(11_000);

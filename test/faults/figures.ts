@@ -32,6 +32,8 @@ export function measured(figure: string): void {
   appendFileSync(inject('figures'), `${JSON.stringify({ test, figure })}\n`);
 }
 
+export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
 /** Puts new figures into the rows of docs/reliability.md: `| promise | test | figure |`. */
 function withFigures(text: string, figures: Map<string, string>): string {
   return text.replaceAll(/^\| (.+) \| (.+) \|.*\|$/gm, (row, promise: string, test: string) => {

@@ -222,6 +222,16 @@ export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args, { maxBuffer })).stdout;
 }
 
+/** The host's pids of a container's processes with a matching command line. */
+export async function processes({ Id }: Inspection, pattern: RegExp): Promise<number[]> {
+  const lines = (await docker('top', Id, '-eo', 'pid,args')).trim().split('\n').slice(1);
+  const found = lines
+    .map((line) => /^\s*(\d+)\s+(.*)$/.exec(line) ?? [])
+    .filter(([, , args = '']) => pattern.test(args));
+  if (found.length === 0) throw new Error(`no process fits ${pattern}:\n${lines.join('\n')}`);
+  return found.map(([, pid]) => Number(pid));
+}
+
 export const postJson = (body: unknown): RequestInit => ({
   method: 'POST',
   headers: { 'Content-Type': 'application/json' },

@@ -1,0 +1,243 @@
+// A database on three machines, and an app that uses it. A machine is a container, whose network the
+// services of deploy/ha on that machine share. Firewall rules in that network cut the machine off
+// without a word, as a lost machine or a broken switch does.
+import { execFile, execFileSync } from 'node:child_process';
+import { copyFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { kill } from 'node:process';
+import { promisify } from 'node:util';
+import { expect, vi } from 'vitest';
+import { root } from '../lib/copy.ts';
+import { Production } from '../lib/production.ts';
+import { docker, processes, psql, Stack } from '../lib/stack.ts';
+
+const run = promisify(execFile);
+const files = ['deploy/ha/compose.yml', 'test/ha/compose.yml'];
+
+/** Why networks cannot be cut here; undefined if they can. */
+export function networkFault(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can cut the network of a container';
+  try {
+    for (const command of ['iptables', 'nsenter']) {
+      execFileSync(command, ['--version'], { stdio: 'pipe' });
+    }
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** Runs iptables in the network of a container. */
+async function firewall(container: string, ...rules: string[]): Promise<void> {
+  const pid = (await docker('inspect', '--format', '{{.State.Pid}}', container)).trim();
+  for (const rule of rules) {
+    await run('nsenter', [`--net=/proc/${pid}/ns/net`, 'iptables', '-w', ...rule.split(' ')]);
+  }
+}
+const open = ['-F INPUT', '-F OUTPUT'];
+
+/** nginx, the API and HAProxy, with their own networks. */
+class App extends Production {
+  readonly #cluster: Cluster;
+
+  constructor(cluster: Cluster, env: Record<string, string>) {
+    super({ files, env });
+    this.#cluster = cluster;
+  }
+
+  override async up(): Promise<void> {
+    await this.nameImages();
+    await this.compose('up', '-d', '--wait', 'web');
+  }
+
+  /** What the owner's SQL returns on the primary. */
+  override async sql(statement: string): Promise<string> {
+    return (await this.#cluster.primary()).exec(...psql(), '-c', statement);
+  }
+
+  /** Drops what its HAProxy exchanges with these addresses. */
+  async drop(addresses: string[]): Promise<void> {
+    const { Id } = await this.inspect('haproxy');
+    await firewall(Id, ...addresses.map((address) => `-A OUTPUT -d ${address} -j DROP`));
+  }
+
+  async dropNothing(): Promise<void> {
+    await firewall((await this.inspect('haproxy')).Id, ...open);
+  }
+
+  /** The address of its HAProxy on the network of the machines. */
+  async addressOutside(): Promise<string> {
+    const { NetworkSettings } = await this.inspect('haproxy');
+    return NetworkSettings.Networks[this.env.MACHINES_NETWORK ?? '']?.IPAddress ?? '';
+  }
+}
+
+/** What Patroni says of a node. */
+interface Member {
+  name: string;
+  role: string;
+  state: string;
+  lag?: number | string;
+}
+
+/** One machine, with etcd, Patroni and PostgreSQL. */
+export class Node extends Stack {
+  readonly name: string;
+  readonly machine: string;
+  ip = '';
+
+  constructor(name: string, machine: string, env: Record<string, string>) {
+    const own = { HA_NAME: name, MACHINE: `container:${machine}` };
+    super({ files: ['compose.yml', 'compose.prod.yml', ...files], env: { ...env, ...own } });
+    this.name = name;
+    this.machine = machine;
+  }
+
+  /** Runs a command in the container of db. */
+  exec(...command: string[]): Promise<string> {
+    return docker('exec', `${this.project}-db-1`, ...command);
+  }
+
+  /** Asks Patroni. */
+  async ask(path: string): Promise<Response> {
+    const signal = AbortSignal.timeout(2_000);
+    return fetch(`http://${this.ip}:8008${path}`, { signal });
+  }
+
+  async isPrimary(): Promise<boolean> {
+    return this.ask('/primary').then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
+
+  /** Drops all packets, except those from and to these addresses. */
+  async cut(except: string[] = []): Promise<void> {
+    await firewall(
+      this.machine,
+      ...except.flatMap((address) => [
+        `-A INPUT -s ${address} -j ACCEPT`,
+        `-A OUTPUT -d ${address} -j ACCEPT`,
+      ]),
+      '-A INPUT ! -i lo -j DROP',
+      '-A OUTPUT ! -o lo -j DROP',
+    );
+  }
+
+  /** Loses its power. The others do not even learn that its connections are closed. */
+  async lose(): Promise<void> {
+    await this.cut();
+    await this.compose('kill', 'etcd', 'db');
+  }
+
+  async signalPatroni(signal: NodeJS.Signals): Promise<void> {
+    const [pid = 0] = await processes(await this.inspect('db'), /\bpatroni \/tmp\/patroni/);
+    kill(pid, signal);
+  }
+
+  /** Undoes all of the above. */
+  async repair(): Promise<void> {
+    await firewall(this.machine, ...open);
+    await this.compose('start', 'etcd', 'db');
+    await this.signalPatroni('SIGCONT');
+  }
+}
+
+export class Cluster {
+  readonly app: App;
+  readonly nodes: Node[];
+  readonly #network: string;
+  readonly #image: string;
+
+  constructor() {
+    this.app = new App(this, { HA_NAME: 'unused', HA_ADDRESS: 'unused' });
+    this.#network = `${this.app.project}-nodes`;
+    this.#image = `${this.app.project}-ha`;
+    Object.assign(this.app.env, { MACHINES_NETWORK: this.#network });
+    this.nodes = ['node1', 'node2', 'node3'].map(
+      (name) => new Node(name, `${this.app.project}-${name}`, this.app.env),
+    );
+  }
+
+  get #all(): Stack[] {
+    return [this.app, ...this.nodes];
+  }
+
+  async up(): Promise<void> {
+    await docker('build', '--quiet', '--tag', this.#image, join(root, 'deploy/ha'));
+    await docker('network', 'create', this.#network);
+    for (const node of this.nodes) {
+      const options = ['--detach', '--init', '--name', node.machine, '--network', this.#network];
+      await docker('run', ...options, this.#image, 'sleep', 'infinity');
+      const format = `{{(index .NetworkSettings.Networks "${this.#network}").IPAddress}}`;
+      node.ip = (await docker('inspect', '--format', format, node.machine)).trim();
+      node.env.HA_ADDRESS = node.ip;
+    }
+    const addresses = this.nodes.map(({ name, ip }) => [`HA_${name.toUpperCase()}`, ip]);
+    for (const { env } of this.#all) Object.assign(env, Object.fromEntries(addresses));
+    await Promise.all(this.nodes.map((node) => node.compose('up', '-d', 'etcd', 'db')));
+    await this.isWhole();
+    await this.app.up();
+  }
+
+  /** Another app with the same secrets. The caller removes it. */
+  async secondApp(): Promise<App> {
+    const app = new App(this, { ...this.app.env });
+    app.env.SECRETS_DIR = app.secrets;
+    for (const name of ['db_pass', 'postgres_password']) {
+      rmSync(join(app.secrets, name));
+      copyFileSync(join(this.app.secrets, name), join(app.secrets, name));
+    }
+    await app.compose('up', '-d', '--wait', '--scale', 'api=1', 'web');
+    return app;
+  }
+
+  /** Waits for a primary, other than `former` if given. */
+  primary(former?: Node): Promise<Node> {
+    const look = async () => {
+      for (const node of this.nodes) {
+        if (node !== former && (await node.isPrimary())) return node;
+      }
+      throw new Error('there is no primary');
+    };
+    return vi.waitFor(look, { timeout: 60_000, interval: 200 });
+  }
+
+  /** The nodes that follow the primary. */
+  async standbys(): Promise<Node[]> {
+    const primary = await this.primary();
+    return this.nodes.filter((node) => node !== primary);
+  }
+
+  /** What the primary knows of all nodes. */
+  async members(): Promise<Member[]> {
+    const answer = await (await this.primary()).ask('/cluster');
+    return ((await answer.json()) as { members: Member[] }).members;
+  }
+
+  /** Waits until two nodes follow the primary, and a commit waits for one of them. */
+  async isWhole(standby = 'quorum_standby'): Promise<void> {
+    const look = async () => {
+      const members = (await this.members()).map(
+        ({ role, state, lag = 0 }) => `${role} ${state}${lag === 0 ? '' : ' behind'}`,
+      );
+      const streaming = `${standby} streaming`;
+      expect(members.toSorted()).toEqual(['leader running', streaming, streaming]);
+    };
+    await vi.waitFor(look, { timeout: 120_000, interval: 500 });
+  }
+
+  /** Brings lost nodes back. */
+  async repair(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.repair()));
+    await this.isWhole();
+  }
+
+  async remove(): Promise<void> {
+    await this.app.remove();
+    await Promise.all(this.nodes.map((node) => node.destroy()));
+    await docker('rm', '--force', ...this.nodes.map(({ machine }) => machine));
+    await docker('network', 'rm', this.#network);
+    await docker('image', 'rm', '--force', this.#image);
+  }
+}

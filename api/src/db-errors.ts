@@ -60,10 +60,14 @@ export function refusal(cause: pg.DatabaseError): Error {
 const poolIsBusy = (cause: unknown) =>
   cause instanceof Error && cause.message === 'timeout exceeded when trying to connect';
 
+/** Whether the server takes no writes: it is a standby, or its transactions are read-only. */
+export const isReadOnly = ({ code }: pg.DatabaseError): boolean => code === '25006';
+
 // SQLSTATEs that say "not now", in this order: serialization failure and deadlock; out of disk,
-// memory or connections; a statement timeout; a read-only standby.
-const transient = /^(40|53|57014|25006)/;
-const isTransient = ({ code }: pg.DatabaseError) => transient.test(code ?? '');
+// memory or connections; a statement timeout.
+const transient = /^(40|53|57014)/;
+const isTransient = (cause: pg.DatabaseError) =>
+  transient.test(cause.code ?? '') || isReadOnly(cause);
 
 // An undefined table or column: the volume, or the dump restored into it, is older than the code.
 const isOutdated = ({ code }: pg.DatabaseError) => code === '42P01' || code === '42703';

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
-import { connectionError, DatabaseUnavailable, OutcomeUnknown, refusal } from './db-errors.ts';
+import {
+  connectionError,
+  DatabaseUnavailable,
+  isReadOnly,
+  OutcomeUnknown,
+  refusal,
+} from './db-errors.ts';
 import { explain } from './explain.ts';
 import {
   type Connections,
@@ -56,8 +62,9 @@ export function openDb(config: Config, log: Logger): Db {
     } catch (cause) {
       const isAnswered = cause instanceof pg.DatabaseError;
       const isRefused = isAnswered && (await isUsable(client));
-      // A statement that was not refused may still be running: never reuse the connection.
-      client.release(!isRefused);
+      // Never reuse the connection if the statement may still be running, or if it leads to a server
+      // that takes no writes: after a failover, that is the former primary.
+      client.release(!isRefused || isReadOnly(cause));
       if (isRefused) throw refusal(cause);
       if (!isAnswered) live.replaceOpenedBefore(startedAt);
       throw new Lost(explain(cause));

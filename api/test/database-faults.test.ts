@@ -347,6 +347,17 @@ describe('an SQL error', () => {
   });
 });
 
+describe('a connection to a server that takes no writes', () => {
+  it('is closed once a write finds that out, and the next write gets another', async () => {
+    const db = database();
+    const text = 'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY'; // as on a standby
+    await db.read({ name: '', text, values: [], kind: 'create' });
+    const client = api({ db });
+    expect((await client.post('/api/tasks').send(newTask).expect(503)).body).toEqual(unavailable);
+    await client.post('/api/tasks').send(newTask).expect(201);
+  });
+});
+
 describe('a connection that the server ends', () => {
   it('leaves the outcome of its write unknown', async () => {
     const db = database();

@@ -118,21 +118,6 @@ export class AuditedLoad {
     return titles.split('\n').filter(Boolean);
   }
 
-  /**
-   * Nothing is lost, there twice, or there though refused. What is unknown can be settled. Returns
-   * the figures.
-   */
-  async losesNothing(): Promise<string> {
-    expect(audit(this.writes, await this.stored())).toEqual(nothing);
-    const settled = await this.settle();
-    const titles = await this.stored();
-    expect(audit(this.writes, titles)).toEqual(nothing);
-    const stored = new Set(titles);
-    expect(settled.filter(({ title }) => !stored.has(title))).toEqual([]);
-    const unknown = `${settled.length} unknown${settled.length > 0 ? ', all settled' : ''}`;
-    return `${this.acknowledged.toLocaleString('en')} acknowledged, 0 lost; ${unknown}`;
-  }
-
   /** Sends writes with a key again until their outcome is known. Returns those it sent. */
   async settle(): Promise<Attempt[]> {
     const unknown = this.writes.filter(
@@ -192,6 +177,21 @@ export class AuditedLoad {
     };
     return this.#stack.https('/api/tasks', { agent, headers, body: JSON.stringify({ title }) });
   }
+}
+
+/**
+ * Nothing is lost, there twice, or there though refused, and what is unknown can be settled. Returns
+ * the figures.
+ */
+export async function expectNothingLost(load: AuditedLoad): Promise<string> {
+  expect(audit(load.writes, await load.stored())).toEqual(nothing);
+  const settled = await load.settle();
+  const titles = await load.stored();
+  expect(audit(load.writes, titles)).toEqual(nothing);
+  const stored = new Set(titles);
+  expect(settled.filter(({ title }) => !stored.has(title))).toEqual([]);
+  const unknown = `${settled.length} unknown${settled.length > 0 ? ', all settled' : ''}`;
+  return `${load.acknowledged.toLocaleString('en')} acknowledged, 0 lost; ${unknown}`;
 }
 
 async function record(

@@ -9,7 +9,7 @@ import { freePort } from '../../local/embedded.ts';
 import { Production } from '../lib/production.ts';
 import { docker, type Inspection, processes } from '../lib/stack.ts';
 import { TcpProxy } from '../lib/tcp-proxy.ts';
-import { audit, AuditedLoad, type Attempt, nothing } from './audit.ts';
+import { audit, AuditedLoad, type Attempt, expectNothingLost, nothing } from './audit.ts';
 import { Disk, diskFault } from './disk.ts';
 import { full, measured, seconds } from './figures.ts';
 
@@ -91,7 +91,7 @@ describe.skipIf(notRunBecause)('the production stack', { timeout: 240_000 }, () 
     const { counts, slowest } = load;
     const back = lastFailure() - over;
     const times = `slowest answer ${seconds(slowest)}, back after ${seconds(back)}`;
-    measured(`${await load.losesNothing()}; ${times} (${counts.join(', ')})`);
+    measured(`${await expectNothingLost(load)}; ${times} (${counts.join(', ')})`);
     expect(load.acknowledged).toBeGreaterThanOrEqual(wanted);
     expect(counts.length > 2 || slowest > 1_000).toBe(true); // clients noticed the fault
     expect(slowest).toBeLessThan(11_000);

@@ -2,14 +2,14 @@
 // services of deploy/ha on that machine share. Firewall rules in that network cut the machine off
 // without a word, as a lost machine or a broken switch does.
 import { execFile, execFileSync } from 'node:child_process';
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { kill } from 'node:process';
 import { promisify } from 'node:util';
 import { expect, vi } from 'vitest';
 import { root } from '../lib/copy.ts';
 import { Production } from '../lib/production.ts';
-import { docker, processes, psql, Stack } from '../lib/stack.ts';
+import { docker, processes, Stack } from '../lib/stack.ts';
 
 const run = promisify(execFile);
 const files = ['deploy/ha/compose.yml', 'test/ha/compose.yml'];
@@ -52,7 +52,7 @@ class App extends Production {
 
   /** What the owner's SQL returns on the primary. */
   override async sql(statement: string): Promise<string> {
-    return (await this.#cluster.primary()).exec(...psql(), '-c', statement);
+    return (await this.#cluster.primary()).sql(statement);
   }
 
   /** Drops what its HAProxy exchanges with these addresses. */
@@ -77,7 +77,6 @@ interface Member {
   name: string;
   role: string;
   state: string;
-  lag?: number | string;
 }
 
 /** One machine, with etcd, Patroni and PostgreSQL. */
@@ -85,6 +84,7 @@ export class Node extends Stack {
   readonly name: string;
   readonly machine: string;
   ip = '';
+  #isFrozen = false;
 
   constructor(name: string, machine: string, env: Record<string, string>) {
     const own = { HA_NAME: name, MACHINE: `container:${machine}` };
@@ -130,16 +130,29 @@ export class Node extends Stack {
     await this.compose('kill', 'etcd', 'db');
   }
 
-  async signalPatroni(signal: NodeJS.Signals): Promise<void> {
+  /** Stops Patroni, but not PostgreSQL. */
+  async freezePatroni(): Promise<void> {
+    await this.#signalPatroni('SIGSTOP');
+    this.#isFrozen = true;
+  }
+
+  async #signalPatroni(signal: NodeJS.Signals): Promise<void> {
     const [pid = 0] = await processes(await this.inspect('db'), /\bpatroni \/tmp\/patroni/);
     kill(pid, signal);
+  }
+
+  /** Kills PostgreSQL, and not Patroni. */
+  async killPostmaster(): Promise<void> {
+    const [pid = 0] = await processes(await this.inspect('db'), /bin\/postgres -D /);
+    kill(pid, 'SIGKILL');
   }
 
   /** Undoes all of the above. */
   async repair(): Promise<void> {
     await firewall(this.machine, ...open);
     await this.compose('start', 'etcd', 'db');
-    await this.signalPatroni('SIGCONT');
+    if (this.#isFrozen) await this.#signalPatroni('SIGCONT');
+    this.#isFrozen = false;
   }
 }
 
@@ -215,16 +228,30 @@ export class Cluster {
     return ((await answer.json()) as { members: Member[] }).members;
   }
 
-  /** Waits until two nodes follow the primary, and a commit waits for one of them. */
-  async isWhole(standby = 'quorum_standby'): Promise<void> {
+  /** Waits until all nodes are up, and two follow the primary. A commit waits for one of them. */
+  isWhole(role = 'quorum_standby'): Promise<void> {
+    return this.hasStandbys(2, role);
+  }
+
+  /** Waits until so many nodes follow the primary. */
+  async hasStandbys(count: number, role = 'quorum_standby'): Promise<void> {
     const look = async () => {
-      const members = (await this.members()).map(
-        ({ role, state, lag = 0 }) => `${role} ${state}${lag === 0 ? '' : ' behind'}`,
-      );
-      const streaming = `${standby} streaming`;
-      expect(members.toSorted()).toEqual(['leader running', streaming, streaming]);
+      const members = (await this.members()).map((member) => `${member.role} ${member.state}`);
+      const standbys = Array.from({ length: count }, () => `${role} streaming`);
+      expect(members.toSorted()).toEqual(['leader running', ...standbys]);
     };
     await vi.waitFor(look, { timeout: 120_000, interval: 500 });
+  }
+
+  /** Changes settings of the whole cluster. */
+  async configure(settings: object): Promise<void> {
+    const password = readFileSync(join(this.app.secrets, 'patroni_password'), 'utf8');
+    const { ok } = await fetch(`http://${(await this.primary()).ip}:8008/config`, {
+      method: 'PATCH',
+      headers: { Authorization: `Basic ${btoa(`patroni:${password}`)}` },
+      body: JSON.stringify(settings),
+    });
+    if (!ok) throw new Error('Patroni refuses the settings');
   }
 
   /** Brings lost nodes back. */

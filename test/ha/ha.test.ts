@@ -1,4 +1,8 @@
-// A database on three machines loses one of them, and more, under a load of writes.
+// A database on three machines loses one of them, or more, under a load of writes.
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   afterAll,
   afterEach,
@@ -9,8 +13,10 @@ import {
   it,
   onTestFinished,
 } from 'vitest';
-import { AuditedLoad } from '../faults/audit.ts';
+import { audit, AuditedLoad, expectNothingLost } from '../faults/audit.ts';
 import { full, measured, seconds } from '../faults/figures.ts';
+import { root } from '../lib/copy.ts';
+import { Script } from '../lib/live.ts';
 import type { Production } from '../lib/production.ts';
 import { Cluster, networkFault, type Node } from './cluster.ts';
 
@@ -26,35 +32,37 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
   afterEach(() => cluster.repair(), 180_000);
   afterAll(() => cluster.remove());
 
+  const hasWritten = async (load: AuditedLoad, count: number) => {
+    const wanted = load.acknowledged + count;
+    await expect.poll(() => load.acknowledged, { timeout: 60_000 }).toBeGreaterThan(wanted);
+  };
+
   /** A load that has begun to write. It ends with the test, even a failing one. */
-  async function startLoad(app: Production): Promise<AuditedLoad> {
+  async function startLoad(app: Production = cluster.app): Promise<AuditedLoad> {
     const load = new AuditedLoad(app);
     onTestFinished(() => load.stop());
     await hasWritten(load, 100);
     return load;
   }
 
-  const hasWritten = async (load: AuditedLoad, count: number) => {
-    const wanted = load.acknowledged + count;
-    await expect.poll(() => load.acknowledged, { timeout: 60_000 }).toBeGreaterThan(wanted);
-  };
+  /** Ends a load, and returns its figures. */
+  async function auditOf(load: AuditedLoad): Promise<string> {
+    await load.stop();
+    const { counts, slowest, longestPause } = load;
+    expect(slowest).toBeLessThan(11_000);
+    expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
+    const lost = await expectNothingLost(load);
+    const times = `${seconds(longestPause)} without writes, slowest answer ${seconds(slowest)}`;
+    return `${times}; ${lost} (${counts.join(', ')})`;
+  }
 
   /** Writes before the fault, during it and after it. `fault` resolves when it has had its effect. */
   async function survives(within: number, fault: (primary: Node) => Promise<unknown>) {
-    const load = await startLoad(cluster.app);
+    const load = await startLoad();
     await fault(await cluster.primary());
     await hasWritten(load, 200);
-    await load.stop();
-    await expectNothingLost(load, `${seconds(load.longestPause)} without writes`);
+    measured(await auditOf(load));
     expect(load.longestPause).toBeLessThan(within);
-  }
-
-  async function expectNothingLost(load: AuditedLoad, figure: string): Promise<void> {
-    const { counts, slowest } = load;
-    const lost = await load.losesNothing();
-    measured(`${figure}; ${lost}; slowest answer ${seconds(slowest)} (${counts.join(', ')})`);
-    expect(slowest).toBeLessThan(11_000);
-    expect(counts.filter((count) => count.endsWith(' 500'))).toEqual([]);
   }
 
   describe('loses no acknowledged write, and takes writes again, when', () => {
@@ -72,10 +80,145 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
 
     it.runIf(full)('the postmaster of the primary is killed', () =>
       survives(15_000, async (primary) => {
-        const [pid] = ['$(head -n 1 /var/lib/postgresql/data/postmaster.pid)'];
-        await primary.exec('sh', '-c', `kill -9 ${pid}`);
+        await primary.killPostmaster();
         await cluster.primary(primary);
       }),
     );
+
+    it.runIf(full)('Patroni on the primary is frozen, so that two nodes are primary', () =>
+      survives(35_000, async (primary) => {
+        await primary.freezePatroni();
+        const next = await cluster.primary(primary);
+        const recovery = 'SELECT pg_is_in_recovery()';
+        expect(await primary.sql(recovery)).toBe('f\n');
+        expect(await next.sql(recovery)).toBe('f\n');
+      }),
+    );
+
+    it.runIf(full)('the machine of a standby is lost', () =>
+      survives(15_000, async () => {
+        const [standby] = await cluster.standbys();
+        await standby?.lose();
+        await cluster.hasStandbys(1);
+      }),
+    );
+
+    it.runIf(full)(
+      'a lost machine comes back, and its node becomes the primary again',
+      async () => {
+        const load = await startLoad();
+        const lost = await cluster.primary();
+        await lost.lose();
+        await cluster.primary(lost);
+        await hasWritten(load, 200);
+        const before = performance.now();
+        await cluster.repair();
+        const back = performance.now() - before;
+        await (
+          await cluster.primary()
+        ).exec('patronictl', 'switchover', '--force', '--candidate', lost.name);
+        await expect.poll(() => lost.isPrimary(), { timeout: 30_000 }).toBe(true);
+        await hasWritten(load, 200);
+        measured(`a standby again after ${seconds(back)}; ${await auditOf(load)}`);
+      },
+    );
+  });
+
+  it.runIf(full)('takes no write while two of three machines are lost', async () => {
+    const load = await startLoad();
+    const lost = await cluster.standbys();
+    await Promise.all(lost.map((node) => node.lose()));
+    const from = performance.now();
+    await sleep(30_000); // longer than it takes to fail over
+    const to = performance.now();
+    await lost[0]?.repair();
+    await hasWritten(load, 200);
+    measured(await auditOf(load));
+    const acknowledged = load.writes.filter(
+      ({ outcome, endedAt }) => outcome === 'ok' && endedAt > from + 500 && endedAt < to,
+    );
+    expect(acknowledged).toEqual([]);
+  });
+
+  /** Cuts the primary off from all but one app, which goes on writing. */
+  async function cutOff(): Promise<{ outside: AuditedLoad; inside: AuditedLoad }> {
+    const app = await cluster.secondApp();
+    onTestFinished(() => app.remove());
+    const outside = await startLoad();
+    const inside = await startLoad(app);
+    const primary = await cluster.primary();
+    const others = cluster.nodes.filter((node) => node !== primary);
+    await app.drop(others.map(({ ip }) => ip));
+    await primary.cut([await app.addressOutside()]);
+    await cluster.primary(primary);
+    await hasWritten(outside, 200);
+    await primary.repair();
+    await app.dropNothing();
+    await hasWritten(inside, 200);
+    await Promise.all([outside.stop(), inside.stop()]);
+    return { outside, inside };
+  }
+
+  describe.runIf(full)(
+    'while the primary is cut off, and clients on its side go on writing,',
+    () => {
+      it('no acknowledged write is lost on either side', async () => {
+        const { outside, inside } = await cutOff();
+        measured(`its side: ${await auditOf(inside)}. The other: ${await auditOf(outside)}`);
+        expect(outside.longestPause).toBeLessThan(35_000);
+      });
+
+      it('acknowledged writes are lost if replication is asynchronous, and the audit says so', async () => {
+        await cluster.configure({ synchronous_mode: false });
+        await cluster.isWhole('replica');
+        const { inside } = await cutOff();
+        const { missing } = audit(inside.writes, await inside.stored());
+        await cluster.configure({ synchronous_mode: 'quorum' });
+        measured(
+          `${missing.length} of ${inside.acknowledged.toLocaleString('en')} acknowledged writes lost`,
+        );
+        expect(missing.length).toBeGreaterThan(0);
+      });
+    },
+  );
+
+  it.runIf(full)('is backed up and restored as on one host, where the primary is', async () => {
+    const output = mkdtempSync(join(tmpdir(), 'taskapp-backups-'));
+    onTestFinished(() => rmSync(output, { recursive: true }));
+    const { env, files, project } = await cluster.primary();
+    const run = (name: string, ...args: string[]) => {
+      const own = { COMPOSE_FILE: files.join(':'), COMPOSE_PROJECT_NAME: project };
+      const script = new Script(root, { ...env, ...own, METRICS_DIR: output }, name, ...args);
+      return script.ended;
+    };
+    expect(await run('backup.sh', '--output-dir', output)).toMatchObject({ code: 0 });
+    const before = performance.now();
+    const [dump = ''] = globSync(`${output}/*.dump`);
+    expect(await run('restore.sh', dump, '--yes')).toMatchObject({ code: 0 });
+    measured(`restored in ${seconds(performance.now() - before)}`);
+    expect((await cluster.app.https('/api/tasks?limit=1')).status).toBe(200);
+  });
+
+  it('runs in containers as locked down as the others', async () => {
+    const [node] = cluster.nodes;
+    const containers = [
+      await node?.inspect('etcd'),
+      await node?.inspect('db'),
+      await cluster.app.inspect('haproxy'),
+    ];
+    const users = containers.map((container) => container?.Config.User);
+    expect(users).toEqual(['etcd', 'postgres', 'haproxy']);
+    for (const container of containers) {
+      expect(container?.HostConfig).toMatchObject({
+        ReadonlyRootfs: true,
+        CapDrop: ['ALL'],
+        SecurityOpt: ['no-new-privileges:true'],
+        RestartPolicy: { Name: 'unless-stopped' },
+        LogConfig: { Config: { 'max-size': '10m' } },
+      });
+      expect(container?.HostConfig.Memory).toBeGreaterThan(0);
+      expect(container?.HostConfig.PidsLimit).toBeGreaterThan(0);
+      expect(container?.Config.Env.join(' ')).not.toMatch(/PASSWORD=/);
+    }
   });
 });

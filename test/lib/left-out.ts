@@ -33,7 +33,9 @@ export class LeftOut implements Reporter {
     }
     if (this.#isPartial) return;
     if (this.#isAll) {
-      console.log('\nNOT RUN: the long form of the faults. npm run test:faults takes 20 minutes.');
+      console.log(
+        '\nNOT RUN: the long forms: npm run test:faults (20 minutes), npm run test:ha (10 minutes).',
+      );
       return;
     }
     const run = new Set(modules.map(({ moduleId }) => moduleId));

@@ -185,7 +185,7 @@ describe('the scripts of the lab on macOS', () => {
       directory,
     );
     expect(result).toMatchObject({ code: 0 });
-    expect(readdirSync(directory)).toHaveLength(8);
+    expect(readdirSync(directory)).toHaveLength(10);
     expect(readFileSync(join(directory, 'db_pass'), 'utf8')).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
 

@@ -99,7 +99,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'taskapp_monitor') THEN
         CREATE ROLE taskapp_monitor;
     END IF;
-    EXECUTE format('ALTER ROLE taskapp_monitor %s CONNECTION LIMIT 3', only_login);
+    EXECUTE format('ALTER ROLE taskapp_monitor %s CONNECTION LIMIT 12', only_login);
     IF monitor_password <> '' THEN
         EXECUTE format('ALTER ROLE taskapp_monitor PASSWORD %L', monitor_password);
     END IF;

@@ -92,6 +92,13 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
         const recovery = 'SELECT pg_is_in_recovery()';
         expect(await primary.sql(recovery)).toBe('f\n');
         expect(await next.sql(recovery)).toBe('f\n');
+        // A client that still reaches the former primary gets no answer from it.
+        const write = `INSERT INTO tasks (title) VALUES ('on the former primary')`;
+        const outcome = primary.sql(write).then(
+          () => 'acknowledged',
+          () => 'ended',
+        );
+        expect(await Promise.race([outcome, sleep(5_000, 'waiting')])).toBe('waiting');
       }),
     );
 

@@ -136,6 +136,7 @@ describe.skipIf(inject('notRunBecause') || !full)(
           perSecond: target,
           connections,
           atOnce: connections.length,
+          maxIdleMs: Infinity,
           accepted: [200, 201, 429, 503],
           isMixed: true,
         },

@@ -125,6 +125,12 @@ export interface LoadOptions extends Server {
    * proxy for published ports runs out of file descriptors and dies at about 3,300 connections.
    */
   atOnce?: number;
+  /**
+   * A connection that has been idle for longer is not used again: a server that stops closes it at
+   * any moment, even while a request is on its way to it. Ours keeps those that were busy within the
+   * last second.
+   */
+  maxIdleMs?: number;
   /** The statuses that are no failure. */
   accepted?: number[];
   /** Also reads, changes and deletes single tasks. */
@@ -151,7 +157,7 @@ export class Load {
   readonly #options: Required<Omit<LoadOptions, keyof Server>> & Server;
   readonly #name = crypto.randomUUID().slice(0, 8);
   readonly #created: string[] = [];
-  readonly #idle: Connection[];
+  readonly #idle: { connection: Connection; since: number }[];
   readonly #pending = new Set<Promise<void>>();
   readonly #startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
@@ -161,11 +167,12 @@ export class Load {
       perSecond: 100,
       connections: [],
       atOnce: 1_000,
+      maxIdleMs: 500,
       accepted: [200, 201],
       isMixed: false,
       ...options,
     };
-    this.#idle = [...this.#options.connections];
+    this.#idle = this.#options.connections.map((connection) => ({ connection, since: Infinity }));
     this.#timer = setInterval(() => this.#sendWhatIsDue(), 5);
   }
 
@@ -178,7 +185,7 @@ export class Load {
     clearInterval(this.#timer);
     this.#sendWhatIsDue();
     await Promise.all(this.#pending);
-    for (const connection of this.#idle) connection.close();
+    for (const { connection } of this.#idle) connection.close();
   }
 
   #sendWhatIsDue(): void {
@@ -193,16 +200,24 @@ export class Load {
     }
   }
 
+  #takeIdle(): Connection | undefined {
+    for (;;) {
+      const idle = this.#idle.pop();
+      if (!idle) return undefined;
+      const isFresh = performance.now() - idle.since <= this.#options.maxIdleMs;
+      if (idle.connection.isOpen && isFresh) return idle.connection;
+      idle.connection.close();
+    }
+  }
+
   async #send(n: number): Promise<void> {
     const startedAt = performance.now();
     const call = this.#call(n);
-    let connection: Connection | undefined;
-    while ((connection = this.#idle.pop()) && !connection.isOpen);
-    connection ??= new Connection(this.#options);
+    const connection = this.#takeIdle() ?? new Connection(this.#options);
     const answer = await connection.send(call).catch((error: unknown) => String(error));
     const ms = performance.now() - startedAt;
     this.times.push(ms);
-    if (connection.isOpen) this.#idle.push(connection);
+    if (connection.isOpen) this.#idle.push({ connection, since: performance.now() });
 
     const status = typeof answer === 'string' ? 0 : answer.status;
     if (typeof answer === 'string' || !this.#options.accepted.includes(status)) {

@@ -1,4 +1,4 @@
-// deploy/swarm/stack.yml and the Compose files describe one application. Needs no engine.
+// deploy/swarm/stack.yml and the Compose files describe the same application. Needs no engine.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -11,7 +11,7 @@ const authority = 'deploy/swarm/db-ca.yml';
 const services = servicesOf(file) as unknown as Record<string, Keys>;
 const tiers = ['web', 'api'] as const;
 
-/** compose.prod.yml over compose.yml. A list of it takes the place of the other one. */
+/** compose.prod.yml over compose.yml. Its lists replace those of compose.yml. */
 function inCompose(tier: (typeof tiers)[number]): Keys {
   const { environment: base, ...common } = compose[tier]!;
   const { environment: over, ...own } = production[tier]!;
@@ -23,7 +23,7 @@ function inCompose(tier: (typeof tiers)[number]): Keys {
 const lacking = (keys: Keys, names: string[]) =>
   Object.fromEntries(Object.entries(keys).filter(([name]) => !names.includes(name)));
 
-/** The first column of the table of keys that stack.yml does not have. */
+/** The first column of the table in docs/swarm.md: the keys that stack.yml does not have. */
 function leftOut(): string[] {
   const [, section = ''] = read('docs/swarm.md').split('## What differs from Compose\n');
   const [text = ''] = section.split('\n## ');
@@ -63,7 +63,7 @@ describe('deploy/swarm/stack.yml', () => {
     expect(services.web?.environment).toEqual(inCompose('web').environment);
   });
 
-  it('has the settings of the API, but a database elsewhere', () => {
+  it('has the settings of the API, except that the database is elsewhere', () => {
     const elsewhere = ['DB_HOST', 'DB_PORT', 'DB_SSL', 'DB_SSL_CA'];
     const settings = (keys: Keys) => lacking(keys.environment as Keys, elsewhere);
     expect(settings(services.api!)).toEqual(settings(inCompose('api')));
@@ -71,7 +71,7 @@ describe('deploy/swarm/stack.yml', () => {
     expect(DB_HOST).toMatch(/^\$\{DB_HOST:\?/); // never a container of this name
   });
 
-  it.each(tiers)('publishes the ports of %s at the node', (tier) => {
+  it.each(tiers)('publishes the ports of %s on the node', (tier) => {
     const ports = (inCompose(tier).ports ?? []) as string[];
     const published = ports.map((port) => {
       const [, name, target] = /:(\$\{\w+:-\d+\}):(\d+)$/.exec(port) ?? [];
@@ -103,7 +103,7 @@ describe('deploy/swarm/stack.yml', () => {
     const deploy = services[tier]?.deploy as Record<string, Keys>;
     const { replicas, resources } = inCompose(tier).deploy as Keys;
     expect([deploy.replicas, deploy.resources]).toEqual([replicas, resources]);
-    // What asks less of the kernel and of the clients: see docs/swarm.md.
+    // nginx needs the addresses of the replicas themselves: see docs/swarm.md.
     expect(deploy.endpoint_mode).toBe('dnsrr');
     expect(deploy.update_config?.failure_action).toBe('rollback');
     const order = tier === 'api' ? 'start-first' : 'stop-first';

@@ -1,5 +1,5 @@
-// Machines with a dockerd each, without virtual machines: a node is a network namespace with a
-// process namespace in it, and a bridge in a namespace of its own connects them. So nothing here
+// Nodes with a dockerd each, but without virtual machines: a node is a network namespace and a
+// process namespace, and a bridge in another network namespace connects the nodes. So nothing here
 // touches the network of the engine that other tests use.
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -25,7 +25,7 @@ export function nodesFault(): string | undefined {
 /** The cable and the switch between the nodes, and this machine as `address`. */
 export class Network {
   readonly name = `tsk${crypto.randomUUID().slice(0, 6)}`; // an interface has at most 15 characters
-  // Of the networks that are reserved for tests of network devices (RFC 2544).
+  // From the range that is reserved for testing network devices (RFC 2544).
   readonly #prefix = `198.18.${randomInt(1, 255)}`;
   readonly address = `${this.#prefix}.1`;
   readonly #switch = `${this.name}-switch`;
@@ -64,7 +64,7 @@ export class Network {
     ip('netns', 'delete', this.#switch);
   }
 
-  /** Tries it in a namespace whose traffic nothing encrypts. A second try would find the first. */
+  /** Adds a key where no traffic uses it. Works once: a second call would find that key. */
   #encrypts(): boolean {
     const to = ['src', '198.51.100.1', 'dst', '198.51.100.2', 'proto', 'esp', 'spi', '1'];
     const key = `0x${'0'.repeat(40)}`;
@@ -125,8 +125,8 @@ export class Node {
         this.#directory,
         `/${this.#namespace}`,
       ],
-      // As docs/swarm.md says for nodes without a registry. Otherwise each start of a task would
-      // first wait for one that does not answer.
+      // As docs/swarm.md says for nodes without a registry. Otherwise each task would first wait for
+      // a registry that does not answer.
       { env: { PATH: process.env.PATH, DOCKER_SERVICE_PREFER_OFFLINE_IMAGE: '1' } },
     );
     const keep = (chunk: Buffer) => (this.#log = `${this.#log}${chunk.toString()}`.slice(-20_000));
@@ -140,7 +140,7 @@ export class Node {
     }
   }
 
-  /** As when its plug is pulled: nobody is told, and only its disk remains. */
+  /** As if its plug were pulled: nobody is told, and only its disk remains. */
   async powerOff(): Promise<void> {
     const child = this.#process;
     if (!child) return;
@@ -184,7 +184,7 @@ export class Node {
   }
 }
 
-/** Removes a control group with all below it. They have no processes any more. */
+/** Removes a control group and all below it, which have no processes any more. */
 function removeGroups(directory: string): void {
   let entries;
   try {

@@ -14,14 +14,14 @@ import { Network, Node } from './nodes.ts';
 const run = promisify(execFile);
 export const patience = { timeout: 90_000, interval: 500 };
 
-/** A task that should run, as `docker service ps` has it. */
+/** A task that should run, as `docker service ps` prints it. */
 export interface Task {
   Image: string;
   Node: string;
   CurrentState: string;
 }
 
-/** A node, as `docker node ls` has it. */
+/** A node, as `docker node ls` prints it. */
 export interface ListedNode {
   Hostname: string;
   Status: 'Ready' | 'Down';
@@ -56,7 +56,7 @@ export class Swarm {
 
   async remove(): Promise<void> {
     const parts = [...this.nodes.map((node) => node.remove()), this.database.destroy()];
-    const ends = await Promise.allSettled(parts); // one that cannot be removed keeps no other
+    const ends = await Promise.allSettled(parts); // a failure must not keep the others
     this.#network.remove();
     for (const directory of [this.secrets, this.#databaseSecrets])
       rmSync(directory, { recursive: true });
@@ -64,7 +64,7 @@ export class Swarm {
     if (failed) throw new Error('a part of the swarm is left', { cause: failed.reason });
   }
 
-  /** `docker stack deploy` with these settings, on the first of these nodes. */
+  /** `docker stack deploy` with these settings, through the first of these nodes. */
   async deploy(settings: Record<string, string> = {}, [node] = this.nodes): Promise<void> {
     const env = {
       ...process.env,
@@ -124,7 +124,7 @@ export class Swarm {
       .toSorted();
   }
 
-  /** How the last update of a service ended, or what it is at. */
+  /** How the last update of a service ended, or how far it is. */
   async updateState(service: 'web' | 'api'): Promise<string> {
     const format = ['--format', '{{.UpdateStatus.State}}'];
     return (
@@ -137,7 +137,7 @@ export class Swarm {
     return jsonLines(await node!.docker('node', 'ls', '--format', 'json'));
   }
 
-  /** These nodes under one name, as a client reaches them that tries one address after the other. */
+  /** These nodes under one name, for a client that tries one address after the other. */
   server(nodes = this.nodes): Server & { headers: Record<string, string> } {
     return {
       url: 'https://nodes.test',
@@ -185,7 +185,7 @@ export class Swarm {
     await this.database.sql('SELECT pg_reload_conf()');
   }
 
-  /** Without a registry. */
+  /** Copies the images to each node, because there is no registry. */
   async #loadImages(): Promise<void> {
     const directory = mkdtempSync(join(tmpdir(), 'taskapp-images-'));
     const file = join(directory, 'images.tar');

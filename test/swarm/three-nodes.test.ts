@@ -1,4 +1,4 @@
-// deploy/swarm on three nodes under load: a release, one that is rolled back, and lost nodes.
+// deploy/swarm on three nodes under load: a release, a rollback, a drained node, and lost nodes.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -65,7 +65,7 @@ describe.skipIf(fault)('a swarm of three nodes', { timeout: 240_000 }, () => {
     expect((await swarm.database.sql(connections)).trim()).toBe('t');
   });
 
-  it('has a network of its own addresses, encrypted if the kernel can', async () => {
+  it('takes its network from the address pool, and encrypts it if the kernel can', async () => {
     const [node] = swarm.nodes;
     const text = await node!.docker('network', 'inspect', 'taskapp_frontend');
     const [network] = JSON.parse(text) as {
@@ -187,7 +187,7 @@ describe.skipIf(fault)('a swarm of three nodes', { timeout: 240_000 }, () => {
     const lost = nodeOf(name ?? '');
     const others = without(lost);
     const running = new Load(swarm.server(others));
-    // Of all three addresses, with a new connection for each request: those to the lost node hang.
+    // Uses all three addresses, and a new connection for each request: those to the lost node hang.
     const everywhere = swarm.server();
     const headers = { ...everywhere.headers, Connection: 'close' };
     const unaware = new Load({ ...everywhere, headers });
@@ -237,8 +237,8 @@ describe.skipIf(fault)('a swarm of three nodes', { timeout: 240_000 }, () => {
   });
 
   /**
-   * Requests on their way to a lost replica may fail, but each client got a true answer, or what is
-   * accepted.
+   * Requests on their way to a lost replica may fail, but only with 502, 503, 504 or what is
+   * accepted. Every acknowledged write is stored.
    */
   async function expectAnswers(load: Load, accepted = /^$/): Promise<void> {
     const isTrue = (failure: string) => / ms: 50[234] /.test(failure) || accepted.test(failure);

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Starts Patroni. It reads passwords only from its configuration or its environment, where
 # /proc/PID/environ would show them. So this writes them into a second file of the configuration.
+# PostgreSQL takes only a key that nobody else can read, so it gets a copy; and one of the
+# certificate, so that they still fit when Patroni restarts PostgreSQL.
 set -eu
 
 quoted() { # quoted FILE: its text, less the newline at its end, as YAML
@@ -10,6 +12,8 @@ quoted() { # quoted FILE: its text, less the newline at its end, as YAML
 umask 077
 mkdir -p /tmp/patroni
 cp /etc/taskapp/patroni.yml /tmp/patroni/
+cp /run/secrets/ha_certificate /tmp/ha.crt
+cp /run/secrets/ha_key /tmp/ha.key
 cat >/tmp/patroni/passwords.yml <<YAML
 restapi:
   authentication: { username: patroni, password: $(quoted /run/secrets/patroni_password) }

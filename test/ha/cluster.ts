@@ -2,9 +2,14 @@
 // services of deploy/ha on that machine share. Firewall rules in that network cut the machine off
 // without a word, as a lost machine or a broken switch does.
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request, type RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { kill } from 'node:process';
+import { text } from 'node:stream/consumers';
+import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { expect, vi } from 'vitest';
 import { root } from '../lib/copy.ts';
@@ -72,6 +77,18 @@ class App extends Production {
   }
 }
 
+interface Answer {
+  status: number;
+  text: string;
+  /** The serial number of the server's certificate. */
+  certificate: string;
+}
+interface Question extends RequestOptions {
+  body?: string;
+  /** Shows the certificate of the machines. */
+  isMachine?: boolean;
+}
+
 /** What Patroni says of a node. */
 interface Member {
   name: string;
@@ -98,15 +115,26 @@ export class Node extends Stack {
     return docker('exec', `${this.project}-db-1`, ...command);
   }
 
-  /** Asks Patroni. */
-  async ask(path: string): Promise<Response> {
+  secret(name: string): Buffer {
+    return readFileSync(join(this.env.SECRETS_DIR ?? '', name));
+  }
+
+  /** Asks Patroni, unless `port` says another. */
+  async ask(path: string, { body, isMachine, ...options }: Question = {}): Promise<Answer> {
     const signal = AbortSignal.timeout(2_000);
-    return fetch(`http://${this.ip}:8008${path}`, { signal });
+    const own = isMachine && { cert: this.secret('ha.crt'), key: this.secret('ha.key') };
+    const to = { host: this.ip, port: 8008, path, ca: this.secret('ha_ca.crt'), agent: false };
+    const question = request({ ...to, ...own, signal, ...options });
+    question.on('error', () => {}); // also one after the beginning of the answer
+    question.end(body);
+    const [answer] = (await once(question, 'response')) as [IncomingMessage];
+    const certificate = (answer.socket as TLSSocket).getPeerCertificate().serialNumber;
+    return { status: answer.statusCode ?? 0, text: await text(answer), certificate };
   }
 
   async isPrimary(): Promise<boolean> {
     return this.ask('/primary').then(
-      ({ ok }) => ok,
+      ({ status }) => status === 200,
       () => false,
     );
   }
@@ -179,26 +207,79 @@ export class Cluster {
   async up(): Promise<void> {
     await docker('build', '--quiet', '--tag', this.#image, join(root, 'deploy/ha'));
     await docker('network', 'create', this.#network);
-    for (const node of this.nodes) {
-      const options = ['--detach', '--init', '--name', node.machine, '--network', this.#network];
-      await docker('run', ...options, this.#image, 'sleep', 'infinity');
-      const format = `{{(index .NetworkSettings.Networks "${this.#network}").IPAddress}}`;
-      node.ip = (await docker('inspect', '--format', format, node.machine)).trim();
-      node.env.HA_ADDRESS = node.ip;
-    }
-    const addresses = this.nodes.map(({ name, ip }) => [`HA_${name.toUpperCase()}`, ip]);
-    for (const { env } of this.#all) Object.assign(env, Object.fromEntries(addresses));
+    for (const node of this.nodes) await this.#startMachine(node);
+    this.#tellAddresses();
+    await this.makeCertificates();
     await Promise.all(this.nodes.map((node) => node.compose('up', '-d', 'etcd', 'db')));
     await this.isWhole();
     await this.app.up();
+  }
+
+  async #startMachine(node: Node): Promise<void> {
+    const options = ['--detach', '--init', '--name', node.machine, '--network', this.#network];
+    await docker('run', ...options, this.#image, 'sleep', 'infinity');
+    const format = `{{(index .NetworkSettings.Networks "${this.#network}").IPAddress}}`;
+    node.ip = (await docker('inspect', '--format', format, node.machine)).trim();
+    node.env.HA_ADDRESS = node.ip;
+  }
+
+  #tellAddresses(): void {
+    const addresses = this.nodes.map(({ name, ip }) => [`HA_${name.toUpperCase()}`, ip]);
+    for (const { env } of this.#all) Object.assign(env, Object.fromEntries(addresses));
+  }
+
+  /** Takes the steps of "Replace a machine"; the new one has another address. */
+  async replace(lost: Node): Promise<void> {
+    const [remaining, ...others] = this.nodes.filter((node) => node !== lost) as [Node, Node];
+    const etcdctl = (...args: string[]) =>
+      remaining.compose('exec', '-T', 'etcd', 'etcdctl', ...args);
+    const members = (await etcdctl('member', 'list')).split('\n');
+    const id = members.find((line) => line.includes(`, ${lost.name}, `))?.split(',')[0] ?? '';
+    // etcd refuses for 5 s after one of the others was restarted.
+    await vi.waitFor(() => etcdctl('member', 'remove', id), { timeout: 30_000, interval: 500 });
+
+    const node = new Node(lost.name, `${lost.machine}-new`, this.app.env);
+    node.env.HA_ETCD_STATE = 'existing';
+    await this.#startMachine(node);
+    this.nodes[this.nodes.indexOf(lost)] = node;
+    await this.#discard(lost);
+    await vi.waitFor(
+      () => etcdctl('member', 'add', node.name, `--peer-urls=https://${node.ip}:2380`),
+      { timeout: 30_000, interval: 500 },
+    );
+    this.#tellAddresses();
+    await this.makeCertificates();
+    await node.compose('up', '-d', 'etcd', 'db');
+    await this.isWhole();
+
+    await this.app.compose('up', '-d', 'haproxy');
+    for (const other of [remaining, ...others]) {
+      if (await other.isPrimary()) {
+        await other.exec('patronictl', 'switchover', '--force', '--candidate', node.name);
+      }
+      await other.compose('up', '-d', 'etcd', 'db');
+      await this.isWhole();
+    }
+  }
+
+  async #discard(node: Node): Promise<void> {
+    await node.destroy();
+    await docker('rm', '--force', node.machine);
+  }
+
+  /** Makes a new certificate for the machines. They use it when they start again. */
+  async makeCertificates(): Promise<void> {
+    const addresses = this.nodes.map(({ ip }) => ip);
+    const script = join(root, 'deploy/ha/make-certificates.sh');
+    await run(script, ['--dir', this.app.secrets, ...addresses]);
   }
 
   /** Another app with the same secrets. The caller removes it. */
   async secondApp(): Promise<App> {
     const app = new App(this, { ...this.app.env });
     app.env.SECRETS_DIR = app.secrets;
-    for (const name of ['db_pass', 'postgres_password']) {
-      rmSync(join(app.secrets, name));
+    for (const name of ['db_pass', 'postgres_password', 'ha_ca.crt']) {
+      rmSync(join(app.secrets, name), { force: true });
       copyFileSync(join(this.app.secrets, name), join(app.secrets, name));
     }
     await app.compose('up', '-d', '--wait', '--scale', 'api=1', 'web');
@@ -225,7 +306,7 @@ export class Cluster {
   /** What the primary knows of all nodes. */
   async members(): Promise<Member[]> {
     const answer = await (await this.primary()).ask('/cluster');
-    return ((await answer.json()) as { members: Member[] }).members;
+    return (JSON.parse(answer.text) as { members: Member[] }).members;
   }
 
   /** Waits until all nodes are up, and two follow the primary. A commit waits for one of them. */
@@ -245,13 +326,12 @@ export class Cluster {
 
   /** Changes settings of the whole cluster. */
   async configure(settings: object): Promise<void> {
-    const password = readFileSync(join(this.app.secrets, 'patroni_password'), 'utf8');
-    const { ok } = await fetch(`http://${(await this.primary()).ip}:8008/config`, {
-      method: 'PATCH',
-      headers: { Authorization: `Basic ${btoa(`patroni:${password}`)}` },
-      body: JSON.stringify(settings),
-    });
-    if (!ok) throw new Error('Patroni refuses the settings');
+    const primary = await this.primary();
+    const auth = `patroni:${primary.secret('patroni_password').toString()}`;
+    const body = JSON.stringify(settings);
+    const options = { method: 'PATCH', auth, body, isMachine: true };
+    const { status } = await primary.ask('/config', options);
+    if (status !== 200) throw new Error('Patroni refuses the settings');
   }
 
   /** Brings lost nodes back. */
@@ -262,8 +342,7 @@ export class Cluster {
 
   async remove(): Promise<void> {
     await this.app.remove();
-    await Promise.all(this.nodes.map((node) => node.destroy()));
-    await docker('rm', '--force', ...this.nodes.map(({ machine }) => machine));
+    await Promise.all(this.nodes.map((node) => this.#discard(node)));
     await docker('network', 'rm', this.#network);
     await docker('image', 'rm', '--force', this.#image);
   }

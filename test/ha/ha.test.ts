@@ -206,6 +206,126 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
     expect((await cluster.app.https('/api/tasks?limit=1')).status).toBe(200);
   });
 
+  it.runIf(full)('is migrated and watched as on one host', async () => {
+    const { app } = cluster;
+    expect(await app.compose('run', '--rm', 'migrate')).toContain('all migrations have run');
+    await app.compose('up', '-d', '--wait', 'postgres-exporter');
+    const ask = ['wget', '-q', '-O', '-', 'http://127.0.0.1:9187/metrics'];
+    const metrics = () => app.compose('exec', '-T', 'postgres-exporter', ...ask);
+    await expect.poll(metrics).toContain('\npg_up 1\n');
+  });
+
+  describe('without the certificate of the machines, a client', () => {
+    const refusal = (question: Promise<{ status: number; text: string }>) =>
+      question.then(
+        ({ status, text }) => `${status}: ${text}`,
+        (error: NodeJS.ErrnoException) => error.code,
+      );
+
+    it.each([2379, 2380])('gets nothing from etcd on port %i', async (port) => {
+      const [node, peer] = cluster.nodes as [Node, Node];
+      // The machines do; on port 2380, the certificate must also be for the address of the client.
+      const secrets = '--http1.1 --cert ha_certificate --key ha_key --cacert ha_ca';
+      const ask = `cd /run/secrets && curl -fsS ${secrets} https://${node.ip}:${port}/version`;
+      expect(await peer.exec('sh', '-c', ask)).toContain('etcdserver');
+      expect(await refusal(node.ask('/version', { port }))).toBe(
+        'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      );
+      // One of another authority
+      const other = { cert: node.secret('tls.crt'), key: node.secret('tls.key') };
+      expect(await refusal(node.ask('/version', { port, ...other }))).toMatch(
+        /^ERR_SSL_.*_ALERT_(?:BAD_CERTIFICATE|UNKNOWN_CA)$/,
+      );
+      await expect(fetch(`http://${node.ip}:${port}/version`)).rejects.toThrow('fetch failed');
+    });
+
+    it('can ask Patroni, but change nothing, not even with the password', async () => {
+      const [node] = cluster.nodes as [Node];
+      const auth = `patroni:${node.secret('patroni_password').toString()}`;
+      expect(await node.ask('/patroni')).toMatchObject({ status: 200 });
+      await expect(fetch(`http://${node.ip}:8008/patroni`)).rejects.toThrow('fetch failed');
+      for (const [method, path] of [
+        ['PATCH', '/config'],
+        ['POST', '/switchover'],
+        ['POST', '/failsafe'],
+        ['DELETE', '/switchover'],
+      ] as const) {
+        const question = { method, auth, body: '{}' };
+        expect(await refusal(node.ask(path, question))).toBe('403: client certificate required');
+      }
+      const noPassword = { method: 'PATCH', body: '{}', isMachine: true };
+      expect(await node.ask('/config', noPassword)).toMatchObject({ status: 401 });
+    });
+
+    it('can log in to PostgreSQL, but only over TLS', async () => {
+      const primary = await cluster.primary();
+      const login = (mode: string, user: string) => {
+        const to = `host=${primary.ip} dbname=taskdb user=${user} sslmode=${mode}`;
+        const password = 'PGPASSWORD="$(cat /run/secrets/db_pass)"';
+        return primary.exec('sh', '-c', `${password} psql -Atc 'SELECT 1' '${to}'`);
+      };
+      expect(await login('require', 'taskapp_api')).toBe('1\n');
+      await expect(login('disable', 'taskapp_api')).rejects.toThrow('no encryption');
+      // All others are within the machine.
+      const encrypted = `SELECT bool_and(ssl), count(*) >= 2 FROM pg_stat_ssl
+        JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL`;
+      expect(await primary.sql(encrypted)).toBe('t|t\n');
+    });
+  });
+
+  describe.runIf(full)('with other certificates,', () => {
+    it('takes a new certificate on one machine after the other', async () => {
+      const load = await startLoad();
+      await cluster.makeCertificates();
+      for (const node of [...(await cluster.standbys()), await cluster.primary()]) {
+        const former = await node.ask('/patroni');
+        if (await node.isPrimary()) await node.exec('patronictl', 'switchover', '--force');
+        await node.compose('restart', 'etcd', 'db');
+        await cluster.isWhole();
+        for (const port of [8008, 2379]) {
+          const { certificate } = await node.ask('/metrics', { port, isMachine: true });
+          expect(certificate).not.toBe(former.certificate);
+        }
+      }
+      await hasWritten(load, 200);
+      measured(await auditOf(load));
+      expect(load.longestPause).toBeLessThan(15_000);
+    });
+
+    it('takes a new authority on all machines at once, and refuses the old certificate', async () => {
+      const [node] = cluster.nodes as [Node];
+      const former = { cert: node.secret('ha.crt'), key: node.secret('ha.key') };
+      for (const name of ['ha_ca.crt', 'ha_ca.key']) rmSync(join(cluster.app.secrets, name));
+      await cluster.makeCertificates();
+      const before = performance.now();
+      await Promise.all(cluster.nodes.map((stack) => stack.compose('restart')));
+      await cluster.isWhole();
+      // HAProxy does not trust them yet.
+      const metrics = ['curl', '-fsS', 'http://127.0.0.1:8404/metrics'];
+      const checks = () => cluster.app.compose('exec', '-T', 'haproxy', ...metrics);
+      for (const { name } of cluster.nodes) {
+        const failed = `haproxy_server_check_status{proxy="primary",server="${name}",state="L6RSP"} 1`;
+        await expect.poll(checks).toContain(failed);
+      }
+      await cluster.app.compose('restart');
+      cluster.app.forgetTarget();
+      const status = async () =>
+        (await cluster.app.https('/api/tasks?limit=1').catch(() => undefined))?.status;
+      await expect.poll(status, { timeout: 60_000 }).toBe(200);
+      measured(`back after ${seconds(performance.now() - before)}`);
+      await expect(node.ask('/version', { port: 2379, ...former })).rejects.toThrow('alert');
+    });
+  });
+
+  it.runIf(full)('replaces a machine by one with another address', async () => {
+    const load = await startLoad();
+    const [standby] = (await cluster.standbys()) as [Node];
+    await standby.lose();
+    await cluster.replace(standby);
+    await hasWritten(load, 200);
+    measured(await auditOf(load));
+  });
+
   it('runs in containers as locked down as the others', async () => {
     const [node] = cluster.nodes;
     const containers = [

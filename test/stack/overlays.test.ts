@@ -1,9 +1,11 @@
 // What the other Compose files and .env change, on copies of the repository.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -159,6 +161,52 @@ describe.skipIf(inject('notRunBecause'))('the limits of production', () => {
   it('give Grafana what its data sources need as processes of their own', async () => {
     const { grafana } = await allServices();
     expect(Number(grafana?.deploy?.resources?.limits?.memory)).toBe(1024 ** 3);
+  });
+});
+
+describe('deploy/ha/make-certificates.sh', () => {
+  const machines = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+  const make = (directory: string, ...addresses: string[]) =>
+    spawnSync(join(root, 'deploy/ha/make-certificates.sh'), ['--dir', directory, ...addresses]);
+
+  it('signs a certificate for other addresses by the same authority', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'taskapp-certificates-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const certificate = (name: string) =>
+      new X509Certificate(readFileSync(join(directory, `${name}.crt`)));
+    expect(make(directory, ...machines).status).toBe(0);
+    const authority = certificate('ha_ca');
+    const first = certificate('ha');
+    expect(make(directory, ...machines.with(2, '10.0.0.4')).status).toBe(0);
+    const second = certificate('ha');
+    expect(certificate('ha_ca').fingerprint256).toBe(authority.fingerprint256);
+    for (const signed of [first, second]) {
+      expect(signed.verify(authority.publicKey)).toBe(true);
+      expect(signed.checkHost('haproxy')).toBe('haproxy');
+      expect(signed.checkIP('10.0.0.1')).toBe('10.0.0.1');
+    }
+    expect(second.checkIP('10.0.0.4')).toBe('10.0.0.4');
+    expect(second.checkIP('10.0.0.3')).toBeUndefined();
+
+    for (const name of ['ha_ca.key', 'ha_ca.crt']) {
+      renameSync(join(directory, name), join(directory, 'moved'));
+      const { status, stderr } = make(directory, ...machines);
+      expect(status).toBe(1);
+      expect(stderr.toString()).toContain('is missing: copy both from another machine');
+      renameSync(join(directory, 'moved'), join(directory, name));
+    }
+    expect(certificate('ha_ca').fingerprint256).toBe(authority.fingerprint256);
+    expect(certificate('ha').fingerprint256).toBe(second.fingerprint256);
+  });
+
+  it('says what is wrong with the addresses, and leaves nothing half made', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'taskapp-certificates-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    expect(make(directory, ...machines.slice(1)).status).toBe(2);
+    const { status, stderr } = make(directory, ...machines.with(0, '10.0.0.256'));
+    expect(status).toBe(1);
+    expect(stderr.toString()).toContain('bad ip address');
+    expect(readdirSync(directory)).toEqual(['ha_ca.crt', 'ha_ca.key']);
   });
 });
 

@@ -66,7 +66,11 @@ is_intact "$file" || fail "$file is damaged: it does not match its .sha256"
 
 started=$SECONDS
 say "restoring $file into a container of its own"
-image=$(docker compose config --images db) || fail 'docker compose failed, see above'
+# The image of deploy/ha makes no database by itself.
+files=()
+if docker compose config --services | grep -x etcd >/dev/null; then files=(--file compose.yml); fi
+image=$(docker compose ${files[@]+"${files[@]}"} config --images db) \
+  || fail 'docker compose failed, see above'
 owner=restore_test database=restored
 options=(--rm --name "taskapp-restore-test-$$" --network none --memory 1g)
 options+=(--env "POSTGRES_USER=$owner" --env "POSTGRES_DB=$database")

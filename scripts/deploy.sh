@@ -320,18 +320,21 @@ migrate() {
     || fail 'the database is not migrated, see above; nothing was replaced'
 }
 
-start() { # start SERVICE
+start() { # start SERVICE...
   local why
-  if ! docker compose up -d --wait --wait-timeout "$timeout" "$1"; then
+  if ! docker compose up -d --wait --wait-timeout "$timeout" "$@"; then
     why=$(refusal_of_db 'docker compose ps and docker compose logs say why')
     fail "the stack does not become healthy: $why"
   fi
 }
 
 start_all() {
+  local databases
   say 'no API is running; starting the whole stack'
-  # The database may be elsewhere.
-  if docker compose config --services | grep -x db >/dev/null; then start db; fi
+  # What the migrations need: deploy/ha has more than db, and a database elsewhere has nothing.
+  databases=$(docker compose config --services | grep -x -e db -e etcd -e haproxy) || true
+  # shellcheck disable=SC2086 # names of services
+  [ -z "$databases" ] || start $databases
   migrate
   # web depends on all services that answer requests. The others, such as certbot, must not make a
   # release fail.

@@ -333,7 +333,7 @@ check_sequence() {
 # this check shows that a later change had no effect.
 check_owner_password() {
   local name='password of the owner' change='scripts/rotate-password.sh owner changes both'
-  local id state started_with present
+  local id state started_with present address
   id=$(timeout 20 docker compose ps --quiet db 2>/dev/null) || true
   state=$(timeout 20 docker inspect --format '{{.State.Health.Status}}' "$id" 2>/dev/null) || true
   if [ "$state" != healthy ]; then
@@ -347,12 +347,15 @@ check_owner_password() {
     report SKIP "$name" "the settings have changed since db was started; run $as_typed up -d"
     return
   fi
-  # Not from a local address: there the server asks for no password.
+  if ! address=$(address_of_db "$id"); then
+    report SKIP "$name" 'db does not say where it listens'
+    return
+  fi
   # shellcheck disable=SC2016 # variables of the container
   if timeout 20 docker exec "$id" sh -c '
-    PGPASSWORD=${POSTGRES_PASSWORD:-$(cat "$POSTGRES_PASSWORD_FILE")} \
-      psql -Xw -h "$(hostname -i | cut -d " " -f 1)" -U "$POSTGRES_USER" -d "$POSTGRES_DB" \
-      -c "SELECT 1"' >/dev/null 2>&1; then
+    PGPASSWORD=${POSTGRES_PASSWORD:-$(cat /run/secrets/postgres_password)} \
+      psql -Xw -h "$1" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c "SELECT 1"' \
+    - "$address" >/dev/null 2>&1; then
     report OK "$name" 'as in the settings'
   else
     report FAIL "$name" \
@@ -370,7 +373,7 @@ check_published_passwords() {
   cat db/published-passwords.sql - >"$work/sql" <<<"SELECT 'end';"
   logins=$(sql_in_db <"$work/sql") || true
   if [ "$(last_line "$logins")" != end ]; then
-    report SKIP "$name" 'the database does not answer'
+    report SKIP "$name" 'the database does not answer, or it is a standby: see its primary'
     return
   fi
   logins=${logins%end}
@@ -460,6 +463,8 @@ check_backup() {
   newest=$(newest_backup "$directory")
   if [ -n "$newest" ] && is_younger "$newest" "$backup_hours"; then
     report OK "$name" "$newest"
+  elif [ -n "$engine" ] && [ "$(sql_in_db <<<'SELECT pg_is_in_recovery()')" = t ]; then
+    report SKIP "$name" 'the database is a standby: see the machine of its primary'
   elif [ -n "$newest" ]; then
     report FAIL "$name" "$newest is older than $backup_hours hours;\
  see journalctl -u taskapp-backup, or run scripts/backup.sh"

@@ -92,13 +92,16 @@ refusal_of_db() {
   printf '%s\n' "${refusal:-${1:-}}"
 }
 
-# find_db: sets container and owner, and database if that is empty.
+# find_db: sets container and owner, and database if that is empty. Ends the script on a machine of
+# deploy/ha that has a standby, because a standby takes no change.
 find_db() {
   container=$(docker compose ps --quiet db) || fail 'docker compose failed, see above'
   [ -n "$container" ] || fail "the database is not running; start it with $as_typed up -d --wait db"
   owner=$(db printenv POSTGRES_USER) \
     || fail "$(refusal_of_db 'cannot run commands in the container of db')"
   [ -n "$database" ] || database=$(db printenv POSTGRES_DB)
+  [ "$(sql postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)" != t ] \
+    || fail 'the database of this machine is a standby; run this where the primary is'
 }
 
 # db COMMAND...: runs COMMAND in the container of db. It does not get the lock (descriptor 9): a
@@ -107,6 +110,20 @@ db() { docker exec -i "$container" "$@" 9>&-; }
 
 # sql DATABASE ARGUMENT...: psql as the owner.
 sql() { db psql --no-psqlrc -Atq -v ON_ERROR_STOP=1 -U "$owner" -d "$@"; }
+
+# address_of_db CONTAINER: where the server listens for others. From a local address it would ask
+# for no password. Fails if it does not listen yet, as during its first start. As in db, the command
+# does not get the lock.
+address_of_db() {
+  # shellcheck disable=SC2016 # variables of the container
+  timeout 20 docker exec "$1" sh -c '
+    address=$(psql -XAtq -U "$POSTGRES_USER" -d postgres -c "SHOW listen_addresses") || exit
+    case $address in
+      "") exit 1 ;;
+      "*" | 0.0.0.0 | *,* | localhost | 127.*) address=$(hostname -i | cut -d " " -f 1) ;;
+    esac
+    [ -n "$address" ] && echo "$address"' 2>/dev/null 9>&-
+}
 
 # compare_tables DATABASE DUMP: ends the script if the tables differ from DUMP.sums.
 compare_tables() {

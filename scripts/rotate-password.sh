@@ -18,6 +18,9 @@ after production has refused the volume. Then start production. The data stays a
 
 --stdin  reads the password from standard input, as one line, instead of making a random one
 
+With a database on three machines, run it where the primary is. Then give the same password to the
+other two with --stdin: there it is only written into secrets/.
+
 Exit codes: 0 changed, 1 failed, 2 wrong usage, 3 a release or another password change is
 running
 TEXT
@@ -63,7 +66,7 @@ secret_file() { # secret_file SECRET: the file of a secret; nothing in the lab
 production=$(secret_file postgres_password)
 
 container='' temporary=''
-is_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -U taskapp >/dev/null 2>&1; }
+is_ready() { address=$(address_of_db "$container"); }
 
 # A run that is killed leaves the database that it started. While this run has the lock, no other
 # run uses one.
@@ -233,13 +236,12 @@ write_files() {
   done
 }
 
-# Over TCP, and not from a local address: otherwise the server does not ask for the password.
 try_password() {
+  local first=${standby:+; change it first where the primary is}
   # shellcheck disable=SC2016
   printf '%s\n' "$password" | docker exec -i -e "ROLE=$role" "$container" sh -c '
-    address=$(hostname -i | cut -d " " -f 1)
-    psql -XAt -W -h "$address" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' >/dev/null 2>&1 \
-    || fail 'the server does not accept the new password'
+    psql -XAt -W -h "$1" -U "$ROLE" -d "$POSTGRES_DB" -c "SELECT 1"' - "$address" >/dev/null 2>&1 \
+    || fail "the server does not accept the new password$first"
 }
 
 restart_in_the_lab() {
@@ -284,11 +286,18 @@ SQL
     return
   fi
   new_password
-  say "changing the password of $role in the database and in ${files[*]}"
-  changed=yes
-  change_role
-  write_files
-  try_password
+  if [ -n "$standby" ]; then
+    # The primary has it already, so the old one is not put back if anything fails from here on.
+    try_password
+    say "changing the password of $role in ${files[*]}"
+    write_files
+  else
+    say "changing the password of $role in the database and in ${files[*]}"
+    changed=yes
+    change_role
+    write_files
+    try_password
+  fi
   if [ -n "$stack_uses_it" ]; then
     if [ "$role" = "$api" ]; then restart_api; fi
     if [ "$1" = monitor ]; then restart_exporter; fi
@@ -301,6 +310,12 @@ find_database
 logins=$(docker exec "$container" sh -c 'printf "%s\n" "$POSTGRES_USER" "$DB_USER"') \
   || fail 'cannot run commands in the container of db'
 owner=${logins%%$'\n'*} api=${logins##*$'\n'}
+# Of three machines, those of the standbys only need the file: deploy/ha.
+standby=$(psql_in_db <<<"SELECT 'yes' WHERE pg_is_in_recovery()") \
+  || fail 'cannot ask the database, see above'
+[ -z "$standby" ] || [ -n "$from_stdin" ] \
+  || fail 'the database of this machine is a standby. Change the password where the primary is,' \
+    'then give it here with --stdin'
 # If the settings are production's already but the lab still runs, nothing reads the secrets yet.
 stack_uses_it=yes
 if [ -n "$temporary" ]; then

@@ -64,6 +64,10 @@ take_lock . || {
 
 unset POSTGRES_IMAGE POSTGRES_VOLUME POSTGRES_MOUNT # those of the settings count
 docker compose config --quiet || fail 'the Compose files or settings are wrong, see above'
+! docker compose config --services | grep -x etcd >/dev/null \
+  || fail 'this cannot upgrade a database on three machines; nothing was changed. Start new' \
+    'machines with the new version, and bring the data there:' \
+    'docs/high-availability.md#come-from-one-host'
 find_project
 
 # Each has an image, a volume, and the directory where the image expects the volume.

@@ -175,9 +175,19 @@ export class Node extends Stack {
     kill(pid, 'SIGKILL');
   }
 
+  /** Drops what PostgreSQL on the other machines sends. */
+  async cutReplication(): Promise<void> {
+    await firewall(this.machine, '-A INPUT -p tcp --sport 5432 -j DROP');
+  }
+
+  /** Lets all packets through again. */
+  async uncut(): Promise<void> {
+    await firewall(this.machine, ...open);
+  }
+
   /** Undoes all of the above. */
   async repair(): Promise<void> {
-    await firewall(this.machine, ...open);
+    await this.uncut();
     await this.compose('start', 'etcd', 'db');
     if (this.#isFrozen) await this.#signalPatroni('SIGCONT');
     this.#isFrozen = false;

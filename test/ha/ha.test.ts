@@ -1,5 +1,5 @@
 // A database on three machines loses one of them, or more, under a load of writes.
-import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,22 +15,40 @@ import {
 } from 'vitest';
 import { audit, AuditedLoad, expectNothingLost } from '../faults/audit.ts';
 import { full, measured, seconds } from '../faults/figures.ts';
-import { root } from '../lib/copy.ts';
+import { copyOfRepository, root } from '../lib/copy.ts';
+import { blocks, follow } from '../lib/documents.ts';
 import { Script } from '../lib/live.ts';
 import type { Production } from '../lib/production.ts';
+import { docker } from '../lib/stack.ts';
 import { Cluster, networkFault, type Node } from './cluster.ts';
 
 const notRunBecause = inject('notRunBecause') || networkFault();
 
 describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_000 }, () => {
   let cluster: Cluster;
+  let isRuined = false;
 
   beforeAll(async () => {
     cluster = new Cluster();
     await cluster.up();
   });
-  afterEach(() => cluster.repair(), 180_000);
+  afterEach(async () => {
+    if (!isRuined) await cluster.repair();
+  }, 180_000);
   afterAll(() => cluster.remove());
+
+  /** The settings of a machine, for commands that somebody types there. */
+  const settingsOf = ({ env, files, project }: Node) => ({
+    ...env,
+    COMPOSE_FILE: files.join(':'),
+    COMPOSE_PROJECT_NAME: project,
+  });
+
+  async function twoStandbys(): Promise<[Node, Node]> {
+    const [first, second] = await cluster.standbys();
+    if (!first || !second) throw new Error('there are no two standbys');
+    return [first, second];
+  }
 
   const hasWritten = async (load: AuditedLoad, count: number) => {
     const wanted = load.acknowledged + count;
@@ -43,6 +61,13 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
     onTestFinished(() => load.stop());
     await hasWritten(load, 100);
     return load;
+  }
+
+  /** Adds a task, and returns the status of the answer. */
+  async function add(title: string): Promise<number> {
+    const headers = { 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ title });
+    return (await cluster.app.https('/api/tasks', { method: 'POST', headers, body })).status;
   }
 
   /** Ends a load, and returns its figures. */
@@ -107,6 +132,14 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
         const [standby] = await cluster.standbys();
         await standby?.lose();
         await cluster.hasStandbys(1);
+      }),
+    );
+
+    it.runIf(full)('all processes of all three machines are killed, and start again', () =>
+      survives(60_000, async () => {
+        const names = cluster.nodes.map(({ project }) => [`${project}-etcd-1`, `${project}-db-1`]);
+        await docker('kill', ...names.flat());
+        await Promise.all(cluster.nodes.map((node) => node.repair()));
       }),
     );
 
@@ -192,18 +225,114 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
   it.runIf(full)('is backed up and restored as on one host, where the primary is', async () => {
     const output = mkdtempSync(join(tmpdir(), 'taskapp-backups-'));
     onTestFinished(() => rmSync(output, { recursive: true }));
-    const { env, files, project } = await cluster.primary();
-    const run = (name: string, ...args: string[]) => {
-      const own = { COMPOSE_FILE: files.join(':'), COMPOSE_PROJECT_NAME: project };
-      const script = new Script(root, { ...env, ...own, METRICS_DIR: output }, name, ...args);
-      return script.ended;
-    };
-    expect(await run('backup.sh', '--output-dir', output)).toMatchObject({ code: 0 });
+    const run = (node: Node, name: string, ...args: string[]) =>
+      new Script(root, { ...settingsOf(node), METRICS_DIR: output }, name, ...args).ended;
+    const primary = await cluster.primary();
+    const [standby] = await twoStandbys();
+    const document = readFileSync(join(root, 'docs/high-availability.md'), 'utf8');
+    const [, condition = ''] = /^ExecCondition=(.+)$/m.exec(document) ?? [];
+    await follow(condition, root, settingsOf(primary));
+    await expect(follow(condition, root, settingsOf(standby))).rejects.toThrow('standby');
+    expect(await run(primary, 'backup.sh', '--output-dir', output)).toMatchObject({ code: 0 });
     const before = performance.now();
     const [dump = ''] = globSync(`${output}/*.dump`);
-    expect(await run('restore.sh', dump, '--yes')).toMatchObject({ code: 0 });
+    expect(await run(primary, 'restore.sh', dump, '--yes')).toMatchObject({ code: 0 });
     measured(`restored in ${seconds(performance.now() - before)}`);
     expect((await cluster.app.https('/api/tasks?limit=1')).status).toBe(200);
+
+    const refused = { code: 1, output: expect.stringContaining('where the primary is') };
+    expect(await run(standby, 'backup.sh', '--output-dir', output)).toMatchObject(refused);
+    expect(await run(standby, 'restore.sh', dump, '--yes')).toMatchObject(refused);
+    // The drill needs no primary, only a backup.
+    expect(await run(standby, 'restore-test.sh', dump)).toMatchObject({ code: 0 });
+  });
+
+  it.runIf(full)('has a password changed on one machine after the other', async () => {
+    const primary = await cluster.primary();
+    const [standby] = await twoStandbys();
+    // In this test, the machines share their secrets; the standby gets a copy for the script.
+    const { secrets } = cluster.app;
+    const copy = mkdtempSync(join(tmpdir(), 'taskapp-secrets-'));
+    onTestFinished(() => rmSync(copy, { recursive: true }));
+    cpSync(secrets, copy, { recursive: true });
+    const read = (directory: string) => readFileSync(join(directory, 'monitor_pass'), 'utf8');
+    const rotate = (node: Node, directory: string, password?: string) => {
+      const options = password === undefined ? [] : ['--stdin'];
+      const env = { ...settingsOf(node), SECRETS_DIR: directory };
+      const rotation = new Script(root, env, 'rotate-password.sh', 'monitor', ...options);
+      rotation.input(password ?? '');
+      return rotation.ended;
+    };
+    const before = read(copy);
+    for (const password of [undefined, 'unlike that of the primary']) {
+      const { code, output } = await rotate(standby, copy, password);
+      expect(output).toContain('where the primary is');
+      expect(code).toBe(1);
+      expect(read(copy)).toBe(before);
+    }
+    expect(await rotate(primary, secrets)).toMatchObject({ code: 0 });
+    expect(read(secrets)).not.toBe(before);
+    expect(read(copy)).toBe(before);
+    expect(await rotate(standby, copy, read(secrets))).toMatchObject({ code: 0 });
+    expect(read(copy)).toBe(read(secrets));
+  });
+
+  it.runIf(full)('is released on a machine and checked there as on one host', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'taskapp-settings-'));
+    const primary = await cluster.primary();
+    const [standby] = await twoStandbys();
+    onTestFinished(async () => {
+      await standby.compose('kill', 'web', 'api', 'haproxy');
+      await standby.compose('rm', '--force', 'web', 'api', 'haproxy');
+      rmSync(directory, { recursive: true });
+    });
+    const settings = join(directory, '.env.prod');
+    writeFileSync(settings, `TAG=${standby.env.TAG}\n`);
+    const own = {
+      COMPOSE_ENV_FILES: settings,
+      COMPOSE_DISABLE_ENV_FILE: '0',
+      BACKUP_DIR: directory, // without a backup
+    };
+    const run = (node: Node, name: string, ...args: string[]) =>
+      new Script(root, { ...settingsOf(node), ...own }, name, ...args).ended;
+
+    const tag = standby.env.TAG ?? '';
+    expect(await run(standby, 'deploy.sh', '--force', tag)).toMatchObject({ code: 0 });
+
+    const checksOf = async (node: Node) => {
+      const { output } = await run(node, 'check-health.sh', '--json');
+      const { checks } = JSON.parse(output) as { checks: Record<string, string>[] };
+      return checks.flatMap(({ section, name, status }) =>
+        section === 'System' && name !== 'newest backup' ? [] : [`${name}: ${status}`],
+      );
+    };
+    const database = ['schema: OK', 'tasks_id_seq: OK', 'password of the owner: OK'];
+    expect(await checksOf(standby)).toEqual([
+      ...['api-1', 'api-2', 'db-1', 'etcd-1', 'haproxy-1', 'web-1'].map((name) => `${name}: OK`),
+      ...['/nginx-health', '/healthz', '/api/tasks?limit=1'].map((path) => `${path}: OK`),
+      'newest backup: SKIP',
+      ...database,
+      'published passwords: SKIP',
+    ]);
+    expect((await checksOf(primary)).slice(-5)).toEqual([
+      'newest backup: FAIL',
+      ...database,
+      'published passwords: OK',
+    ]);
+
+    const { code, output } = await run(primary, 'upgrade-postgres.sh', '18');
+    expect(output).toContain('nothing was changed');
+    expect(code).toBe(1);
+  });
+
+  it('is migrated and watched through HAProxy', async () => {
+    const { app } = cluster;
+    expect(await app.compose('run', '--rm', 'migrate')).toContain('all migrations have run');
+    expect(await app.compose('run', '--rm', 'migrate', 'status')).toContain('Pending: 0');
+    await app.compose('--profile', 'monitoring', 'up', '-d', '--no-deps', 'postgres-exporter');
+    const url = `http://${await app.address('postgres-exporter', 'backend')}:9187/metrics`;
+    const metrics = () => fetch(url).then((answer) => answer.text());
+    await expect.poll(metrics, { timeout: 30_000 }).toMatch(/^pg_up 1$/m);
   });
 
   it.runIf(full)('is migrated and watched as on one host', async () => {
@@ -348,4 +477,42 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
       expect(container?.Config.Env.join(' ')).not.toMatch(/PASSWORD=/);
     }
   });
+
+  it.runIf(full)(
+    'goes on with the last machine, a former standby, as the document says',
+    async () => {
+      isRuined = true; // no test comes after this one
+      const primary = await cluster.primary();
+      const [last, other] = await twoStandbys();
+      const titles = () => last.sql('SELECT DISTINCT title FROM tasks');
+      expect(await add('before the loss')).toBe(201);
+      await expect.poll(titles, { timeout: 30_000 }).toContain('before the loss');
+      // It is so far behind that it does not become the primary by itself.
+      await last.cutReplication();
+      await primary.sql(
+        `INSERT INTO tasks (title) SELECT 'only on the others' FROM generate_series(1, 20000)`,
+      );
+      const lag = async () => {
+        const found = (await cluster.members()).find(({ name }) => name === last.name);
+        return (found as { lag?: number } | undefined)?.lag;
+      };
+      await expect.poll(lag, { timeout: 15_000 }).toBeGreaterThan(1024 * 1024);
+      await Promise.all([primary.lose(), other.lose()]);
+      await last.uncut();
+
+      const directory = copyOfRepository();
+      const step = (...words: string[]) => {
+        const commands = blocks('high-availability.md', 'Only one machine is left', ...words);
+        return follow(commands.replaceAll('node2', last.name), directory, settingsOf(last));
+      };
+      await step('.tar', '--force-new-cluster', 'synchronous_mode');
+      const log = async () => Object.values(await last.logStreams('db')).join('');
+      await expect.poll(log, { timeout: 60_000 }).toContain('exceeds maximum replication lag');
+      await step('failover');
+      await expect.poll(() => add('after the loss'), { timeout: 60_000 }).toBe(201);
+      await step('backup.sh');
+      expect(await titles()).toContain('before the loss');
+      expect(await titles()).not.toContain('only on the others');
+    },
+  );
 });

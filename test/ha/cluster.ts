@@ -225,6 +225,7 @@ export class Cluster {
     await this.app.up();
   }
 
+  /** Starts a machine with an address, and nothing on it. */
   async #startMachine(node: Node): Promise<void> {
     const options = ['--detach', '--init', '--name', node.machine, '--network', this.#network];
     await docker('run', ...options, this.#image, 'sleep', 'infinity');
@@ -238,38 +239,15 @@ export class Cluster {
     for (const { env } of this.#all) Object.assign(env, Object.fromEntries(addresses));
   }
 
-  /** Takes the steps of "Replace a machine"; the new one has another address. */
-  async replace(lost: Node): Promise<void> {
-    const [remaining, ...others] = this.nodes.filter((node) => node !== lost) as [Node, Node];
-    const etcdctl = (...args: string[]) =>
-      remaining.compose('exec', '-T', 'etcd', 'etcdctl', ...args);
-    const members = (await etcdctl('member', 'list')).split('\n');
-    const id = members.find((line) => line.includes(`, ${lost.name}, `))?.split(',')[0] ?? '';
-    // etcd refuses for 5 s after one of the others was restarted.
-    await vi.waitFor(() => etcdctl('member', 'remove', id), { timeout: 30_000, interval: 500 });
-
-    const node = new Node(lost.name, `${lost.machine}-new`, this.app.env);
-    node.env.HA_ETCD_STATE = 'existing';
+  /** A machine with another address in the place of a lost one. Its node is not started yet. */
+  async replace(lost: Node): Promise<Node> {
+    const node = new Node(lost.name, `${lost.machine}-new`, lost.env);
     await this.#startMachine(node);
-    this.nodes[this.nodes.indexOf(lost)] = node;
+    node.env[`HA_${node.name.toUpperCase()}`] = node.ip;
+    node.env.HA_ETCD_STATE = 'existing';
+    this.nodes.splice(this.nodes.indexOf(lost), 1, node);
     await this.#discard(lost);
-    await vi.waitFor(
-      () => etcdctl('member', 'add', node.name, `--peer-urls=https://${node.ip}:2380`),
-      { timeout: 30_000, interval: 500 },
-    );
-    this.#tellAddresses();
-    await this.makeCertificates();
-    await node.compose('up', '-d', 'etcd', 'db');
-    await this.isWhole();
-
-    await this.app.compose('up', '-d', 'haproxy');
-    for (const other of [remaining, ...others]) {
-      if (await other.isPrimary()) {
-        await other.exec('patronictl', 'switchover', '--force', '--candidate', node.name);
-      }
-      await other.compose('up', '-d', 'etcd', 'db');
-      await this.isWhole();
-    }
+    return node;
   }
 
   async #discard(node: Node): Promise<void> {

@@ -1,5 +1,13 @@
 // A database on three machines loses one of them, or more, under a load of writes.
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -335,15 +343,6 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
     await expect.poll(metrics, { timeout: 30_000 }).toMatch(/^pg_up 1$/m);
   });
 
-  it.runIf(full)('is migrated and watched as on one host', async () => {
-    const { app } = cluster;
-    expect(await app.compose('run', '--rm', 'migrate')).toContain('all migrations have run');
-    await app.compose('up', '-d', '--wait', 'postgres-exporter');
-    const ask = ['wget', '-q', '-O', '-', 'http://127.0.0.1:9187/metrics'];
-    const metrics = () => app.compose('exec', '-T', 'postgres-exporter', ...ask);
-    await expect.poll(metrics).toContain('\npg_up 1\n');
-  });
-
   describe('without the certificate of the machines, a client', () => {
     const refusal = (question: Promise<{ status: number; text: string }>) =>
       question.then(
@@ -357,13 +356,14 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
       const secrets = '--http1.1 --cert ha_certificate --key ha_key --cacert ha_ca';
       const ask = `cd /run/secrets && curl -fsS ${secrets} https://${node.ip}:${port}/version`;
       expect(await peer.exec('sh', '-c', ask)).toContain('etcdserver');
-      expect(await refusal(node.ask('/version', { port }))).toBe(
-        'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      // The connection can be closed before the alert is read.
+      expect(await refusal(node.ask('/version', { port }))).toMatch(
+        /^(?:ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED|ECONNRESET|EPIPE)$/,
       );
       // One of another authority
       const other = { cert: node.secret('tls.crt'), key: node.secret('tls.key') };
       expect(await refusal(node.ask('/version', { port, ...other }))).toMatch(
-        /^ERR_SSL_.*_ALERT_(?:BAD_CERTIFICATE|UNKNOWN_CA)$/,
+        /^(?:ERR_SSL_.*_ALERT_(?:BAD_CERTIFICATE|UNKNOWN_CA)|ECONNRESET|EPIPE)$/,
       );
       await expect(fetch(`http://${node.ip}:${port}/version`)).rejects.toThrow('fetch failed');
     });
@@ -442,17 +442,10 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
         (await cluster.app.https('/api/tasks?limit=1').catch(() => undefined))?.status;
       await expect.poll(status, { timeout: 60_000 }).toBe(200);
       measured(`back after ${seconds(performance.now() - before)}`);
-      await expect(node.ask('/version', { port: 2379, ...former })).rejects.toThrow('alert');
+      await expect(node.ask('/version', { port: 2379, ...former })).rejects.toThrow(
+        /alert|ECONNRESET|EPIPE/,
+      );
     });
-  });
-
-  it.runIf(full)('replaces a machine by one with another address', async () => {
-    const load = await startLoad();
-    const [standby] = (await cluster.standbys()) as [Node];
-    await standby.lose();
-    await cluster.replace(standby);
-    await hasWritten(load, 200);
-    measured(await auditOf(load));
   });
 
   it('runs in containers as locked down as the others', async () => {
@@ -476,6 +469,38 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
       expect(container?.HostConfig.PidsLimit).toBeGreaterThan(0);
       expect(container?.Config.Env.join(' ')).not.toMatch(/PASSWORD=/);
     }
+  });
+
+  it.runIf(full)('has a lost machine replaced by one with another address', async () => {
+    const { app } = cluster;
+    const load = await startLoad();
+    const primary = await cluster.primary();
+    const [lost, standby] = await twoStandbys();
+    await lost.lose();
+    const members = await primary.compose('exec', 'etcd', 'etcdctl', 'member', 'list');
+    const id = new RegExp(`^(\\w+), .*, ${lost.name},`, 'm').exec(members)?.[1] ?? '';
+    const node = await cluster.replace(lost);
+    const addresses = [primary.ip, standby.ip, '', node.ip];
+    const commands = blocks('high-availability.md', 'Replace a machine', 'member add')
+      .replaceAll(' ID', ` ${id}`)
+      .replaceAll('node3', node.name)
+      .replaceAll(/\b10\.0\.0\.(\d)\b/g, (_, n) => addresses[Number(n) - 1] ?? '');
+    const directory = copyOfRepository();
+    symlinkSync(app.secrets, join(directory, 'secrets'));
+    await follow(commands, directory, settingsOf(primary));
+    await node.compose('up', '-d', 'etcd', 'db');
+    await cluster.isWhole();
+    for (const { env } of [app, primary, standby]) env[`HA_${node.name.toUpperCase()}`] = node.ip;
+    await app.compose('up', '-d', '--wait', 'haproxy');
+    await standby.compose('up', '-d', 'etcd', 'db');
+    await cluster.isWhole();
+    await primary.exec('patronictl', 'switchover', '--force', '--candidate', node.name);
+    await cluster.primary(primary);
+    await primary.compose('up', '-d', 'etcd', 'db');
+    await cluster.isWhole();
+    expect(await node.isPrimary()).toBe(true);
+    await hasWritten(load, 200);
+    measured(await auditOf(load));
   });
 
   it.runIf(full)(

@@ -62,12 +62,13 @@ async function* filesIn(archive: AsyncIterable<Buffer>): AsyncGenerator<AsyncIte
   const reader = new Reader(archive);
   for (;;) {
     const header = await whole(reader.next(block));
-    if (header.length < block || header[0] === 0) return;
+    if (header.length < block || header[0] === 0) break;
     const size = Number.parseInt(header.toString('latin1', 124, 136), 8) || 0;
     yield reader.next(size);
     await reader.skip();
     await whole(reader.next((block - (size % block)) % block));
   }
+  await whole(reader.next(Infinity)); // a stream that is not read to its end never closes
 }
 
 /** A layer may be compressed. */

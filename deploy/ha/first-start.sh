@@ -1,7 +1,7 @@
 #!/bin/sh
 # Patroni runs this once for a cluster, on its first primary. It makes the database, then runs the
 # files of db/init in their order, as the entrypoint of the official image does. If one fails,
-# Patroni removes the data, and starts over.
+# Patroni removes the data and starts over.
 set -eu
 export PGHOST=/var/run/postgresql PGUSER="$POSTGRES_USER"
 

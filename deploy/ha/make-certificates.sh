@@ -79,8 +79,8 @@ distinguished_name = name
 [name]
 CN = taskapp database node
 CONF
-  # Ten years, because one that expires stops all three machines at once. Each machine is a server
-  # and a client of the others.
+  # Ten years, because when it expires, all three machines stop at once. Each machine is both a
+  # server and a client of the others.
   made "$node.crt" x509 -req -in "$node.csr.part" -days 3650 -CA "$ca.crt" -CAkey "$ca.key" \
     -set_serial "0x$(openssl rand -hex 16)" -extfile /dev/stdin -out "$node.crt.part" <<CONF
 basicConstraints = critical, CA:FALSE
@@ -104,7 +104,7 @@ if [ -s "$ca.crt" ] && [ -s "$ca.key" ]; then
   echo "make-certificates: $ca.crt is there already; kept"
 elif [ ! -e "$ca.crt" ] && [ ! -e "$ca.key" ]; then
   make_authority
-else # another authority would part this machine from the others
+else # a new authority would cut this machine off from the others
   fail "$ca.crt or ha_ca.key is missing: copy both from another machine"
 fi
 make_certificate "$@"

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Starts Patroni. It reads passwords only from its configuration or its environment, where
-# /proc/PID/environ would show them. So this writes them into a second file of the configuration.
-# PostgreSQL takes only a key that nobody else can read, so it gets a copy; and one of the
-# certificate, so that they still fit when Patroni restarts PostgreSQL.
+# /proc/PID/environ would show them. So this writes them into a second configuration file.
+# PostgreSQL accepts only a key that nobody else can read, so it gets a copy. It also gets a copy of
+# the certificate, so that the two still match when Patroni restarts PostgreSQL.
 set -eu
 
-quoted() { # quoted FILE: its text, less the newline at its end, as YAML
+quoted() { # quoted FILE: its text as YAML, without the final newline
   printf "'%s'" "$(tr -d '\r' <"$1" | sed "s/'/''/g")"
 }
 

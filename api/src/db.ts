@@ -62,8 +62,8 @@ export function openDb(config: Config, log: Logger): Db {
     } catch (cause) {
       const isAnswered = cause instanceof pg.DatabaseError;
       const isRefused = isAnswered && (await isUsable(client));
-      // Never reuse the connection if the statement may still be running, or if it leads to a server
-      // that takes no writes: after a failover, that is the former primary.
+      // Never reuse the connection if the statement may still be running, or if the server takes no
+      // writes: after a failover, it is the former primary.
       client.release(!isRefused || isReadOnly(cause));
       if (isRefused) throw refusal(cause);
       if (!isAnswered) live.replaceOpenedBefore(startedAt);

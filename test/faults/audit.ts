@@ -180,8 +180,8 @@ export class AuditedLoad {
 }
 
 /**
- * Nothing is lost, there twice, or there though refused, and what is unknown can be settled. Returns
- * the figures.
+ * Nothing is lost, there twice, or there though refused, and what is unknown can be settled.
+ * Returns the figures.
  */
 export async function expectNothingLost(load: AuditedLoad): Promise<string> {
   expect(audit(load.writes, await load.stored())).toEqual(nothing);

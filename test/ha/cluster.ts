@@ -1,6 +1,6 @@
-// A database on three machines, and an app that uses it. A machine is a container, whose network the
-// services of deploy/ha on that machine share. Firewall rules in that network cut the machine off
-// without a word, as a lost machine or a broken switch does.
+// A database on three machines, and an app that uses it. A machine is a container, and the services
+// of deploy/ha on that machine share its network. Firewall rules in that network cut the machine
+// off without a word, as a lost machine or a broken switch does.
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, rmSync } from 'node:fs';

@@ -89,7 +89,7 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
     return `${times}; ${lost} (${counts.join(', ')})`;
   }
 
-  /** Writes before the fault, during it and after it. `fault` resolves when it has had its effect. */
+  /** Writes before, during and after the fault. `fault` resolves when it has had its effect. */
   async function survives(within: number, fault: (primary: Node) => Promise<unknown>) {
     const load = await startLoad();
     await fault(await cluster.primary());

@@ -34,7 +34,7 @@ export class LeftOut implements Reporter {
     if (this.#isPartial) return;
     if (this.#isAll) {
       console.log(
-        '\nNOT RUN: the long forms: npm run test:faults (20 minutes), npm run test:ha (10 minutes).',
+        '\nNOT RUN: the long forms of npm run test:faults (20 minutes) and test:ha (12 minutes).',
       );
       return;
     }

@@ -127,8 +127,8 @@ export interface LoadOptions extends Server {
   atOnce?: number;
   /**
    * A connection that has been idle for longer is not used again: a server that stops closes it at
-   * any moment, even while a request is on its way to it. Ours keeps those that were busy within the
-   * last second.
+   * any moment, even while a request is on its way. Ours keeps those that were busy within the last
+   * second.
    */
   maxIdleMs?: number;
   /** The statuses that are no failure. */

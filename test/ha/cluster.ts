@@ -101,6 +101,7 @@ export class Node extends Stack {
   readonly name: string;
   readonly machine: string;
   ip = '';
+  #isFaulty = false;
   #isFrozen = false;
 
   constructor(name: string, machine: string, env: Record<string, string>) {
@@ -141,6 +142,7 @@ export class Node extends Stack {
 
   /** Drops all packets, except those from and to these addresses. */
   async cut(except: string[] = []): Promise<void> {
+    this.#isFaulty = true;
     await firewall(
       this.machine,
       ...except.flatMap((address) => [
@@ -155,13 +157,19 @@ export class Node extends Stack {
   /** Loses its power. The others do not even learn that its connections are closed. */
   async lose(): Promise<void> {
     await this.cut();
+    await this.kill();
+  }
+
+  /** Kills all its processes. */
+  async kill(): Promise<void> {
+    this.#isFaulty = true;
     await this.compose('kill', 'etcd', 'db');
   }
 
   /** Stops Patroni, but not PostgreSQL. */
   async freezePatroni(): Promise<void> {
     await this.#signalPatroni('SIGSTOP');
-    this.#isFrozen = true;
+    this.#isFaulty = this.#isFrozen = true;
   }
 
   async #signalPatroni(signal: NodeJS.Signals): Promise<void> {
@@ -187,10 +195,11 @@ export class Node extends Stack {
 
   /** Undoes all of the above. */
   async repair(): Promise<void> {
+    if (!this.#isFaulty) return;
     await this.uncut();
     await this.compose('start', 'etcd', 'db');
     if (this.#isFrozen) await this.#signalPatroni('SIGCONT');
-    this.#isFrozen = false;
+    this.#isFaulty = this.#isFrozen = false;
   }
 }
 
@@ -221,8 +230,7 @@ export class Cluster {
     this.#tellAddresses();
     await this.makeCertificates();
     await Promise.all(this.nodes.map((node) => node.compose('up', '-d', 'etcd', 'db')));
-    await this.isWhole();
-    await this.app.up();
+    await Promise.all([this.isWhole(), this.app.up()]);
   }
 
   /** Starts a machine with an address, and nothing on it. */

@@ -27,7 +27,6 @@ import { copyOfRepository, root } from '../lib/copy.ts';
 import { blocks, follow } from '../lib/documents.ts';
 import { Script } from '../lib/live.ts';
 import type { Production } from '../lib/production.ts';
-import { docker } from '../lib/stack.ts';
 import { Cluster, networkFault, type Node } from './cluster.ts';
 
 const notRunBecause = inject('notRunBecause') || networkFault();
@@ -146,8 +145,7 @@ describe.skipIf(notRunBecause)('a database on three machines', { timeout: 240_00
 
     it.runIf(full)('all processes of all three machines are killed, and start again', () =>
       survives(60_000, async () => {
-        const names = cluster.nodes.map(({ project }) => [`${project}-etcd-1`, `${project}-db-1`]);
-        await docker('kill', ...names.flat());
+        await Promise.all(cluster.nodes.map((node) => node.kill()));
         await Promise.all(cluster.nodes.map((node) => node.repair()));
       }),
     );
